@@ -1,0 +1,88 @@
+import type { NodeProbe, StopReason } from '../../shared/gen/rune/v1/run.js';
+import type { NodeTarget } from '../../shared/gen/rune/v1/lmm.js';
+
+/** Everything a node needs to run one plugin once. No field is ever put into argv, an environment or a file. */
+export interface NodeCommand {
+  readonly runId: string;
+  readonly target: NodeTarget;
+  /** The plugin's text; holds no NUL byte. */
+  readonly script: Buffer;
+  /** The shell library's text, or empty. */
+  readonly library: Buffer;
+  readonly delivery: 'stream' | 'directory';
+  /** What the plugin reads on stdin: one JSON object. */
+  readonly input: Buffer;
+  /** Do not kill what is alive after a normal end. */
+  readonly leavesProcesses: boolean;
+  readonly timeoutMs: number;
+  readonly killGraceMs: number;
+  readonly connectTimeoutMs: number;
+}
+
+/**
+ * Where the plugin's output goes while it runs. Returning a promise from a data callback holds back the node (flow control)
+ * until it settles. The bytes are the plugin's own: frame words are already taken out.
+ */
+export interface RunSink {
+  /** The node said that the plugin's own process has begun. */
+  started(): void;
+  stdout(chunk: Buffer): void | Promise<void>;
+  stderr(chunk: Buffer): void | Promise<void>;
+}
+
+/** How the plugin ended, as the node claims. */
+export type PluginEnd = { readonly exitCode: number } | { readonly signal: string };
+
+/**
+ * The truth about one attempt. `ended`: the node said how the plugin ended. `lost`: the link ended first, and the plugin
+ * may have run. That the plugin never started is not an ending but a thrown RuneError (NODE_*, HOST_KEY_*, …).
+ */
+export type NodeEnding =
+  | {
+      readonly kind: 'ended';
+      readonly end: PluginEnd;
+      /** Why the plugin was stopped; undefined for an end of its own. */
+      readonly stopReason: StopReason | undefined;
+      /** Nothing of the plugin is alive, by the node's word. */
+      readonly confirmed: boolean;
+      /** Something may still be alive: it could not be killed, or the node cannot tell. */
+      readonly maySurvive: boolean;
+      /** Processes alive after the plugin's own end. */
+      readonly leftProcesses: number;
+      readonly phases: RunPhases;
+    }
+  | {
+      readonly kind: 'lost';
+      /** One clause for a person: what happened to the link. */
+      readonly reason: string;
+      /** Whether the node had said that the plugin began. */
+      readonly started: boolean;
+      readonly stopReason: StopReason | undefined;
+      /** Unix time in ms when the node has ended the plugin by itself at the latest. */
+      readonly stoppedOnNodeByMs: number;
+      readonly phases: RunPhases;
+    };
+
+/** Durations in milliseconds; 0 for a phase that was not reached. */
+export interface RunPhases {
+  readonly connectMs: number;
+  readonly startMs: number;
+  readonly runMs: number;
+}
+
+/** Asks a run to stop: aborted with the StopReason (CANCEL, ORPHANED or SHUTDOWN) as the signal's reason. */
+export type StopSignal = AbortSignal;
+
+/** A way to nodes. One shared contract suite describes what every transport does. */
+export interface Transport {
+  readonly name: string;
+  /**
+   * Runs the plugin once and resolves when its fate is known. Never rejects after the plugin may have started. Rejects with
+   * a RuneError when it certainly did not.
+   */
+  run(command: NodeCommand, sink: RunSink, stop: StopSignal): Promise<NodeEnding>;
+  /** Connects, checks the host key, authenticates, runs nothing. A node that cannot be used is an answer, not a rejection. */
+  probe(target: NodeTarget, connectTimeoutMs: number, signal: AbortSignal): Promise<NodeProbe>;
+  /** Ends idle connections and refuses new runs. Runs in flight are stopped by their own stop signals before. */
+  close(): Promise<void>;
+}
