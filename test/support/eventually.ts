@@ -1,0 +1,28 @@
+import { setTimeout as wait } from 'node:timers/promises';
+
+const POLL_MS = 10;
+
+/**
+ * Polls until `check` neither throws nor answers false, and resolves with its answer. Rejects after `timeoutMs` with the label
+ * and the last thing that was thrown.
+ */
+export async function eventually<T>(
+  check: () => T | Promise<T>,
+  options: { readonly label: string; readonly timeoutMs?: number },
+): Promise<Exclude<T, false>> {
+  const timeoutMs = options.timeoutMs ?? 10_000;
+  const deadline = performance.now() + timeoutMs;
+  let last: unknown;
+  for (;;) {
+    try {
+      const answer = await check();
+      if (answer !== false) return answer as Exclude<T, false>;
+    } catch (error) {
+      last = error;
+    }
+    if (performance.now() >= deadline) {
+      throw new Error(`Waited ${timeoutMs} ms for ${options.label}`, { cause: last });
+    }
+    await wait(POLL_MS);
+  }
+}
