@@ -16,7 +16,10 @@ const indent = (lines: readonly string[]) => lines.map((line) => INDENT + line);
 
 function scalarLines(value: Scalar): string[] {
   if (value === '') return ['""'];
-  return String(value).replace(/\r?\n$/, '').split(/\r?\n/).map(escapeText);
+  return String(value)
+    .replace(/\r?\n$/, '')
+    .split(/\r?\n/)
+    .map(escapeText);
 }
 
 /** The value on one line, where it has one. */

@@ -13,5 +13,8 @@ export function parseDuration(text: string, flag: string): number {
       )
     : 0;
   if (total >= 1 && Number.isSafeInteger(Math.round(total))) return Math.round(total);
-  throw new RuneError('COMMAND_INVALID', `${flag} ${text}: not a duration above zero; write it like 500ms, 30s, 5m or 1h30m.`);
+  throw new RuneError(
+    'COMMAND_INVALID',
+    `${flag} ${text}: not a duration above zero; write it like 500ms, 30s, 5m or 1h30m.`,
+  );
 }

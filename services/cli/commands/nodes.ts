@@ -1,0 +1,59 @@
+import type { Command } from 'commander';
+import { collectLabel, collectNames } from './parse-flags.js';
+import {
+  addServiceOptions,
+  type ParsedServiceOptions,
+  type ServiceOptions,
+  serviceOptions,
+} from './service-options.js';
+
+/** What `rune nodes` was asked for. */
+export type NodesOptions =
+  | {
+      readonly kind: 'list';
+      readonly service: ServiceOptions;
+      readonly groups: readonly string[];
+      readonly labels: Readonly<Record<string, string>>;
+    }
+  | {
+      readonly kind: 'show';
+      readonly service: ServiceOptions;
+      readonly name: string;
+      readonly probe: boolean;
+    };
+
+const EXAMPLES = `
+Examples:
+  rune nodes
+  rune nodes list --group web
+  rune nodes show web01 --probe       also connect, check the host key and authenticate; runs nothing`;
+
+/** Adds `rune nodes` to the program. */
+export function defineNodes(program: Command, start: (options: NodesOptions) => Promise<void>): void {
+  const command = program
+    .command('nodes')
+    .description('where actions can run: the nodes of the inventory')
+    .addHelpText('after', EXAMPLES);
+  addServiceOptions(
+    command
+      .command('list', { isDefault: true })
+      .description('all nodes, or those of groups and labels')
+      .option('-g, --group <name>', 'nodes of a group', collectNames('--group'), [])
+      .option('-l, --select <key=value>', 'nodes with this label; several must all match', collectLabel, {}),
+  )
+    .addHelpText('after', '\nExample:\n  rune nodes list --select role=web')
+    .action((parsed: ParsedServiceOptions & { group: string[]; select: Record<string, string> }) =>
+      start({ kind: 'list', service: serviceOptions(parsed), groups: parsed.group, labels: parsed.select }),
+    );
+  addServiceOptions(
+    command
+      .command('show')
+      .description('one node: how it is reached, its labels, groups and variables')
+      .argument('<name>')
+      .option('--probe', 'also connect, check the host key and authenticate; runs nothing on the node'),
+  )
+    .addHelpText('after', '\nExample:\n  rune nodes show web01 --probe')
+    .action((name: string, parsed: ParsedServiceOptions & { probe?: true }) =>
+      start({ kind: 'show', service: serviceOptions(parsed), name, probe: parsed.probe === true }),
+    );
+}

@@ -1,0 +1,31 @@
+import { RuneError } from '../../shared/errors.js';
+
+/** A flag's names, given one a flag or joined by commas, added to those before. Throws COMMAND_INVALID for an empty name. */
+export function collectNames(flag: string): (text: string, before: readonly string[]) => string[] {
+  return (text, before) => {
+    const names = text.split(',').map((name) => name.trim());
+    if (names.includes(''))
+      throw new RuneError('COMMAND_INVALID', `${flag} ${JSON.stringify(text)}: a name is empty.`);
+    return [...before, ...names];
+  };
+}
+
+/** One label, `key=value`, added to those before. Throws COMMAND_INVALID for another form and for a key with two values. */
+export function collectLabel(text: string, before: Readonly<Record<string, string>>): Record<string, string> {
+  const at = text.indexOf('=');
+  const [key, value] = [text.slice(0, at), text.slice(at + 1)];
+  if (at < 1) throw new RuneError('COMMAND_INVALID', `--select ${text}: write key=value.`);
+  if (Object.hasOwn(before, key) && before[key] !== value) {
+    throw new RuneError('COMMAND_INVALID', `--select ${text}: no node has two values of ${key}.`);
+  }
+  return { ...before, [key]: value };
+}
+
+/** A whole number above zero. Throws COMMAND_INVALID naming the flag. */
+export function parseCount(flag: string): (text: string) => number {
+  return (text) => {
+    const count = /^\d+$/.test(text) ? Number(text) : 0;
+    if (count >= 1 && count <= 0xffff_ffff) return count;
+    throw new RuneError('COMMAND_INVALID', `${flag} ${text}: must be a whole number above zero.`);
+  };
+}

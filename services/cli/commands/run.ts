@@ -1,0 +1,169 @@
+import { type Command, Option } from 'commander';
+import { RuneError } from '../../shared/errors.js';
+import { parseDuration } from '../config/parse-duration.js';
+import { type ParamAssignment, parseAssignment } from '../params/parse-assignment.js';
+import { collectLabel, collectNames, parseCount } from './parse-flags.js';
+import {
+  addServiceOptions,
+  type ParsedServiceOptions,
+  type ServiceOptions,
+  serviceOptions,
+} from './service-options.js';
+
+/** What `rune run` was asked to do. */
+export interface RunOptions {
+  readonly service: ServiceOptions;
+  readonly action: string;
+  readonly nodes: readonly string[];
+  readonly groups: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly exclude: readonly string[];
+  readonly allowEmpty: boolean;
+  readonly params: readonly ParamAssignment[];
+  readonly paramsFile?: string;
+  readonly mode: 'run' | 'plan';
+  readonly dryRun: boolean;
+  readonly acknowledgeRisk: boolean;
+  readonly transport?: string;
+  readonly timeoutMs?: number;
+  readonly reason?: string;
+  readonly maxParallel?: number;
+  readonly cancelOnDisconnect: boolean;
+  readonly saveDirectory?: string;
+  /** Start LOM and LMM for this one command; with these bundles and inventories. */
+  readonly standalone?: LocalServicesOptions;
+}
+
+/** Where services that are started here find their plugins and nodes; absent for the package's own. */
+export interface LocalServicesOptions {
+  readonly plugins: readonly string[];
+  readonly inventories: readonly string[];
+}
+
+interface Parsed extends ParsedServiceOptions {
+  node: string[];
+  group: string[];
+  select: Record<string, string>;
+  exclude: string[];
+  allowEmpty?: true;
+  param: ParamAssignment[];
+  paramsFile?: string;
+  plan?: true;
+  dryRun?: true;
+  yes?: true;
+  useSsm?: true;
+  transport?: string;
+  timeout?: number;
+  reason?: string;
+  maxParallel?: number;
+  cancelOnDisconnect?: true;
+  save?: string;
+  standalone?: true;
+  plugins: string[];
+  inventory: string[];
+}
+
+const EXAMPLES = `
+Examples:
+  rune run host-facts --node web01
+  rune run restart-docker --group web --exclude web03 --reason "INC-4711"
+  rune run tail-log --node web01 --param unit=nginx --param lines=50
+  rune run set-password --node db01 --param user=app --param password=@/run/secret
+  rune run wipe-cache --select role=cache --plan        what would run where; contacts no node
+  rune run host-facts --group all -o json | jq '.runs[].result.output'
+
+Ctrl-C cancels the execution and waits until each node has confirmed the kill; a second one leaves at once.
+What the exit code means: rune help exit-codes`;
+
+function toOptions(action: string, parsed: Parsed): RunOptions {
+  const { node, group, select, exclude, transport, paramsFile, timeout, reason, maxParallel, save } = parsed;
+  if (node.length + group.length + Object.keys(select).length === 0) {
+    throw new RuneError('COMMAND_INVALID', 'Name the nodes: --node, --group or --select.');
+  }
+  if (parsed.standalone === undefined && parsed.plugins.length + parsed.inventory.length > 0) {
+    throw new RuneError(
+      'COMMAND_INVALID',
+      '--plugins and --inventory belong to --standalone; a running service has its own.',
+    );
+  }
+  const chosen = parsed.useSsm === true ? 'ssm' : transport;
+  return {
+    service: serviceOptions(parsed),
+    action,
+    nodes: node,
+    groups: group,
+    labels: select,
+    exclude,
+    allowEmpty: parsed.allowEmpty === true,
+    params: parsed.param,
+    mode: parsed.plan === true ? 'plan' : 'run',
+    dryRun: parsed.dryRun === true,
+    acknowledgeRisk: parsed.yes === true,
+    cancelOnDisconnect: parsed.cancelOnDisconnect === true,
+    ...(paramsFile === undefined ? {} : { paramsFile }),
+    ...(chosen === undefined ? {} : { transport: chosen }),
+    ...(timeout === undefined ? {} : { timeoutMs: timeout }),
+    ...(reason === undefined ? {} : { reason }),
+    ...(maxParallel === undefined ? {} : { maxParallel }),
+    ...(save === undefined ? {} : { saveDirectory: save }),
+    ...(parsed.standalone === undefined
+      ? {}
+      : { standalone: { plugins: parsed.plugins, inventories: parsed.inventory } }),
+  };
+}
+
+/** Adds `rune run` to the program. */
+export function defineRun(program: Command, start: (options: RunOptions) => Promise<void>): void {
+  const command = program
+    .command('run')
+    .description('run an action on nodes and show what happens')
+    .argument('<action>', 'name or name@version')
+    .optionsGroup('Nodes:')
+    .option('-n, --node <name>', 'a node; repeat it or join names by commas', collectNames('--node'), [])
+    .option('-g, --group <name>', 'all nodes of a group', collectNames('--group'), [])
+    .option('-l, --select <key=value>', 'all nodes with this label; several must all match', collectLabel, {})
+    .option('--exclude <name>', 'leave out a node or a group', collectNames('--exclude'), [])
+    .option('--allow-empty', 'no matching node is a success')
+    .optionsGroup('Action:')
+    .option(
+      '-p, --param <key=value>',
+      'a parameter; key=@file and key=@- read the value from a file or stdin, key:=JSON takes JSON',
+      (text, before: ParamAssignment[]) => [...before, parseAssignment(text)],
+      [],
+    )
+    .option(
+      '--params-file <file>',
+      'parameters as a JSON (or .yaml) object, - for stdin; --param goes over them',
+    )
+    .option('--reason <text>', 'why; kept in the record and given to the plugin')
+    .option(
+      '--timeout <duration>',
+      "how long each run may take, such as 30s (default: the action's own)",
+      (text) => parseDuration(text, '--timeout'),
+    )
+    .option('-y, --yes', 'run an action that can destroy data without asking')
+    .optionsGroup('How:')
+    .addOption(new Option('--plan', 'show what would run where; contacts no node').conflicts('save'))
+    .option('--dry-run', 'let the plugin say what it would do, changing nothing')
+    .addOption(
+      new Option('--transport <name>', 'one of the transports that the nodes list').conflicts('useSsm'),
+    )
+    .option('--use-ssm', 'the same as --transport ssm')
+    .option('--max-parallel <n>', 'runs at the same time', parseCount('--max-parallel'))
+    .option('--cancel-on-disconnect', 'losing the connection to the service cancels the execution')
+    .option('--save <directory>', 'write result.json, stderr.log and outcome.json of each node below it')
+    .optionsGroup('Service:')
+    .addOption(
+      new Option('--standalone', 'start LOM and LMM for this one command').conflicts(['server', 'context']),
+    )
+    .option(
+      '--plugins <directory>',
+      'with --standalone: plugin bundles to load',
+      collectNames('--plugins'),
+      [],
+    )
+    .option('--inventory <file>', 'with --standalone: inventory to load', collectNames('--inventory'), []);
+  addServiceOptions(command)
+    .addHelpText('after', EXAMPLES)
+    .action((action: string, parsed: Parsed) => start(toOptions(action, parsed)));
+}
