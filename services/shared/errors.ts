@@ -10,6 +10,7 @@ export const GRPC_STATUS = {
   RESOURCE_EXHAUSTED: 8,
   FAILED_PRECONDITION: 9,
   ABORTED: 10,
+  UNIMPLEMENTED: 12,
   INTERNAL: 13,
   UNAVAILABLE: 14,
 } as const;
@@ -55,6 +56,7 @@ const SEE_EVIDENCE = 'Read what it printed in error_data.data.evidence and stder
 // prettier-ignore
 export const ERRORS = {
   INVALID_REQUEST: row(-32600, 'INVALID_ARGUMENT', 'REFUSED', 'LOW', false, 'Correct the fields named in validation_errors and send the request again.'),
+  METHOD_NOT_FOUND: row(-32601, 'UNIMPLEMENTED', 'REFUSED', 'LOW', false, 'Use a client and services whose versions agree: rune --version'),
   INVALID_PARAMS: row(-32602, 'INVALID_ARGUMENT', 'REFUSED', 'LOW', false, 'Correct the parameters named in validation_errors.', 'Show what the action takes: rune actions show {action}'),
   INTERNAL: row(-32603, 'INTERNAL', 'REFUSED', 'HIGH', false, 'This is a fault of the service: look for the error_fingerprint in its log and report it.'),
 
@@ -79,12 +81,14 @@ export const ERRORS = {
   NODE_SETUP_FAILED: row(-32020, 'UNAVAILABLE', 'NODE_UNREACHABLE', 'MEDIUM', true, 'Nothing ran. Check that bash 4.2 or newer starts for this user on {node}: ssh {node} bash --version', 'Read stderr_tail for what the node said.'),
   CALL_CANCELLED: row(-32021, 'CANCELLED', 'CANCELLED', 'LOW', false, 'The caller ended the call; an execution that was accepted goes on.'),
 
+  MODULE_NOT_FOUND: row(-32100, 'NOT_FOUND', 'REFUSED', 'LOW', false, 'Check the name: this process does not serve it.'),
   SERVICE_UNREACHABLE: row(-32101, 'UNAVAILABLE', 'SERVICE_UNREACHABLE', 'HIGH', true, 'Check that the service runs and listens at this address: rune doctor'),
   MEDIATOR_UNAVAILABLE: row(-32106, 'UNAVAILABLE', 'SERVICE_UNREACHABLE', 'HIGH', true, 'Nothing ran on {node}. Check that its mediator (LMM) runs: rune doctor'),
   TRANSPORT_NOT_AVAILABLE: row(-32102, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', false, 'Choose a transport that the node lists (rune nodes show {node}) and that its mediator offers.'),
   MESSAGE_TOO_LARGE: row(-32103, 'RESOURCE_EXHAUSTED', 'REFUSED', 'LOW', false, 'Send less: a message may hold at most 4 MiB.'),
   READER_TOO_SLOW: row(-32104, 'RESOURCE_EXHAUSTED', 'REFUSED', 'LOW', false, 'The execution goes on; read the stream faster.'),
   PROTOCOL_VERSION_MISMATCH: row(-32105, 'FAILED_PRECONDITION', 'REFUSED', 'MEDIUM', false, 'Use a client and services whose protocol versions agree: rune --version'),
+  LINK_LOST: row(-32107, 'UNAVAILABLE', 'PLUGIN_FAILED', 'HIGH', false, 'The mediator was silent for too long and {node} stopped the plugin: check the node, then the load of the mediator.'),
 
   FIELD_MISSING: row(-32201, 'INVALID_ARGUMENT', 'REFUSED', 'LOW', false, 'Set the field that is named.'),
   FIELD_OUT_OF_RANGE: row(-32203, 'INVALID_ARGUMENT', 'REFUSED', 'LOW', false, 'Choose a value within expected_format.'),
@@ -92,6 +96,7 @@ export const ERRORS = {
   CHECKSUM_MISMATCH: row(-32205, 'INVALID_ARGUMENT', 'REFUSED', 'HIGH', false, 'The bytes are not those that the digest names: nothing was run. Send them again, then look for what changed them.'),
   FIELD_NOT_SUPPORTED: row(-32210, 'INVALID_ARGUMENT', 'REFUSED', 'LOW', false, 'Leave the field out: this release does not serve it.'),
   MESSAGE_EXPIRED: row(-32211, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', false, 'Send the request again with a later expires_at; check the clocks if it should not have been over.'),
+  COMMAND_INVALID: row(-32212, 'INVALID_ARGUMENT', 'USAGE', 'LOW', false, 'Correct the flag or the line that is named; every command explains its flags with --help.'),
 
   AUTHENTICATION_FAILED: row(-32300, 'FAILED_PRECONDITION', 'NODE_UNREACHABLE', 'MEDIUM', false, 'Nothing ran. Put the public key of the credential into authorized_keys of the user on {node}, or correct user or credential in the inventory.'),
   HOST_KEY_UNKNOWN: row(-32302, 'FAILED_PRECONDITION', 'NODE_UNREACHABLE', 'HIGH', false, 'Nothing ran. Compare the fingerprint with the node itself, then add its key to the known_hosts file of the mediator or pin it in the inventory.'),

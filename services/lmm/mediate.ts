@@ -1,0 +1,228 @@
+import { toMs } from '../shared/duration.js';
+import { RuneError } from '../shared/errors.js';
+import type { Duration } from '../shared/gen/google/protobuf/duration.js';
+import type { Blob, MediateStart, NodeTarget } from '../shared/gen/rune/v1/lmm.js';
+import { Delivery } from '../shared/gen/rune/v1/mrs.js';
+import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
+import { StopReason, type NodeProbe } from '../shared/gen/rune/v1/run.js';
+import { settledWithin } from '../shared/settled-within.js';
+import type { Validator } from '../shared/schema.js';
+import type { BlobCache } from './blob-cache.js';
+import { startLiveRun, type LiveRun, type LiveRunSettings } from './live-run.js';
+import { pluginInput } from './plugin-protocol.js';
+import type { NodeCommand, Transport } from './transports/transport.js';
+
+const PARAMS_BYTES_MAX = 1024 * 1024;
+const RUN_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const SHA256 = /^[0-9a-f]{64}$/;
+/** Run ids remembered after their end, so that none is started twice. */
+const ENDED_RUNS_REMEMBERED_MAX = 100_000;
+
+/** A limit that a request may set within bounds. */
+export interface Bounds {
+  readonly default: number;
+  readonly max: number;
+}
+
+/** What a mediator allows. */
+export interface MediatorSettings extends LiveRunSettings {
+  readonly runsMax: number;
+  readonly timeoutMs: Bounds;
+  readonly killGraceMs: Bounds;
+  readonly connectTimeoutMs: Bounds;
+  readonly orphanAfterMs: Bounds;
+  readonly outputBytesMax: Bounds;
+  readonly logBytesMax: Bounds;
+}
+
+/** What a mediator works with. */
+export interface MediatorDeps {
+  readonly transports: ReadonlyMap<string, Transport>;
+  readonly blobs: BlobCache;
+  readonly compileSchema: (schemaJson: string) => Validator;
+  readonly settings: MediatorSettings;
+}
+
+/** Starts, finds and ends the runs of this process. */
+export interface Mediator {
+  /** Checks everything, then starts. Throws a RuneError when it refuses: then nothing has reached the node. */
+  start(start: MediateStart, header: RcsHeader): LiveRun;
+  /** Asks a run to stop. Throws RUN_NOT_FOUND. */
+  cancel(runId: string): void;
+  probe(target: NodeTarget, connectTimeout: Duration | undefined, signal: AbortSignal): Promise<NodeProbe>;
+  /** Number of runs that have not ended. */
+  readonly runCount: number;
+  /** Refuses new runs, gives those in flight `graceMs` to end, then stops them and waits until each has its outcome. */
+  drain(graceMs: number): Promise<void>;
+}
+
+function refuse(field: string, message: string, expectedFormat: string): never {
+  throw new RuneError('FIELD_MALFORMED', message, { field: `start.${field}`, expectedFormat });
+}
+
+function within(field: string, asked: number | undefined, bounds: Bounds): number {
+  if (asked === undefined || asked === 0) return bounds.default;
+  if (asked > 0 && asked <= bounds.max) return asked;
+  throw new RuneError('FIELD_OUT_OF_RANGE', `${field} is not within what this mediator allows.`, {
+    field: `start.limits.${field}`,
+    originalValue: String(asked),
+    expectedFormat: `more than 0 and at most ${bounds.max}`,
+  });
+}
+
+const ms = (duration: Duration | undefined): number | undefined =>
+  duration === undefined ? undefined : toMs(duration);
+
+function checkJsonObject(field: string, bytes: Buffer): void {
+  if (bytes.length === 0) return;
+  if (bytes.length > PARAMS_BYTES_MAX)
+    refuse(field, `${field} is larger than ${PARAMS_BYTES_MAX} bytes.`, 'at most 1 MiB');
+  let value: unknown;
+  try {
+    value = JSON.parse(bytes.toString());
+  } catch {
+    // Reported below, with every other shape that is not an object.
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    refuse(field, `${field} is not one JSON object.`, 'a JSON object');
+  }
+}
+
+function checkBlob(field: string, blob: Blob | undefined): Blob {
+  if (blob === undefined || !SHA256.test(blob.sha256)) {
+    return refuse(`${field}.sha256`, `${field} has no digest.`, '64 lower-case hexadecimal digits');
+  }
+  return blob;
+}
+
+/** Makes the mediator. */
+export function createMediator({ transports, blobs, compileSchema, settings }: MediatorDeps): Mediator {
+  const live = new Map<string, LiveRun>();
+  const ended = new Set<string>();
+  let draining = false;
+
+  const transportFor = (target: NodeTarget | undefined): { target: NodeTarget; transport: Transport } => {
+    if (target === undefined || target.name === '')
+      return refuse('target.name', 'The target has no name.', 'the name of a node');
+    const transport = transports.get(target.transport);
+    if (transport === undefined) {
+      throw new RuneError(
+        'TRANSPORT_NOT_AVAILABLE',
+        `This mediator does not offer the transport "${target.transport}".`,
+        {
+          node: target.name,
+          field: 'start.target.transport',
+          originalValue: target.transport,
+          expectedFormat: [...transports.keys()].join(', '),
+        },
+      );
+    }
+    return { target, transport };
+  };
+
+  const plugin = (
+    start: MediateStart,
+  ): Pick<NodeCommand, 'script' | 'library' | 'delivery' | 'leavesProcesses'> => {
+    const script = checkBlob('plugin.script', start.plugin?.script);
+    const library =
+      start.plugin?.library === undefined ? undefined : checkBlob('plugin.library', start.plugin.library);
+    const [scriptBytes, libraryBytes] = blobs.resolve(library === undefined ? [script] : [script, library]);
+    return {
+      script: scriptBytes as Buffer,
+      library: libraryBytes ?? Buffer.alloc(0),
+      delivery: start.plugin?.delivery === Delivery.DIRECTORY ? 'directory' : 'stream',
+      leavesProcesses: start.plugin?.leavesProcesses ?? false,
+    };
+  };
+
+  return {
+    start(start, header) {
+      if (draining)
+        throw new RuneError('SERVICE_SHUTTING_DOWN', 'The mediator is shutting down and takes no new runs.');
+      if (!RUN_ID.test(start.runId)) refuse('run_id', 'The run id is not a UUID.', 'a lower-case UUID');
+      if (live.has(start.runId) || ended.has(start.runId)) {
+        throw new RuneError('RUN_ALREADY_EXISTS', 'This run was started before.', { runId: start.runId });
+      }
+      if (live.size >= settings.runsMax) {
+        throw new RuneError(
+          'MEDIATOR_FULL',
+          `The mediator already has the ${settings.runsMax} runs that it may have.`,
+        );
+      }
+      const { target, transport } = transportFor(start.target);
+      checkJsonObject('params_json', start.paramsJson);
+      checkJsonObject('context.node_vars_json', start.context?.nodeVarsJson ?? Buffer.alloc(0));
+      const limits = start.limits;
+      const output = start.outputSchema === '' ? undefined : compileSchema(start.outputSchema);
+      const outputBytesMax = within('output_bytes_max', limits?.outputBytesMax, settings.outputBytesMax);
+      const run = startLiveRun(
+        {
+          command: {
+            runId: start.runId,
+            target,
+            ...plugin(start),
+            input: pluginInput(start, header),
+            timeoutMs: within('timeout', ms(limits?.timeout), settings.timeoutMs),
+            killGraceMs: within('kill_grace', ms(limits?.killGrace), settings.killGraceMs),
+            connectTimeoutMs: within(
+              'connect_timeout',
+              ms(limits?.connectTimeout),
+              settings.connectTimeoutMs,
+            ),
+          },
+          transport,
+          header,
+          facts: {
+            node: target.name,
+            action: start.action,
+            executionId: start.executionId,
+            runId: start.runId,
+            attempt: start.attempt,
+          },
+          dryRun: start.context?.dryRun ?? false,
+          outputBytesMax,
+          logBytesMax: within('log_bytes_max', limits?.logBytesMax, settings.logBytesMax),
+          orphanAfterMs: within('orphan_after', ms(limits?.orphanAfter), settings.orphanAfterMs),
+          checkOutput: (value) => output?.validate(value) ?? [],
+        },
+        settings,
+      );
+      live.set(run.runId, run);
+      void run.finished.then(() => {
+        live.delete(run.runId);
+        ended.add(run.runId);
+        if (ended.size > ENDED_RUNS_REMEMBERED_MAX) {
+          const [oldest] = ended;
+          ended.delete(oldest as string);
+        }
+      });
+      return run;
+    },
+
+    cancel(runId) {
+      const run = live.get(runId);
+      if (run === undefined)
+        throw new RuneError('RUN_NOT_FOUND', 'This mediator has no such run in flight.', { runId });
+      run.stop(StopReason.CANCEL);
+    },
+
+    async probe(asked, connectTimeout, signal) {
+      const { target, transport } = transportFor(asked);
+      const timeoutMs = within('connect_timeout', ms(connectTimeout), settings.connectTimeoutMs);
+      return transport.probe(target, timeoutMs, signal);
+    },
+
+    get runCount() {
+      return live.size;
+    },
+
+    async drain(graceMs) {
+      draining = true;
+      const runs = [...live.values()];
+      const all = Promise.all(runs.map((run) => run.finished));
+      await settledWithin(all, graceMs);
+      for (const run of runs) run.stop(StopReason.SHUTDOWN);
+      await all;
+    },
+  };
+}

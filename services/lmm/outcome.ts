@@ -1,0 +1,192 @@
+import { toDuration } from '../shared/duration.js';
+import { toEps } from '../shared/eps.js';
+import { RuneError } from '../shared/errors.js';
+import type { ErrorFacts, ValidationError } from '../shared/gen/rune/v1/eps.js';
+import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
+import { RunState, StopReason, type Outcome, type Result } from '../shared/gen/rune/v1/run.js';
+import { decodeAnswer, evidenceOf, type PluginAnswer } from './plugin-protocol.js';
+import type { NodeEnding, PluginEnd, RunPhases } from './transports/transport.js';
+
+/** Result.output is filled up to these bounds; beyond them output_json alone holds the result. */
+const STRUCT_BYTES_MAX = 64 * 1024;
+const STRUCT_DEPTH_MAX = 24;
+
+/** What was seen of a run, besides how it ended. */
+export interface RunRecord {
+  readonly header: RcsHeader;
+  readonly facts: Partial<ErrorFacts>;
+  readonly dryRun: boolean;
+  readonly stdout: Buffer;
+  readonly stdoutTooLarge: boolean;
+  readonly outputBytesMax: number;
+  readonly stderrTail: string;
+  readonly startedAt: Date | undefined;
+  readonly logDroppedBytes: number;
+  /** Checks output_data against the action's output schema; empty if it fits. */
+  readonly checkOutput: (output: unknown) => ValidationError[];
+}
+
+const depthWithin = (value: unknown, max: number): boolean =>
+  typeof value !== 'object' ||
+  value === null ||
+  (max > 0 && Object.values(value).every((item) => depthWithin(item, max - 1)));
+
+function toResult(answer: PluginAnswer): Result | undefined {
+  if (answer.output === undefined) return undefined;
+  const outputJson = Buffer.from(answer.output.json);
+  const fits = outputJson.length <= STRUCT_BYTES_MAX && depthWithin(answer.output.value, STRUCT_DEPTH_MAX);
+  return {
+    outputJson,
+    output: fits ? answer.output.value : undefined,
+    outputOmitted: !fits,
+    dryRun: answer.dryRun,
+  };
+}
+
+function decode(record: RunRecord, end: PluginEnd): PluginAnswer {
+  if (record.stdoutTooLarge) {
+    return {
+      output: undefined,
+      dryRun: false,
+      error: new RuneError(
+        'RESULT_TOO_LARGE',
+        `The plugin printed more than the ${record.outputBytesMax} bytes that a result may have.`,
+        { evidence: evidenceOf(record.stdout) },
+      ),
+    };
+  }
+  const answer = decodeAnswer(record.stdout, end, record.dryRun);
+  if (answer.error !== undefined || answer.output === undefined) return answer;
+  const faults = record.checkOutput(answer.output.value);
+  if (faults.length === 0) return answer;
+  return {
+    ...answer,
+    error: new RuneError(
+      'OUTPUT_SCHEMA_MISMATCH',
+      'The result does not fit the output schema of the action.',
+      {
+        validationErrors: faults,
+      },
+    ),
+  };
+}
+
+const STOPPED: Readonly<Partial<Record<StopReason, { state: RunState; error: () => RuneError }>>> = {
+  [StopReason.TIMEOUT]: {
+    state: RunState.TIMED_OUT,
+    error: () => new RuneError('RUN_TIMED_OUT', 'The plugin ran longer than its timeout and was stopped.'),
+  },
+  [StopReason.CANCEL]: {
+    state: RunState.CANCELLED,
+    error: () => new RuneError('RUN_CANCELLED', 'The run was cancelled.'),
+  },
+  [StopReason.ORPHANED]: {
+    state: RunState.CANCELLED,
+    error: () =>
+      new RuneError('RUN_CANCELLED', 'The run was cancelled because nobody was attached to it any more.'),
+  },
+  [StopReason.SHUTDOWN]: {
+    state: RunState.CANCELLED,
+    error: () => new RuneError('RUN_CANCELLED', 'The run was cancelled because its mediator shut down.'),
+  },
+  [StopReason.CUT]: {
+    state: RunState.FAILED,
+    error: () => new RuneError('LINK_LOST', 'The node saw the link close and stopped the plugin.'),
+  },
+  [StopReason.LEASE]: {
+    state: RunState.FAILED,
+    error: () =>
+      new RuneError(
+        'LINK_LOST',
+        'The node heard nothing from the mediator for too long and stopped the plugin.',
+      ),
+  },
+};
+
+function phasesOf(phases: RunPhases): NonNullable<Outcome['phases']> {
+  return {
+    connect: toDuration(phases.connectMs),
+    start: toDuration(phases.startMs),
+    run: toDuration(phases.runMs),
+  };
+}
+
+function base(record: RunRecord): Outcome {
+  return {
+    state: RunState.UNSPECIFIED,
+    result: undefined,
+    error: undefined,
+    exitCode: undefined,
+    signal: '',
+    stopReason: StopReason.UNSPECIFIED,
+    cancelConfirmed: false,
+    maySurvive: false,
+    leftProcesses: 0,
+    stoppedOnNodeBy: undefined,
+    startedAt: record.startedAt,
+    endedAt: new Date(),
+    phases: undefined,
+    logDroppedBytes: record.logDroppedBytes,
+  };
+}
+
+/** The outcome of a run whose plugin began, or may have. */
+export function endedOutcome(ending: NodeEnding, record: RunRecord): Outcome {
+  const describe = (error: RuneError, facts: Partial<ErrorFacts> = {}): NonNullable<Outcome['error']> =>
+    toEps(error, {
+      source: 'lmm',
+      header: record.header,
+      facts: { ...record.facts, stderrTail: record.stderrTail, ...facts },
+    });
+  const common = {
+    ...base(record),
+    phases: phasesOf(ending.phases),
+    stopReason: ending.stopReason ?? StopReason.UNSPECIFIED,
+  };
+
+  if (ending.kind === 'lost') {
+    const what = ending.started ? 'The plugin was running' : 'The plugin may have started';
+    return {
+      ...common,
+      state: RunState.LOST,
+      maySurvive: true,
+      stoppedOnNodeBy: new Date(ending.stoppedOnNodeByMs),
+      error: describe(
+        new RuneError('OUTCOME_UNKNOWN', `${what} when the link to the node was lost: ${ending.reason}.`),
+      ),
+    };
+  }
+
+  const answer = decode(record, ending.end);
+  const seen = 'signal' in ending.end ? { signal: ending.end.signal } : { exitCode: ending.end.exitCode };
+  const known = {
+    ...common,
+    ...seen,
+    cancelConfirmed: ending.stopReason !== undefined && ending.confirmed,
+    maySurvive: ending.maySurvive,
+    leftProcesses: ending.leftProcesses,
+    result: toResult(answer),
+  };
+  const stopped = ending.stopReason === undefined ? undefined : STOPPED[ending.stopReason];
+  if (stopped !== undefined)
+    return { ...known, state: stopped.state, error: describe(stopped.error(), seen) };
+  if (answer.error !== undefined)
+    return { ...known, state: RunState.FAILED, error: describe(answer.error, seen) };
+  return { ...known, state: RunState.SUCCEEDED };
+}
+
+/** The outcome of a run that certainly never began: `error` says why, unless it was cancelled before. */
+export function notStartedOutcome(
+  error: RuneError,
+  stopReason: StopReason | undefined,
+  record: RunRecord,
+): Outcome {
+  const stopped = stopReason === undefined ? undefined : STOPPED[stopReason];
+  return {
+    ...base(record),
+    state: stopped?.state ?? RunState.FAILED,
+    stopReason: stopReason ?? StopReason.UNSPECIFIED,
+    cancelConfirmed: stopped !== undefined,
+    error: toEps(stopped?.error() ?? error, { source: 'lmm', header: record.header, facts: record.facts }),
+  };
+}

@@ -1,0 +1,192 @@
+import { isUtf8 } from 'node:buffer';
+import type { MediateStart } from '../shared/gen/rune/v1/lmm.js';
+import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
+import { RuneError, type ErrorName } from '../shared/errors.js';
+import { jsonMember, jsonValueEnd } from './json-span.js';
+import type { PluginEnd } from './transports/transport.js';
+
+/** What of a wrong answer is kept, in bytes. */
+const EVIDENCE_BYTES_MAX = 4096;
+const MESSAGE_LENGTH_MAX = 1000;
+const DETAILS_LENGTH_MAX = 4096;
+
+/** What a plugin's answer means. `output` is payload.output_data, parsed and as printed. */
+export interface PluginAnswer {
+  readonly output: { readonly json: string; readonly value: Record<string, unknown> } | undefined;
+  readonly dryRun: boolean;
+  /** Undefined for success. */
+  readonly error: RuneError | undefined;
+}
+
+/** The document that the plugin reads on stdin: params and node_vars are put in as the bytes they came as. */
+export function pluginInput(start: MediateStart, header: RcsHeader): Buffer {
+  const context = start.context;
+  const metadata = header.messageMetadata;
+  const known = {
+    node: start.target?.name ?? '',
+    action: start.action,
+    execution_id: start.executionId,
+    run_id: start.runId,
+    attempt: start.attempt,
+    dry_run: context?.dryRun ?? false,
+    triggered_by: context?.triggeredBy ?? '',
+    reason: context?.reason ?? '',
+    node_labels: context?.nodeLabels ?? {},
+  };
+  const messageMetadata = {
+    version: '1.0',
+    message_id: metadata?.messageId ?? '',
+    correlation_id: metadata?.correlationId ?? '',
+    created_at: (metadata?.createdAt ?? new Date()).toISOString(),
+  };
+  const observability = {
+    trace_id: header.observability?.traceId ?? '',
+    span_id: header.observability?.spanId ?? '',
+  };
+  const vars =
+    context === undefined || context.nodeVarsJson.length === 0 ? '{}' : context.nodeVarsJson.toString();
+  const params = start.paramsJson.length === 0 ? '{}' : start.paramsJson.toString();
+  return Buffer.from(
+    `{"message_metadata":${JSON.stringify(messageMetadata)},"payload":{"input_parameters":${params},` +
+      `"context":${JSON.stringify(known).slice(0, -1)},"node_vars":${vars}}},"observability":${JSON.stringify(observability)}}`,
+  );
+}
+
+/** The first bytes of what a plugin printed, as text that is safe to keep: never more than 4 KiB. */
+export function evidenceOf(stdout: Buffer): string {
+  return stdout.subarray(0, EVIDENCE_BYTES_MAX).toString();
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function violation(name: ErrorName, message: string, stdout: Buffer): PluginAnswer {
+  return {
+    output: undefined,
+    dryRun: false,
+    error: new RuneError(name, message, { evidence: evidenceOf(stdout) }),
+  };
+}
+
+function parsed(text: string): { value: unknown } | undefined {
+  try {
+    return { value: JSON.parse(text) as unknown };
+  } catch {
+    // Not JSON is one of the answers asked for here.
+    return undefined;
+  }
+}
+
+const FAILURE_BY_EXIT_CODE: Readonly<Record<number, ErrorName>> = {
+  1: 'PLUGIN_REFUSED_INPUT',
+  2: 'PLUGIN_DEPENDENCY_MISSING',
+  3: 'PLUGIN_FAILED',
+  4: 'PLUGIN_MISCONFIGURED',
+  100: 'PLUGIN_CRASHED',
+};
+
+function reportedFailure(
+  exitCode: number,
+  error: Record<string, unknown>,
+  output: PluginAnswer['output'],
+): PluginAnswer {
+  const name = FAILURE_BY_EXIT_CODE[exitCode] ?? 'PLUGIN_FAILED';
+  const said =
+    typeof error.message === 'string' && error.message !== '' ? error.message : 'It gave no message.';
+  const details = error.details ?? error.data;
+  const code = error.code;
+  return {
+    output,
+    dryRun: false,
+    error: new RuneError(name, said.slice(0, MESSAGE_LENGTH_MAX), {
+      ...(typeof code === 'number' && Number.isInteger(code) && Math.abs(code) < 2 ** 31
+        ? { pluginCode: code }
+        : {}),
+      ...(details === undefined
+        ? {}
+        : { pluginDetailsJson: JSON.stringify(details).slice(0, DETAILS_LENGTH_MAX) }),
+    }),
+  };
+}
+
+/**
+ * Decides what a plugin's standard output and its end mean together. Reading is liberal where nothing is lost by it;
+ * a contradiction is an error of its own that keeps what was printed as evidence.
+ */
+export function decodeAnswer(stdout: Buffer, end: PluginEnd, dryRunAsked: boolean): PluginAnswer {
+  if ('signal' in end)
+    return violation('PLUGIN_KILLED', `The plugin was killed by SIG${end.signal}.`, stdout);
+  const { exitCode } = end;
+  if (!isUtf8(stdout))
+    return violation('OUTPUT_NOT_UTF8', 'The plugin printed bytes that are not UTF-8.', stdout);
+  const text = stdout.toString().trim();
+  if (text === '') {
+    return exitCode === 0
+      ? violation('OUTPUT_MISSING', 'The plugin ended with exit code 0 and printed no result.', stdout)
+      : violation(
+          'PLUGIN_CRASHED',
+          `The plugin ended with exit code ${exitCode} and printed no answer.`,
+          stdout,
+        );
+  }
+  const whole = parsed(text);
+  if (whole === undefined) {
+    const end = jsonValueEnd(text, 0);
+    return parsed(text.slice(0, end)) !== undefined && text.slice(end).trim() !== ''
+      ? violation('OUTPUT_NOT_ALONE', 'The plugin printed something after its result.', stdout)
+      : violation('OUTPUT_NOT_JSON', 'What the plugin printed is not JSON.', stdout);
+  }
+  const answer = whole.value;
+  if (!isObject(answer)) {
+    return violation('OUTPUT_NOT_AN_OBJECT', 'The plugin printed JSON that is not an object.', stdout);
+  }
+  const payload = answer.payload ?? null;
+  const error = answer.error ?? null;
+  if (payload !== null && !isObject(payload)) {
+    return violation('OUTPUT_MALFORMED', 'The payload of the answer is not an object.', stdout);
+  }
+  if (error !== null && !isObject(error)) {
+    return violation('OUTPUT_MALFORMED', 'The error of the answer is not an object.', stdout);
+  }
+  const data = payload?.output_data ?? {};
+  if (!isObject(data))
+    return violation('OUTPUT_MALFORMED', 'output_data of the answer is not an object.', stdout);
+  const printed = jsonMember(text, ['payload', 'output_data']);
+  const output =
+    payload === null
+      ? undefined
+      : { json: printed === undefined || printed === 'null' ? '{}' : printed, value: data };
+  const result = payload?.result;
+
+  if (exitCode !== 0) {
+    if (error !== null) return reportedFailure(exitCode, error, output);
+    if (result === 'failure') return reportedFailure(exitCode, data, output);
+    return violation(
+      'OUTPUT_CONTRADICTS_EXIT',
+      `The plugin ended with exit code ${exitCode} and reported no error.`,
+      stdout,
+    );
+  }
+  if (error !== null || result === 'failure') {
+    return violation(
+      'OUTPUT_CONTRADICTS_EXIT',
+      'The plugin ended with exit code 0 and reported a failure.',
+      stdout,
+    );
+  }
+  if (result !== 'success' && result !== 'dry_run') {
+    return violation('OUTPUT_MALFORMED', 'payload.result is none of success, failure and dry_run.', stdout);
+  }
+  if (dryRunAsked && result === 'success') {
+    return violation(
+      'DRY_RUN_NOT_HONOURED',
+      'The plugin was asked for a dry run and answered success.',
+      stdout,
+    );
+  }
+  if (!dryRunAsked && result === 'dry_run') {
+    return violation('OUTPUT_MALFORMED', 'The plugin answered dry_run and was not asked for one.', stdout);
+  }
+  return { output, dryRun: result === 'dry_run', error: undefined };
+}

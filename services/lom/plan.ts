@@ -1,0 +1,157 @@
+import { toMs } from '../shared/duration.js';
+import { RuneError } from '../shared/errors.js';
+import type { PlanExecutionRequest } from '../shared/gen/rune/v1/lom.js';
+import { Risk } from '../shared/gen/rune/v1/mrs.js';
+import type { Node } from '../shared/gen/rune/v1/run.js';
+import type { Inventory } from './inventory.js';
+import { rankMediators, type MediatorEndpoint } from './mediators.js';
+import { checkParams } from './params.js';
+import type { Action, Registry } from './registry.js';
+import { refuseUnservedFields } from './served-fields.js';
+import { resolveTargets } from './targets.js';
+
+const REASON_LENGTH_MAX = 1000;
+
+/** Limits that every plan gets or is held to. */
+export interface PlanSettings {
+  readonly timeoutMsMax: number;
+  readonly killGraceMs: number;
+  readonly connectTimeoutMs: number;
+  /** Runs of one execution at the same time. */
+  readonly parallelMax: number;
+}
+
+/** What plans are made from. */
+export interface PlanSources {
+  readonly registry: Registry;
+  readonly inventory: Inventory;
+  readonly mediators: readonly MediatorEndpoint[];
+  readonly settings: PlanSettings;
+}
+
+/** One run of a plan. `mediators` is never empty; the first one is asked first. */
+export interface PlannedNode {
+  readonly node: Node;
+  readonly transport: string;
+  readonly mediators: readonly MediatorEndpoint[];
+}
+
+/** A request that was found to be good, with everything that running it needs. */
+export interface Plan {
+  readonly action: Action;
+  readonly params: Record<string, unknown>;
+  readonly reason: string;
+  readonly dryRun: boolean;
+  readonly timeoutMs: number;
+  readonly killGraceMs: number;
+  readonly connectTimeoutMs: number;
+  readonly maxParallel: number;
+  readonly runs: readonly PlannedNode[];
+}
+
+function timeoutOf(request: PlanExecutionRequest, action: Action, settings: PlanSettings): number {
+  if (request.timeout === undefined) return Math.min(action.capability.timeoutMs, settings.timeoutMsMax);
+  const timeoutMs = toMs(request.timeout);
+  if (timeoutMs >= 1000 && timeoutMs <= settings.timeoutMsMax) return timeoutMs;
+  throw new RuneError('FIELD_OUT_OF_RANGE', 'The timeout is not within what this service allows.', {
+    field: 'timeout',
+    originalValue: `${timeoutMs / 1000}s`,
+    expectedFormat: `1s to ${settings.timeoutMsMax / 1000}s`,
+  });
+}
+
+function parallelOf(request: PlanExecutionRequest, settings: PlanSettings): number {
+  const asked = request.rollout?.maxParallel ?? 0;
+  if (asked === 0) return settings.parallelMax;
+  if (asked <= settings.parallelMax) return asked;
+  throw new RuneError('FIELD_OUT_OF_RANGE', 'max_parallel is more than this service allows.', {
+    field: 'rollout.max_parallel',
+    originalValue: String(asked),
+    expectedFormat: `1 to ${settings.parallelMax}`,
+  });
+}
+
+function transportOf(node: Node, asked: string): string {
+  if (asked === '') return node.transports[0] as string;
+  if (node.transports.includes(asked)) return asked;
+  throw new RuneError('TRANSPORT_NOT_AVAILABLE', `${node.name} does not list the transport "${asked}".`, {
+    node: node.name,
+    field: 'transport',
+    originalValue: asked,
+    expectedFormat: node.transports.join(', '),
+  });
+}
+
+function planNode(
+  node: Node,
+  request: PlanExecutionRequest,
+  endpoints: readonly MediatorEndpoint[],
+): PlannedNode {
+  const transport = transportOf(node, request.transport);
+  const mediators = rankMediators(node, endpoints);
+  if (mediators.length === 0) {
+    const zone = node.zone === '' ? 'without a zone' : `of zone "${node.zone}"`;
+    throw new RuneError(
+      'TRANSPORT_NOT_AVAILABLE',
+      `No mediator ${zone} is configured, as ${node.name} needs.`,
+      {
+        node: node.name,
+      },
+    );
+  }
+  return { node, transport, mediators };
+}
+
+/** Decides everything about a request without contacting anyone. Throws a RuneError that says what is wrong with it. */
+export function makePlan(request: PlanExecutionRequest, sources: PlanSources): Plan {
+  const { registry, inventory, mediators, settings } = sources;
+  refuseUnservedFields(request);
+  if (request.action === '')
+    throw new RuneError('FIELD_MISSING', 'The request names no action.', { field: 'action' });
+  if (request.reason.length > REASON_LENGTH_MAX) {
+    throw new RuneError('FIELD_OUT_OF_RANGE', 'The reason is too long.', {
+      field: 'reason',
+      expectedFormat: `at most ${REASON_LENGTH_MAX} characters`,
+    });
+  }
+  const action = registry.get(request.action);
+  const about = { action: action.capability.action };
+  if (request.dryRun && !action.capability.supportsDryRun) {
+    throw new RuneError(
+      'DRY_RUN_NOT_SUPPORTED',
+      `${about.action} cannot say what it would do without doing it.`,
+      about,
+    );
+  }
+  const params = checkParams(request.params ?? {}, action);
+  const nodes = resolveTargets(request.targets, inventory);
+  const resting = nodes.filter((node) => node.maintenance).map((node) => node.name);
+  if (resting.length > 0) {
+    const more = resting.length > 5 ? ` and ${resting.length - 5} more` : '';
+    throw new RuneError('NODE_IN_MAINTENANCE', `In maintenance: ${resting.slice(0, 5).join(', ')}${more}.`, {
+      node: resting[0] as string,
+    });
+  }
+  return {
+    action,
+    params,
+    reason: request.reason,
+    dryRun: request.dryRun,
+    timeoutMs: timeoutOf(request, action, settings),
+    killGraceMs: settings.killGraceMs,
+    connectTimeoutMs: settings.connectTimeoutMs,
+    maxParallel: parallelOf(request, settings),
+    runs: nodes.map((node) => planNode(node, request, mediators)),
+  };
+}
+
+/** Refuses to run a destructive plan whose risk the caller did not acknowledge; looking at it is always allowed. */
+export function requireAcknowledgement(plan: Plan, acknowledged: boolean): void {
+  const { action, risk } = plan.action.capability;
+  if (risk !== Risk.DESTRUCTIVE || plan.dryRun || acknowledged) return;
+  throw new RuneError(
+    'RISK_NOT_ACKNOWLEDGED',
+    `${action} is destructive and the risk was not acknowledged.`,
+    { action },
+  );
+}

@@ -1,0 +1,36 @@
+#!/bin/sh
+# Makes sure that the Debian packages are there which the tests run against: a real sshd, a real Python client, shellcheck.
+# As root it installs what is missing; otherwise it names it and fails.
+set -eu
+
+missing=
+need() { # PACKAGE TEST-COMMAND...
+  package=$1
+  shift
+  "$@" >/dev/null 2>&1 || missing="$missing $package"
+}
+
+need openssh-server test -x /usr/sbin/sshd
+need openssh-client command -v ssh-keygen
+need procps command -v ps
+need shellcheck command -v shellcheck
+need python3-grpcio /usr/bin/python3 -c 'import grpc'
+need python3-grpc-tools /usr/bin/python3 -c 'import grpc_tools'
+
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then
+  echo "installing Debian packages:$missing" >&2
+  export DEBIAN_FRONTEND=noninteractive
+  log=$(mktemp)
+  # shellcheck disable=SC2086 # a list of package names
+  if { apt-get update && apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1; then
+    rm -f "$log"
+  else
+    cat "$log" >&2
+    rm -f "$log"
+    exit 1
+  fi
+else
+  echo "The tests need these Debian packages: apt-get install$missing" >&2
+  exit 1
+fi
