@@ -6,7 +6,7 @@ import { Delivery } from '../shared/gen/rune/v1/mrs.js';
 import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
 import { StopReason, type NodeProbe } from '../shared/gen/rune/v1/run.js';
 import { settledWithin } from '../shared/settled-within.js';
-import type { Validator } from '../shared/schema.js';
+import type { SchemaCompiler } from '../shared/schema.js';
 import type { BlobCache } from './blob-cache.js';
 import { startLiveRun, type LiveRun, type LiveRunSettings } from './live-run.js';
 import { pluginInput } from './plugin-protocol.js';
@@ -39,7 +39,7 @@ export interface MediatorSettings extends LiveRunSettings {
 export interface MediatorDeps {
   readonly transports: ReadonlyMap<string, Transport>;
   readonly blobs: BlobCache;
-  readonly compileSchema: (schemaJson: string) => Validator;
+  readonly schemas: SchemaCompiler;
   readonly settings: MediatorSettings;
 }
 
@@ -96,7 +96,7 @@ function checkBlob(field: string, blob: Blob | undefined): Blob {
 }
 
 /** Makes the mediator. */
-export function createMediator({ transports, blobs, compileSchema, settings }: MediatorDeps): Mediator {
+export function createMediator({ transports, blobs, schemas, settings }: MediatorDeps): Mediator {
   const live = new Map<string, LiveRun>();
   const ended = new Set<string>();
   let draining = false;
@@ -153,7 +153,7 @@ export function createMediator({ transports, blobs, compileSchema, settings }: M
       checkJsonObject('params_json', start.paramsJson);
       checkJsonObject('context.node_vars_json', start.context?.nodeVarsJson ?? Buffer.alloc(0));
       const limits = start.limits;
-      const output = start.outputSchema === '' ? undefined : compileSchema(start.outputSchema);
+      const output = start.outputSchema === '' ? undefined : schemas.compile(start.outputSchema, 'output');
       const outputBytesMax = within('output_bytes_max', limits?.outputBytesMax, settings.outputBytesMax);
       const run = startLiveRun(
         {

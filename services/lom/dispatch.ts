@@ -49,9 +49,9 @@ export interface Dispatcher {
   ): AsyncGenerator<MediateResponse, void, undefined>;
   /** Asks the mediator at `address` to stop a run. */
   cancel(address: string, runId: string, reason: string, header: RcsHeader): Promise<void>;
+  /** Asks the first mediator of the node to connect to it and to run nothing. */
   probe(
-    node: Node,
-    address: string,
+    run: PlannedNode,
     connectTimeoutMs: number,
     header: RcsHeader,
     signal: AbortSignal,
@@ -212,12 +212,13 @@ export function createDispatcher(
       });
     },
 
-    async probe(node, address, connectTimeoutMs, header, signal) {
+    async probe({ node, transport, mediators }, connectTimeoutMs, header, signal) {
+      const address = mediators[0]?.address ?? '';
       const client = await ready(address, node.name);
       const response = await client.probeNode(
         {
           header: requestHeader(header, 'NODE_PROBE_REQUEST', 'lom', 'lmm'),
-          target: nodeTarget(node, node.transports[0] as string),
+          target: nodeTarget(node, transport),
           connectTimeout: toDuration(connectTimeoutMs),
         },
         { signal, timeoutMs: connectTimeoutMs + settings.streamMarginMs },

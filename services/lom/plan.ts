@@ -82,12 +82,13 @@ function transportOf(node: Node, asked: string): string {
   });
 }
 
-function planNode(
+/** Where and how one node is reached; `transport` is empty for the node's first. */
+export function planNode(
   node: Node,
-  request: PlanExecutionRequest,
+  askedTransport: string,
   endpoints: readonly MediatorEndpoint[],
 ): PlannedNode {
-  const transport = transportOf(node, request.transport);
+  const transport = transportOf(node, askedTransport);
   const mediators = rankMediators(node, endpoints);
   if (mediators.length === 0) {
     const zone = node.zone === '' ? 'without a zone' : `of zone "${node.zone}"`;
@@ -141,7 +142,7 @@ export function makePlan(request: PlanExecutionRequest, sources: PlanSources): P
     killGraceMs: settings.killGraceMs,
     connectTimeoutMs: settings.connectTimeoutMs,
     maxParallel: parallelOf(request, settings),
-    runs: nodes.map((node) => planNode(node, request, mediators)),
+    runs: nodes.map((node) => planNode(node, request.transport, mediators)),
   };
 }
 

@@ -1,0 +1,315 @@
+import assert from 'node:assert/strict';
+import { createHash, randomUUID } from 'node:crypto';
+import { MediateStart } from '../../services/shared/gen/rune/v1/lmm.js';
+import { RunState, StopReason, type Outcome } from '../../services/shared/gen/rune/v1/run.js';
+import { acceptHeader } from '../../services/shared/header.js';
+import { RuneError } from '../../services/shared/errors.js';
+import { createSchemaCompiler } from '../../services/shared/schema.js';
+import { createBlobCache } from '../../services/lmm/blob-cache.js';
+import type { RunEvent } from '../../services/lmm/live-run.js';
+import { createMediator, type Mediator, type MediatorSettings } from '../../services/lmm/mediate.js';
+import type { NodeCommand, NodeEnding, RunSink } from '../../services/lmm/transports/transport.js';
+import { ended, lost, scriptedTransport, untilStopped } from '../support/scripted-transport.js';
+
+const SETTINGS: MediatorSettings = {
+  runsMax: 2,
+  bufferBytesMax: 4096,
+  lineBytesMax: 1024,
+  batchBytesMax: 512,
+  batchAfterMs: 5,
+  timeoutMs: { default: 60_000, max: 60_000 },
+  killGraceMs: { default: 1000, max: 5000 },
+  connectTimeoutMs: { default: 1000, max: 5000 },
+  orphanAfterMs: { default: 60_000, max: 60_000 },
+  outputBytesMax: { default: 1024, max: 4096 },
+  logBytesMax: { default: 1_000_000, max: 10_000_000 },
+};
+
+const header = acceptHeader(undefined, { identity: 'test', nowMs: Date.now() });
+const script = Buffer.from('echo hello\n');
+const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+const SUCCESS = '{"payload":{"result":"success","output_data":{"n":1}}}';
+
+type Fields = Parameters<typeof MediateStart.fromPartial>[0];
+
+const start = (fields: Fields = {}): MediateStart =>
+  MediateStart.fromPartial({
+    runId: randomUUID(),
+    executionId: randomUUID(),
+    attempt: 1,
+    action: 'noop',
+    plugin: { script: { sha256: sha256(script), content: script } },
+    target: { name: 'web01', transport: 'scripted' },
+    paramsJson: Buffer.from('{}'),
+    ...fields,
+  });
+
+function mediatorWith(
+  run: (command: NodeCommand, sink: RunSink, stop: AbortSignal) => Promise<NodeEnding>,
+  settings: Partial<MediatorSettings> = {},
+): Mediator {
+  return createMediator({
+    transports: new Map([['scripted', scriptedTransport('scripted', run)]]),
+    blobs: createBlobCache(1024),
+    schemas: createSchemaCompiler(),
+    settings: { ...SETTINGS, ...settings },
+  });
+}
+
+const succeed = async (_command: NodeCommand, sink: RunSink): Promise<NodeEnding> => {
+  sink.started();
+  await sink.stdout(Buffer.from(SUCCESS));
+  return ended(0);
+};
+
+async function eventsOf(mediator: Mediator, fields: Fields = {}): Promise<RunEvent[]> {
+  const events: RunEvent[] = [];
+  for await (const event of mediator.start(start(fields), header).events(new AbortController().signal))
+    events.push(event);
+  return events;
+}
+
+async function outcomeOf(mediator: Mediator, fields: Fields = {}): Promise<Outcome> {
+  const last = (await eventsOf(mediator, fields)).at(-1)?.event;
+  assert.ok(last?.$case === 'outcome');
+  return last.value;
+}
+
+const refusal = (mediator: Mediator, fields: Fields): string => {
+  try {
+    mediator.start(start(fields), header);
+  } catch (error) {
+    assert.ok(error instanceof RuneError);
+    return error.name;
+  }
+  return 'accepted';
+};
+
+describe('the mediator', () => {
+  it('numbers the events of a run from accepted to outcome without gaps', async () => {
+    const events = await eventsOf(mediatorWith(succeed));
+    assert.deepEqual(
+      events.map(({ eventNo, event }) => [eventNo, event.$case]),
+      [
+        [1, 'accepted'],
+        [2, 'state'],
+        [3, 'outcome'],
+      ],
+    );
+  });
+
+  it('hands the node exactly the bytes that the digest names', async () => {
+    let seen: NodeCommand | undefined;
+    await eventsOf(
+      mediatorWith((command, sink) => {
+        seen = command;
+        return succeed(command, sink);
+      }),
+      { paramsJson: Buffer.from('{"a":1.0}') },
+    );
+    assert.deepEqual(seen?.script, script);
+    assert.ok(seen?.input.toString().includes('"input_parameters":{"a":1.0}'));
+  });
+
+  it('asks for plugin bytes that it does not hold, and never again once it has them', async () => {
+    const mediator = mediatorWith(succeed);
+    const without = { plugin: { script: { sha256: sha256(script) } } };
+    assert.equal(refusal(mediator, without), 'PLUGIN_CONTENT_NEEDED');
+    await eventsOf(mediator);
+    assert.equal((await outcomeOf(mediator, without)).state, RunState.SUCCEEDED);
+  });
+
+  describe('refuses before anything reaches the node', () => {
+    const cases: [title: string, fields: Fields, expected: string][] = [
+      [
+        'bytes that do not fit their digest',
+        { plugin: { script: { sha256: sha256(Buffer.from('x')), content: script } } },
+        'CHECKSUM_MISMATCH',
+      ],
+      ['a plugin without a digest', { plugin: {} }, 'FIELD_MALFORMED'],
+      ['a run id that is no UUID', { runId: '../../etc' }, 'FIELD_MALFORMED'],
+      [
+        'a transport that it does not offer',
+        { target: { name: 'n', transport: 'telnet' } },
+        'TRANSPORT_NOT_AVAILABLE',
+      ],
+      ['a target without a name', { target: { transport: 'scripted' } }, 'FIELD_MALFORMED'],
+      ['parameters that are not an object', { paramsJson: Buffer.from('[]') }, 'FIELD_MALFORMED'],
+      ['parameters that are two objects', { paramsJson: Buffer.from('{},{}') }, 'FIELD_MALFORMED'],
+      [
+        'node variables that close the context',
+        { context: { nodeVarsJson: Buffer.from('{}},"x":{') } },
+        'FIELD_MALFORMED',
+      ],
+      [
+        'a timeout beyond its maximum',
+        { limits: { timeout: { seconds: 61, nanos: 0 } } },
+        'FIELD_OUT_OF_RANGE',
+      ],
+      ['a negative timeout', { limits: { timeout: { seconds: -1, nanos: 0 } } }, 'FIELD_OUT_OF_RANGE'],
+      ['an output limit beyond its maximum', { limits: { outputBytesMax: 5000 } }, 'FIELD_OUT_OF_RANGE'],
+    ];
+    for (const [title, fields, expected] of cases) {
+      it(title, () => {
+        const mediator = mediatorWith(() => assert.fail('the node was reached'));
+        assert.equal(refusal(mediator, fields), expected);
+        assert.equal(mediator.runCount, 0);
+      });
+    }
+  });
+
+  it('starts a run id once, also after the run has ended', async () => {
+    const mediator = mediatorWith(succeed);
+    const runId = randomUUID();
+    await eventsOf(mediator, { runId });
+    assert.equal(refusal(mediator, { runId }), 'RUN_ALREADY_EXISTS');
+  });
+
+  it('refuses more runs than it may have, and takes one again when one has ended', async () => {
+    const mediator = mediatorWith((_command, _sink, stop) => untilStopped(stop));
+    const runs = [mediator.start(start(), header), mediator.start(start(), header)];
+    assert.equal(refusal(mediator, {}), 'MEDIATOR_FULL');
+    mediator.cancel(runs[0]!.runId);
+    await runs[0]!.finished;
+    const third = mediator.start(start(), header);
+    for (const run of [runs[1]!, third]) mediator.cancel(run.runId);
+    await Promise.all([runs[1]!.finished, third.finished]);
+  });
+
+  it('cancels a run and reports what the node confirmed', async () => {
+    const mediator = mediatorWith((_command, sink, stop) => {
+      sink.started();
+      return untilStopped(stop);
+    });
+    const run = mediator.start(start(), header);
+    mediator.cancel(run.runId);
+    mediator.cancel(run.runId);
+    const outcome = await run.finished;
+    assert.equal(outcome.state, RunState.CANCELLED);
+    assert.equal(outcome.stopReason, StopReason.CANCEL);
+    assert.equal(outcome.cancelConfirmed, true);
+    assert.equal(outcome.signal, 'TERM');
+    assert.throws(() => mediator.cancel(run.runId), { name: 'RUN_NOT_FOUND' });
+  });
+
+  it('goes on with a run whose reader has left, and cancels it after orphan_after', async () => {
+    const mediator = mediatorWith((_command, _sink, stop) => untilStopped(stop));
+    const limits = { orphanAfter: { seconds: 0, nanos: 50_000_000 } };
+    const run = mediator.start(start({ limits }), header);
+    for await (const { event } of run.events(new AbortController().signal)) {
+      assert.equal(event.$case, 'accepted');
+      break;
+    }
+    assert.equal(mediator.runCount, 1);
+    const outcome = await run.finished;
+    assert.deepEqual([outcome.state, outcome.stopReason], [RunState.CANCELLED, StopReason.ORPHANED]);
+  });
+
+  it('holds the node back while the reader is behind, and loses nothing', async () => {
+    const line = Buffer.from(`${'x'.repeat(99)}\n`);
+    let waited = 0;
+    const mediator = mediatorWith(async (command, sink) => {
+      for (let sent = 0; sent < 1000; sent++) {
+        const room = sink.stderr(line);
+        if (room !== undefined) waited++;
+        await room;
+      }
+      return succeed(command, sink);
+    });
+    let lines = 0;
+    for await (const { event } of mediator.start(start(), header).events(new AbortController().signal)) {
+      await new Promise(setImmediate);
+      if (event.$case === 'log') lines += event.value.lines.length;
+      if (event.$case === 'outcome') assert.equal(event.value.logDroppedBytes, 0);
+    }
+    assert.equal(lines, 1000);
+    assert.ok(waited > 10, `held back ${waited} times`);
+  });
+
+  it('lets a cancelled run end although its reader stalls, and counts what it dropped', async () => {
+    const mediator = mediatorWith(async (_command, sink, stop) => {
+      while (!stop.aborted) await sink.stderr(Buffer.alloc(100, 'x\n'));
+      for (let more = 0; more < 1000; more++) void sink.stderr(Buffer.alloc(100, 'x\n'));
+      return ended(143, { end: { signal: 'TERM' }, stopReason: StopReason.CANCEL });
+    });
+    const run = mediator.start(start(), header);
+    const reader = run.events(new AbortController().signal);
+    await reader.next();
+    mediator.cancel(run.runId);
+    const outcome = await run.finished;
+    assert.equal(outcome.state, RunState.CANCELLED);
+    assert.ok(outcome.logDroppedBytes > 0);
+    await reader.return();
+  });
+
+  it('drops and counts what is beyond the log limit', async () => {
+    const limits = { logBytesMax: 300 };
+    const mediator = mediatorWith(async (command, sink) => {
+      for (let sent = 0; sent < 10; sent++) await sink.stderr(Buffer.from(`${'x'.repeat(99)}\n`));
+      return succeed(command, sink);
+    });
+    const outcome = await outcomeOf(mediator, { limits });
+    assert.equal(outcome.logDroppedBytes, 700);
+  });
+
+  it('keeps the start of a result that is too large', async () => {
+    const mediator = mediatorWith(async (_command, sink) => {
+      sink.started();
+      await sink.stdout(Buffer.alloc(700, 'a'));
+      await sink.stdout(Buffer.alloc(700, 'b'));
+      return ended(0);
+    });
+    const outcome = await outcomeOf(mediator);
+    assert.equal(outcome.error?.errorData?.name, 'RESULT_TOO_LARGE');
+    assert.equal(outcome.error?.errorData?.data?.evidence, `${'a'.repeat(700)}${'b'.repeat(324)}`);
+  });
+
+  it('checks the result against the output schema', async () => {
+    const outputSchema = JSON.stringify({
+      type: 'object',
+      properties: { n: { type: 'string' } },
+      required: ['n'],
+    });
+    const outcome = await outcomeOf(mediatorWith(succeed), { outputSchema });
+    assert.equal(outcome.state, RunState.FAILED);
+    assert.equal(outcome.error?.errorData?.name, 'OUTPUT_SCHEMA_MISMATCH');
+    assert.equal(outcome.error?.errorData?.data?.validationErrors[0]?.field, 'output.n');
+    assert.equal(outcome.result?.outputJson.toString(), '{"n":1}');
+  });
+
+  it('reports a lost link as lost, never as a failure or a success', async () => {
+    const outcome = await outcomeOf(mediatorWith(() => Promise.resolve(lost('the connection closed'))));
+    assert.equal(outcome.state, RunState.LOST);
+    assert.equal(outcome.error?.errorData?.name, 'OUTCOME_UNKNOWN');
+    assert.equal(outcome.stoppedOnNodeBy?.getTime(), 5000);
+    assert.equal(outcome.maySurvive, true);
+  });
+
+  it('reports a node that could not be reached as a failure in which nothing ran', async () => {
+    const outcome = await outcomeOf(
+      mediatorWith(() => Promise.reject(new RuneError('NODE_UNREACHABLE', 'Connection refused.'))),
+    );
+    assert.equal(outcome.state, RunState.FAILED);
+    assert.equal(outcome.error?.errorData?.name, 'NODE_UNREACHABLE');
+    assert.equal(outcome.error?.errorData?.data?.node, 'web01');
+    assert.equal(outcome.startedAt, undefined);
+  });
+
+  it('lets runs end by themselves when it drains, stops the rest, and takes nothing new', async () => {
+    let finish = (): void => undefined;
+    const mediator = mediatorWith((command, sink, stop) =>
+      command.timeoutMs === 5000
+        ? new Promise((resolve) => (finish = () => void succeed(command, sink).then(resolve)))
+        : untilStopped(stop),
+    );
+    const short = mediator.start(start({ limits: { timeout: { seconds: 5, nanos: 0 } } }), header);
+    const long = mediator.start(start(), header);
+    const drained = mediator.drain(100);
+    assert.equal(refusal(mediator, {}), 'SERVICE_SHUTTING_DOWN');
+    finish();
+    await drained;
+    assert.equal((await short.finished).state, RunState.SUCCEEDED);
+    assert.equal((await long.finished).stopReason, StopReason.SHUTDOWN);
+    assert.equal(mediator.runCount, 0);
+  });
+});

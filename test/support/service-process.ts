@@ -1,0 +1,70 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { join } from 'node:path';
+import { packageRoot } from '../../services/shared/package-root.js';
+
+const READY_TIMEOUT_MS = 20_000;
+
+/** One of the real service processes. */
+export interface ServiceProcess {
+  /** host:port on which it listens. */
+  readonly address: string;
+  readonly pid: number;
+  /** Every line it has written to stderr. */
+  readonly log: readonly string[];
+  kill(signal: NodeJS.Signals): void;
+  /** Settles with the exit code, or the signal's name. */
+  readonly exited: Promise<number | string>;
+  /** TERM, and the exit code. */
+  stop(): Promise<number | string>;
+}
+
+/** Starts rune-lom or rune-lmm with this configuration file and waits until it listens. */
+export async function startService(
+  name: 'lom' | 'lmm',
+  configFile: string,
+  env: NodeJS.ProcessEnv = {},
+): Promise<ServiceProcess> {
+  const main = join(packageRoot, 'dist', 'services', name, 'main.js');
+  const child: ChildProcess = spawn(
+    process.execPath,
+    ['--enable-source-maps', main, '--config', configFile],
+    {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
+    },
+  );
+  const log: string[] = [];
+  const exited = new Promise<number | string>((resolve) => {
+    child.once('exit', (code, signal) => resolve(code ?? signal ?? 'unknown'));
+  });
+  const address = await new Promise<string>((resolve, reject) => {
+    const fail = (why: string): void => reject(new Error(`rune-${name} ${why}\n${log.join('\n')}`));
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      fail(`did not listen within ${READY_TIMEOUT_MS} ms`);
+    }, READY_TIMEOUT_MS);
+    void exited.then((how) => {
+      clearTimeout(timer);
+      fail(`ended (${how}) before it listened`);
+    });
+    createInterface({ input: child.stderr as NonNullable<typeof child.stderr> }).on('line', (line) => {
+      log.push(line);
+      const found = /"message":"listening"/.test(line) ? /"address":"([^"]+)"/.exec(line)?.[1] : undefined;
+      if (found === undefined) return;
+      clearTimeout(timer);
+      resolve(found);
+    });
+  });
+  return {
+    address,
+    pid: child.pid as number,
+    log,
+    kill: (signal) => void child.kill(signal),
+    exited,
+    stop() {
+      child.kill('SIGTERM');
+      return exited;
+    },
+  };
+}
