@@ -1,0 +1,888 @@
+# shellcheck shell=bash
+# The RUNE plugin library: reads the input document, writes the answer. Bash 4.2 or newer and nothing else.
+# Its text is sent and parsed with every run, so it stays small. docs/plugins.md describes every function.
+#
+# While a document is parsed, an escaped backslash stands as byte FF and an escaped quote as byte FE: neither occurs
+# in UTF-8, so afterwards every quote is a delimiter and every backslash begins a one-letter or \u escape.
+
+if [[ -z ${__rune_state-} ]]; then
+  __rune_state=new # then ready, answered
+  declare -gA __rune_raw __rune_kind __rune_section __rune_utf8
+  __rune_out_pairs=()
+  __rune_exit_commands=()
+  __rune_dry=
+  __rune_err_code=
+  __rune_err_message=
+  __rune_serial=0
+  __rune_input_bytes_max=8388608
+  __rune_event_bytes_max=16384
+  __rune_depth_max=256
+  __rune_safe_char='[! abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.,:;=+*/@%#&|<>(){}?~^$!-]'
+  __rune_number='^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][-+]?[0-9]+)?$'
+  __rune_bad_escape='\\[^/bfnrtu]|\\$|\\u[^0-9a-fA-F]|\\u.[^0-9a-fA-F]|\\u..[^0-9a-fA-F]|\\u...[^0-9a-fA-F]|\\u.?.?.?$'
+  __rune_stop=$'[] \t\n\r:{}[|]*'
+  __rune_tail=$'[\x80-\xbf]'
+  __rune_valid=$'^([^\x80-\xff]|[\xc2-\xdf]C|\xe0[\xa0-\xbf]C|[\xe1-\xec\xee\xef]CC|\xed[\x80-\x9f]C'
+  __rune_valid+=$'|\xf0[\x90-\xbf]CC|[\xf1-\xf3]CCC|\xf4[\x80-\x8f]CC)*'
+  __rune_broken=$'^(\xe0[\xa0-\xbf]|[\xe1-\xec\xee\xef]C|\xed[\x80-\x9f]|\xf0[\x90-\xbf]C?|[\xf1-\xf3]CC?|\xf4[\x80-\x8f]C?|.)'
+  # Finds a fault anywhere without groups, which makes it ten times faster than matching everything that is right.
+  __rune_fault=$'[\xc0\xc1\xf5-\xff]|^C|[^\x80-\xff]C|[\xc2-\xdf](N|CC)|[\xe0-\xef](N|CN|CCC)|\xe0[\x80-\x9f]|\xed[\xa0-\xbf]'
+  __rune_fault+=$'|[\xf0-\xf4](N|CN|CCN|CCCC)|\xf0[\x80-\x8f]|\xf4[\x90-\xbf]'
+  __rune_fault=${__rune_fault//N/$'([^\x80-\xbf]|$)'}
+  __rune_fault=${__rune_fault//C/$__rune_tail}
+  __rune_valid=${__rune_valid//C/$__rune_tail}
+  __rune_broken=${__rune_broken//C/$__rune_tail}
+fi
+
+# Rewrites __rune_s through function $1 in pieces, because bash's substitutions are quadratic on long text. The function
+# rewrites __rune_c and may leave a tail that must not be cut in __rune_k; __rune_last is set on the last piece.
+__rune_map() {
+  local __rune_big __rune_part __rune_out='' __rune_k='' __rune_last='' __rune_c
+  local __rune_i __rune_j __rune_n=${#__rune_s}
+  for ((__rune_i = 0; __rune_i < __rune_n; __rune_i += 65536)); do
+    __rune_big=${__rune_s:__rune_i:65536}
+    __rune_part=''
+    for ((__rune_j = 0; __rune_j < ${#__rune_big}; __rune_j += 1024)); do
+      if ((__rune_i + __rune_j + 1024 >= __rune_n)); then __rune_last=1; fi
+      __rune_c=$__rune_k${__rune_big:__rune_j:1024}
+      __rune_k=''
+      "$1"
+      __rune_part+=$__rune_c
+    done
+    __rune_out+=$__rune_part
+  done
+  __rune_s=$__rune_out
+}
+
+# Piece: invalid UTF-8 becomes U+FFFD, one for each maximal part of a sequence, as browsers and Node do.
+__rune_map_scrub() {
+  [[ $__rune_c == *[$'\x80'-$'\xff']* ]] || return 0
+  local __rune_x=0 __rune_rest
+  if [[ -z $__rune_last ]]; then
+    case $__rune_c in
+      *[$'\xc2'-$'\xf4']) __rune_x=1 ;;
+      *[$'\xe0'-$'\xf4'][$'\x80'-$'\xbf']) __rune_x=2 ;;
+      *[$'\xf0'-$'\xf4'][$'\x80'-$'\xbf'][$'\x80'-$'\xbf']) __rune_x=3 ;;
+    esac
+    __rune_k=${__rune_c:${#__rune_c}-__rune_x}
+    __rune_c=${__rune_c:0:${#__rune_c}-__rune_x}
+  fi
+  [[ $__rune_c =~ $__rune_fault ]] || return 0
+  __rune_rest=$__rune_c
+  __rune_c=''
+  while [[ -n $__rune_rest ]]; do
+    if [[ $__rune_rest =~ $__rune_valid ]]; then
+      __rune_c+=${BASH_REMATCH[0]}
+      __rune_rest=${__rune_rest:${#BASH_REMATCH[0]}}
+    fi
+    if [[ $__rune_rest =~ $__rune_broken ]]; then
+      __rune_c+=$'\xef\xbf\xbd'
+      __rune_rest=${__rune_rest:${#BASH_REMATCH[0]}}
+    fi
+  done
+}
+
+# Piece: JSON text to marked text.
+__rune_map_mark() {
+  __rune_map_scrub
+  __rune_c=${__rune_c//\\\\/$'\xff'}
+  __rune_c=${__rune_c//\\\"/$'\xfe'}
+  if [[ -z $__rune_last && $__rune_c == *\\ ]]; then
+    __rune_c=${__rune_c%\\}
+    __rune_k=\\$__rune_k
+  fi
+}
+
+# Piece: marked text back to JSON text.
+__rune_map_unmark() {
+  __rune_c=${__rune_c//$'\xfe'/\\\"}
+  __rune_c=${__rune_c//$'\xff'/\\\\}
+}
+
+# Piece: the marked content of a JSON string to the text it means.
+__rune_map_decode() {
+  local __rune_x __rune_h __rune_n __rune_m
+  if [[ $__rune_c == *\\* ]]; then
+    if [[ -z $__rune_last ]]; then
+      __rune_x=${__rune_c##*\\}
+      case $__rune_x in
+        [!u]* | u????*) ;;
+        *)
+          __rune_k=\\$__rune_x
+          __rune_c=${__rune_c%\\*}
+          ;;
+      esac
+      if [[ $__rune_c == *\\u[dD][89abAB]?? ]]; then
+        __rune_k=${__rune_c:${#__rune_c}-6}$__rune_k
+        __rune_c=${__rune_c%??????}
+      fi
+    fi
+    __rune_c=${__rune_c//\\n/$'\n'}
+    __rune_c=${__rune_c//\\t/$'\t'}
+    __rune_c=${__rune_c//\\r/$'\r'}
+    __rune_c=${__rune_c//\\b/$'\b'}
+    __rune_c=${__rune_c//\\f/$'\f'}
+    __rune_c=${__rune_c//\\\//\/}
+    while [[ $__rune_c == *\\u* ]]; do
+      __rune_x=${__rune_c#*\\u}
+      __rune_h=${__rune_x:0:4}
+      __rune_n=$((16#$__rune_h))
+      if ((__rune_n >= 0xd800 && __rune_n < 0xe000)); then
+        __rune_x=${__rune_x:4:6}
+        __rune_m=0
+        if [[ $__rune_x == \\u[dD][c-fC-F]?? ]]; then __rune_m=$((16#${__rune_x:2})); fi
+        if ((__rune_n >= 0xdc00 || __rune_m == 0)); then
+          # Only the first: the same escape further on may be half of a pair.
+          __rune_x=\\u$__rune_h
+          __rune_c=${__rune_c/"$__rune_x"/$'\xef\xbf\xbd'}
+          continue
+        fi
+        __rune_h+=$__rune_x
+        __rune_n=$((0x10000 + ((__rune_n & 0x3ff) << 10) + (__rune_m & 0x3ff)))
+      fi
+      if [[ -z ${__rune_utf8[$__rune_h]-} ]]; then __rune_char "$__rune_h" "$__rune_n"; fi
+      __rune_x=\\u$__rune_h
+      __rune_c=${__rune_c//"$__rune_x"/"${__rune_utf8[$__rune_h]}"}
+    done
+  fi
+  __rune_c=${__rune_c//$'\xfe'/\"}
+  __rune_c=${__rune_c//$'\xff'/\\}
+}
+
+# Remembers in __rune_utf8[$1] the bytes of code point $2; a backslash stays marked, NUL cannot be held.
+__rune_char() {
+  local __rune_f __rune_n=$2
+  if ((__rune_n == 0)); then __rune_n=0xfffd; fi
+  if ((__rune_n == 0x5c)); then
+    __rune_f='\xff'
+  elif ((__rune_n < 0x80)); then
+    printf -v __rune_f '\\x%02x' "$__rune_n"
+  elif ((__rune_n < 0x800)); then
+    printf -v __rune_f '\\x%x\\x%x' $((0xc0 | __rune_n >> 6)) $((0x80 | __rune_n & 63))
+  elif ((__rune_n < 0x10000)); then
+    printf -v __rune_f '\\x%x\\x%x\\x%x' $((0xe0 | __rune_n >> 12)) $((0x80 | __rune_n >> 6 & 63)) $((0x80 | __rune_n & 63))
+  else
+    printf -v __rune_f '\\x%x\\x%x\\x%x\\x%x' $((0xf0 | __rune_n >> 18)) $((0x80 | __rune_n >> 12 & 63)) \
+      $((0x80 | __rune_n >> 6 & 63)) $((0x80 | __rune_n & 63))
+  fi
+  # shellcheck disable=SC2059
+  printf -v __rune_f "$__rune_f"
+  __rune_utf8[$1]=$__rune_f
+}
+
+# Piece: any bytes to the content of a JSON string.
+__rune_map_quote() {
+  local __rune_i __rune_x
+  __rune_map_scrub
+  __rune_c=${__rune_c//\\/\\\\}
+  __rune_c=${__rune_c//\"/\\\"}
+  [[ $__rune_c == *[$'\x01'-$'\x1f']* ]] || return 0
+  __rune_c=${__rune_c//$'\n'/\\n}
+  __rune_c=${__rune_c//$'\t'/\\t}
+  __rune_c=${__rune_c//$'\r'/\\r}
+  [[ $__rune_c == *[$'\x01'-$'\x1f']* ]] || return 0
+  for ((__rune_i = 1; __rune_i < 32; __rune_i++)); do
+    printf -v __rune_x '\\x%02x' "$__rune_i"
+    # shellcheck disable=SC2059
+    printf -v __rune_x "$__rune_x"
+    if [[ $__rune_c == *"$__rune_x"* ]]; then
+      printf -v __rune_h '\\u%04x' "$__rune_i"
+      __rune_c=${__rune_c//"$__rune_x"/"$__rune_h"}
+    fi
+  done
+}
+
+# Sets __rune_s to text $1 as a JSON string.
+__rune_quote() {
+  __rune_s=$1
+  # shellcheck disable=SC2053
+  if [[ $__rune_s == *$__rune_safe_char* ]]; then
+    local LC_ALL=C __rune_h
+    __rune_map __rune_map_quote
+  fi
+  __rune_s=\"$__rune_s\"
+}
+
+# Parses the marked text in __rune_s. Members of the container with tag $1, and of the sections it leads to, are left in
+# __rune_raw and __rune_kind under TAG:KEY, kinds: s plain string, e string with escapes, n null, o object, a array,
+# j other; objects and arrays are kept as OFFSET:LENGTH in __rune_doc. Needs the C locale and noglob. Fails with the reason in __rune_bad.
+__rune_walk() {
+  local IFS='"' __rune_p __rune_w __rune_x __rune_q __rune_in_string='' __rune_st=V __rune_b='' __rune_tag='' __rune_key=''
+  local __rune_pos=0 __rune_start=0 __rune_d=0 __rune_first __rune_new __rune_blank=''
+  local -a __rune_bs __rune_tags __rune_keys __rune_starts
+  __rune_bad='not JSON'
+  if [[ $__rune_s == *[$'\x01'-$'\x08\x0b\x0c\x0e'-$'\x1f']* || $__rune_s =~ $__rune_bad_escape ]]; then
+    __rune_bad='not JSON: bad escape or control character'
+    return 1
+  fi
+  if [[ $__rune_s == *[$'\t\n\r']* ]]; then __rune_blank=1; fi
+  # shellcheck disable=SC2206
+  __rune_q=($__rune_s'|')
+  IFS=,
+  for __rune_p in "${__rune_q[@]}"; do
+    if [[ -n $__rune_in_string ]]; then
+      __rune_in_string=''
+      if [[ -n $__rune_blank && $__rune_p == *[$'\t\n\r']* ]]; then return 1; fi
+      case $__rune_st in
+        V | A)
+          if [[ -n $__rune_tag ]]; then
+            __rune_x=s
+            if [[ $__rune_p == *[\\$'\xfe\xff']* ]]; then __rune_x=e; fi
+            __rune_record "$__rune_x" "$__rune_p"
+          fi
+          __rune_st=E
+          ;;
+        K | k)
+          if [[ -n $__rune_tag ]]; then
+            __rune_key=$__rune_p
+            if [[ $__rune_p == *[\\$'\xfe\xff']* ]]; then
+              __rune_x=$__rune_s
+              __rune_s=$__rune_p
+              __rune_map __rune_map_decode
+              __rune_key=$__rune_s
+              __rune_s=$__rune_x
+            fi
+          fi
+          if [[ $__rune_tag == x && -z ${__rune_kind[x:$__rune_key]-} ]]; then __rune_order+=("$__rune_key"); fi
+          __rune_st=C
+          ;;
+        *) return 1 ;;
+      esac
+      ((__rune_pos += ${#__rune_p} + 1))
+      continue
+    fi
+    __rune_in_string=1
+    case $__rune_st$__rune_b$__rune_p in
+      'C{:')
+        __rune_st=V
+        ((__rune_pos += 2))
+        continue
+        ;;
+      'E{,')
+        __rune_st=k
+        ((__rune_pos += 2))
+        continue
+        ;;
+      'E[,')
+        __rune_st=V
+        if [[ -n $__rune_tag ]]; then __rune_key=$((__rune_key + 1)); fi
+        ((__rune_pos += 2))
+        continue
+        ;;
+    esac
+    __rune_first=1
+    # A bar ends the document's last piece: the others need one too, or a last comma would be lost in splitting.
+    if ((__rune_pos + ${#__rune_p} <= ${#__rune_s})); then __rune_p+='|'; fi
+    for __rune_w in $__rune_p; do
+      if [[ -n $__rune_first ]]; then
+        __rune_first=''
+      else
+        [[ $__rune_st == E ]] || return 1
+        case $__rune_b in
+          '{') __rune_st=k ;;
+          '[')
+            __rune_st=V
+            if [[ -n $__rune_tag ]]; then __rune_key=$((__rune_key + 1)); fi
+            ;;
+          *) return 1 ;;
+        esac
+        ((__rune_pos += 1))
+      fi
+      while :; do
+        case $__rune_w in
+          '' | '|') break ;;
+          [$' \t\n\r']*)
+            __rune_x=${__rune_w%%[!$' \t\n\r']*}
+            __rune_w=${__rune_w#"$__rune_x"}
+            ((__rune_pos += ${#__rune_x}))
+            ;;
+          '{'* | '['*)
+            [[ $__rune_st == [VA] ]] || return 1
+            if ((__rune_d == __rune_depth_max)); then
+              __rune_bad="nested deeper than $__rune_depth_max"
+              return 1
+            fi
+            __rune_bs[__rune_d]=$__rune_b
+            __rune_tags[__rune_d]=$__rune_tag
+            __rune_keys[__rune_d]=$__rune_key
+            __rune_starts[__rune_d]=$__rune_start
+            __rune_b=${__rune_w:0:1}
+            __rune_new=''
+            if ((__rune_d == 0)); then
+              __rune_new=$1
+            elif [[ $__rune_tag == [ry]* ]]; then
+              __rune_open "$__rune_b"
+            fi
+            __rune_tag=$__rune_new
+            __rune_start=$__rune_pos
+            __rune_d=$((__rune_d + 1))
+            if [[ $__rune_b == '{' ]]; then
+              __rune_st=K
+            else
+              __rune_st=A
+              __rune_key=0
+            fi
+            __rune_w=${__rune_w:1}
+            ((__rune_pos += 1))
+            ;;
+          '}'* | ']'*)
+            case $__rune_b${__rune_w:0:1}$__rune_st in
+              '{}'[KE] | '[]'[AE]) ;;
+              *) return 1 ;;
+            esac
+            __rune_w=${__rune_w:1}
+            ((__rune_pos += 1))
+            __rune_d=$((__rune_d - 1))
+            __rune_tag=${__rune_tags[__rune_d]}
+            __rune_key=${__rune_keys[__rune_d]}
+            if [[ -n $__rune_tag ]]; then
+              __rune_x=a
+              if [[ $__rune_b == '{' ]]; then __rune_x=o; fi
+              __rune_raw[$__rune_tag:$__rune_key]=$__rune_start:$((__rune_pos - __rune_start))
+              __rune_kind[$__rune_tag:$__rune_key]=$__rune_x
+            fi
+            __rune_b=${__rune_bs[__rune_d]}
+            __rune_start=${__rune_starts[__rune_d]}
+            __rune_st=E
+            ;;
+          :*)
+            [[ $__rune_st == C ]] || return 1
+            __rune_st=V
+            __rune_w=${__rune_w:1}
+            ((__rune_pos += 1))
+            ;;
+          *)
+            [[ $__rune_st == [VA] ]] || return 1
+            # shellcheck disable=SC2295
+            __rune_x=${__rune_w%%$__rune_stop}
+            __rune_new=j
+            case $__rune_x in
+              null) __rune_new=n ;;
+              true | false | [0-9]) ;;
+              '' | *[!0-9]* | 0*) [[ $__rune_x =~ $__rune_number ]] || return 1 ;;
+            esac
+            if [[ -n $__rune_tag ]]; then __rune_record "$__rune_new" "$__rune_x"; fi
+            __rune_st=E
+            __rune_w=${__rune_w:${#__rune_x}}
+            ((__rune_pos += ${#__rune_x}))
+            ;;
+        esac
+      done
+    done
+    ((__rune_pos += 1))
+  done
+  [[ $__rune_st == E && $__rune_d == 0 && -n $__rune_in_string ]]
+}
+
+__rune_record() {
+  __rune_raw[$__rune_tag:$__rune_key]=$2
+  __rune_kind[$__rune_tag:$__rune_key]=$1
+  if [[ $__rune_tag == [ry]* ]]; then __rune_open ''; fi
+}
+
+# Sets __rune_new to a tag when the value that begins with $1 is a section of the input: m message_metadata,
+# o observability, y payload, p input_parameters, c context, e error. A repeated section replaces the earlier one.
+__rune_open() {
+  local __rune_l
+  case $__rune_tag:$__rune_key in
+    r:message_metadata) __rune_l=m ;;
+    r:observability) __rune_l=o ;;
+    r:error) __rune_l=e ;;
+    r:payload)
+      __rune_l=y
+      __rune_section[p]=''
+      __rune_section[c]=''
+      ;;
+    y*:input_parameters) __rune_l=p ;;
+    y*:context) __rune_l=c ;;
+    *) return 0 ;;
+  esac
+  __rune_section[$__rune_l]=''
+  if [[ $1 == '{' ]]; then
+    __rune_serial=$((__rune_serial + 1))
+    __rune_new=$__rune_l$__rune_serial
+    __rune_section[$__rune_l]=$__rune_new
+  fi
+}
+
+# Marks the JSON text in __rune_s, keeps it in __rune_doc and walks it with root tag $1. Needs the C locale.
+__rune_parse() {
+  local __rune_failed=''
+  if [[ $__rune_s == *[$'\x80'-$'\xff']* || $__rune_s == *\\[\\\"]* ]]; then __rune_map __rune_map_mark; fi
+  __rune_doc=$__rune_s
+  if [[ $- == *f* ]]; then
+    __rune_walk "$1" || __rune_failed=1
+  else
+    set -f
+    __rune_walk "$1" || __rune_failed=1
+    set +f
+  fi
+  [[ -z $__rune_failed ]]
+}
+
+__rune_unmark() {
+  if [[ $__rune_s == *[$'\xfe\xff']* ]]; then __rune_map __rune_map_unmark; fi
+}
+
+# Sets __rune_s to the text ($2 is t) or the JSON ($2 is j) of member $1; fails when it is absent or null.
+__rune_fetch() {
+  __rune_s=${__rune_raw[$1]-}
+  case ${__rune_kind[$1]-}$2 in
+    st | j?) return 0 ;;
+    sj) __rune_s=\"$__rune_s\" ;;
+    e? | [oa]?)
+      local LC_ALL=C
+      case ${__rune_kind[$1]}$2 in
+        et) __rune_map __rune_map_decode ;;
+        ej)
+          __rune_s=\"$__rune_s\"
+          __rune_unmark
+          ;;
+        *)
+          local __rune_at=${__rune_s%:*} __rune_size=${__rune_s#*:}
+          __rune_s=${__rune_doc:__rune_at:__rune_size}
+          __rune_unmark
+          ;;
+      esac
+      ;;
+    *) return 1 ;;
+  esac
+}
+
+# The readers: section $1, form $2, then [-v VAR] KEY [DEFAULT].
+__rune_read() {
+  local __rune_s __rune_where=$1 __rune_form=$2 __rune_var=''
+  shift 2
+  if [[ ${1-} == -v ]]; then
+    __rune_var=$2
+    shift 2
+  fi
+  if [[ $__rune_state == new ]]; then
+    printf 'rune_bpcs.sh: call rune_init before reading the input\n' >&2
+    return 4
+  fi
+  if __rune_fetch "${__rune_section[$__rune_where]-}:${1-}" "$__rune_form"; then
+    :
+  elif [[ $__rune_where == m ]] && __rune_fetch "${__rune_section[o]-}:${1-}" "$__rune_form"; then
+    :
+  else
+    __rune_s=${2-}
+  fi
+  __rune_return
+}
+
+# The whole section $1, then [-v VAR].
+__rune_read_all() {
+  local __rune_s __rune_var=''
+  if [[ ${2-} == -v ]]; then __rune_var=$3; fi
+  __rune_whole "$1"
+  __rune_return
+}
+
+__rune_return() {
+  if [[ -n $__rune_var ]]; then
+    printf -v "$__rune_var" %s "$__rune_s"
+  else
+    printf '%s\n' "$__rune_s"
+  fi
+}
+
+# Sets __rune_s to the JSON of section $1, {} when the input has none.
+__rune_whole() {
+  case ${__rune_section[$1]:+$1} in
+    m) __rune_fetch r:message_metadata j ;;
+    o) __rune_fetch r:observability j ;;
+    p) __rune_fetch "${__rune_section[y]}:input_parameters" j ;;
+    c) __rune_fetch "${__rune_section[y]}:context" j ;;
+    *) __rune_s='{}' ;;
+  esac
+}
+
+rune_init() {
+  local __rune_s __rune_bad=''
+  [[ $__rune_state == new ]] || return 0
+  __rune_state=ready
+  trap '__rune_at_exit "$?" "$BASH_COMMAND"' EXIT
+  if ! __rune_load; then
+    __rune_raw=()
+    __rune_kind=()
+    __rune_section=()
+    rune_error 1 "Invalid input: $__rune_bad"
+  fi
+  # Names that plugins for the jq-based library use.
+  # shellcheck disable=SC2034
+  {
+    rune_all_params -v RUNE_INPUT_PARAMETERS_JSON
+    rune_all_ctx -v RUNE_CONTEXT_JSON
+    __rune_whole m
+    RUNE_MESSAGE_METADATA=$__rune_s
+    __rune_whole o
+    RUNE_OBSERVABILITY=$__rune_s
+  }
+}
+
+__rune_load() {
+  local LC_ALL=C __rune_c __rune_key
+  __rune_s=''
+  # In the C locale -N reads blocks; every other form of read makes one system call a byte on a pipe.
+  while IFS= read -r -d '' -N 65536 __rune_c; do
+    __rune_s+=$__rune_c
+    if ((${#__rune_s} > __rune_input_bytes_max)); then break; fi
+    __rune_c=''
+  done
+  __rune_s+=$__rune_c
+  if ((${#__rune_s} > __rune_input_bytes_max)); then
+    __rune_bad="more than $__rune_input_bytes_max bytes"
+    return 1
+  fi
+  # shellcheck disable=SC2034
+  RUNE_INPUT_JSON=$__rune_s
+  __rune_parse r || return 1
+  if [[ $__rune_doc != *([$' \t\n\r'])'{'* ]]; then
+    __rune_bad='not a JSON object'
+    return 1
+  fi
+  if [[ $__rune_doc == *'\u0000'* ]]; then
+    __rune_bad='it holds \u0000, which no shell variable can hold'
+    for __rune_key in "${!__rune_raw[@]}"; do
+      if [[ $__rune_key == "${__rune_section[p]:-p}":* ]] && __rune_fetch "$__rune_key" j && [[ $__rune_s == *'\u0000'* ]]; then
+        __rune_bad="parameter \"${__rune_key#*:}\" holds \\u0000, which no shell variable can hold"
+      fi
+    done
+    return 1
+  fi
+}
+
+rune_param() { __rune_read p t "$@"; }
+rune_ctx() { __rune_read c t "$@"; }
+rune_meta() { __rune_read m t "$@"; }
+rune_obs() { __rune_read o t "$@"; }
+rune_all_params() { __rune_read_all p "$@"; }
+rune_all_ctx() { __rune_read_all c "$@"; }
+
+rune_param_json() {
+  if [[ ${1-} == -v ]]; then
+    __rune_read p j -v "$2" "$3" "${4-null}"
+  else
+    __rune_read p j "${1-}" "${2-null}"
+  fi
+}
+
+rune_ctx_json() {
+  if [[ ${1-} == -v ]]; then
+    __rune_read c j -v "$2" "$3" "${4-null}"
+  else
+    __rune_read c j "${1-}" "${2-null}"
+  fi
+}
+
+rune_has_param() {
+  local __rune_s
+  __rune_fetch "${__rune_section[p]-}:$1" j
+}
+
+rune_param_list() {
+  local __rune_json
+  __rune_read p j -v __rune_json "$2" '[]'
+  rune_json_items "$1" "$__rune_json"
+}
+
+# Parses JSON text $1 for the functions below, which make the tables local: its members are then under x:KEY.
+__rune_members() {
+  local LC_ALL=C __rune_bad
+  __rune_raw=()
+  __rune_kind=()
+  __rune_order=()
+  __rune_s=$1
+  __rune_parse x
+}
+
+rune_json_get() {
+  local __rune_s __rune_doc __rune_var=$1 __rune_json=$2 __rune_form=j
+  local -a __rune_order
+  local -A __rune_raw __rune_kind
+  shift 2
+  while (($# > 0)); do
+    if (($# == 1)); then __rune_form=t; fi
+    __rune_members "$__rune_json" && __rune_fetch "x:$1" "$__rune_form" || return 1
+    __rune_json=$__rune_s
+    shift
+  done
+  printf -v "$__rune_var" %s "$__rune_json"
+}
+
+rune_json_items() {
+  local __rune_s __rune_doc __rune_i
+  local -a __rune_order
+  local -A __rune_raw __rune_kind
+  __rune_members "$2" || return 1
+  eval "$1=()"
+  for ((__rune_i = 0; ; __rune_i++)); do
+    [[ -n ${__rune_kind[x:$__rune_i]-} ]] || break
+    __rune_fetch "x:$__rune_i" t || __rune_s=null
+    printf -v "$1[$__rune_i]" %s "$__rune_s"
+  done
+}
+
+rune_json_keys() {
+  local __rune_s __rune_doc __rune_i
+  local -a __rune_order
+  local -A __rune_raw __rune_kind
+  __rune_members "$2" || return 1
+  eval "$1=()"
+  for ((__rune_i = 0; __rune_i < ${#__rune_order[@]}; __rune_i++)); do
+    printf -v "$1[$__rune_i]" %s "${__rune_order[__rune_i]}"
+  done
+}
+
+# Sets __rune_s to JSON text $1 with invalid UTF-8 replaced and __rune_has_message to whether it is an object with a
+# message; fails when it is not JSON, or does not begin with $2.
+__rune_check() {
+  __rune_s=$1
+  case $1$2 in
+    true | false | null | [0-9]) return 0 ;;
+  esac
+  local LC_ALL=C __rune_bad __rune_doc
+  local -a __rune_order
+  local -A __rune_raw __rune_kind
+  __rune_members "$1" || return 1
+  __rune_s=${__rune_s#"${__rune_s%%[!$' \t\n\r']*}"}
+  if [[ -n $2 && $__rune_s != "$2"* ]]; then return 1; fi
+  __rune_has_message=${__rune_kind[x:message]-}
+  __rune_unmark
+}
+
+# Sets __rune_s to the object made of KEY=TEXT and KEY:=JSON; a repeated key keeps its last value.
+__rune_object() {
+  local __rune_pair __rune_k __rune_v __rune_out='' __rune_i
+  local -a __rune_names
+  local -A __rune_values
+  __rune_names=()
+  __rune_values=()
+  for __rune_pair; do
+    __rune_item "$__rune_pair"
+    __rune_v=$__rune_s
+    __rune_k=${__rune_pair%%=*}
+    if [[ $__rune_k == *: ]]; then __rune_k=${__rune_k%:}; fi
+    if [[ -z ${__rune_values[_$__rune_k]-} ]]; then __rune_names+=("$__rune_k"); fi
+    __rune_values[_$__rune_k]=$__rune_v
+  done
+  for ((__rune_i = 0; __rune_i < ${#__rune_names[@]}; __rune_i++)); do
+    __rune_k=${__rune_names[__rune_i]}
+    __rune_quote "$__rune_k"
+    __rune_out+=,$__rune_s:${__rune_values[_$__rune_k]}
+  done
+  __rune_s="{${__rune_out#,}}"
+}
+
+# Sets __rune_s to the JSON value of KEY=TEXT or KEY:=JSON.
+__rune_item() {
+  if [[ $1 != *=* ]]; then rune_error 100 "Plugin fault: \"$1\" is neither KEY=TEXT nor KEY:=JSON"; fi
+  if [[ ${1%%=*} == *: ]]; then
+    if ! __rune_check "${1#*=}" ''; then rune_error 100 "Plugin fault: the value of \"${1%%:=*}\" is not JSON" ; fi
+  else
+    __rune_quote "${1#*=}"
+  fi
+}
+
+rune_json_string() {
+  local __rune_s
+  __rune_quote "$2"
+  printf -v "$1" %s "$__rune_s"
+}
+
+rune_json_object() {
+  local __rune_s __rune_var=$1
+  shift
+  __rune_object "$@"
+  printf -v "$__rune_var" %s "$__rune_s"
+}
+
+rune_json_array() {
+  local __rune_s __rune_var=$1 __rune_all='' __rune_pair
+  shift
+  for __rune_pair; do
+    __rune_item "$__rune_pair"
+    __rune_all+=,$__rune_s
+  done
+  printf -v "$__rune_var" %s "[${__rune_all#,}]"
+}
+
+# The one place that answers: payload $1, error $2, exit code $3.
+__rune_answer() {
+  local __rune_s __rune_meta
+  __rune_whole m
+  __rune_meta=$__rune_s
+  if [[ $__rune_meta == '{}' ]]; then __rune_meta='{"version":"1.0"}'; fi
+  __rune_whole o
+  __rune_state=answered
+  printf '{"message_metadata":%s,"payload":%s,"observability":%s,"error":%s}\n' "$__rune_meta" "$1" "$__rune_s" "$2"
+  exit "$3"
+}
+
+rune_ok() {
+  local __rune_s __rune_has_message='' __rune_data __rune_result=success
+  if ! __rune_check "${2:-{\}}" '{'; then
+    rune_error_kv 100 'Plugin fault: the output is not a JSON object' "message=${1-}" "output=${2-}"
+  fi
+  __rune_data=$__rune_s
+  if [[ -n ${1-} && -z $__rune_has_message ]]; then
+    __rune_quote "$1"
+    __rune_data=${__rune_data#'{'}
+    if [[ $__rune_data != *([$' \t\n\r'])'}'* ]]; then __rune_s+=,; fi
+    __rune_data="{\"message\":$__rune_s$__rune_data"
+  fi
+  if [[ -n $__rune_dry ]]; then __rune_result=dry_run; fi
+  __rune_answer "{\"result\":\"$__rune_result\",\"output_data\":$__rune_data}" null 0
+}
+
+rune_error() {
+  local __rune_s __rune_has_message __rune_code=${1-} __rune_details
+  case $__rune_code in
+    '' | *[!0-9]* | ??????????*) __rune_code=100 ;;
+  esac
+  __rune_code=$((10#$__rune_code))
+  if ((__rune_code == 0)); then __rune_code=100; fi
+  # Details that cannot be sent must not hide the error they came with.
+  __rune_check "${3:-{\}}" '{' || __rune_object "unreadable_details=$3"
+  __rune_details=$__rune_s
+  __rune_quote "${2-}"
+  __rune_s="{\"code\":$__rune_code,\"message\":$__rune_s,\"details\":$__rune_details}"
+  if ((__rune_code > 255)); then __rune_code=3; fi
+  __rune_answer null "$__rune_s" "$__rune_code"
+}
+
+rune_fail() { rune_error "$@"; }
+
+rune_ok_kv() {
+  local __rune_s __rune_message=${1-}
+  if (($# > 0)); then shift; fi
+  __rune_object "$@"
+  rune_ok "$__rune_message" "$__rune_s"
+}
+
+rune_error_kv() {
+  local __rune_s __rune_code=${1-} __rune_message=${2-}
+  if (($# > 2)); then shift 2; else set --; fi
+  __rune_object "$@"
+  rune_error "$__rune_code" "$__rune_message" "$__rune_s"
+}
+
+rune_fail_kv() { rune_error_kv "$@"; }
+
+rune_out() {
+  if (($# == 2)); then __rune_out_pairs+=("$1=$2"); else __rune_out_pairs+=("${1-}"); fi
+}
+
+rune_err() {
+  __rune_err_code=${1:-100}
+  if (($# > 0)); then shift; fi
+  __rune_err_message="${*:-error}"
+}
+
+rune_finish() {
+  local __rune_s
+  __rune_object ${__rune_out_pairs[@]+"${__rune_out_pairs[@]}"}
+  if [[ -n $__rune_err_code ]]; then rune_error "$__rune_err_code" "$__rune_err_message" "$__rune_s"; fi
+  rune_ok "${1:-success}" "$__rune_s"
+}
+
+rune_emit() {
+  local __rune_s=$1 __rune_doc __rune_bad='' __rune_code=${2-} __rune_json=''
+  __rune_emit_read "$1"
+  if [[ -z $__rune_json ]]; then rune_error_kv 100 'Plugin fault: rune_emit was given no JSON object' "output=$1"; fi
+  __rune_state=answered
+  printf '%s\n' "$__rune_json"
+  exit "$__rune_code"
+}
+
+# For rune_emit: sets __rune_json to the object in $1, if it is one, and fills in __rune_code from its error.
+__rune_emit_read() {
+  local LC_ALL=C
+  local -a __rune_order
+  local -A __rune_raw __rune_kind __rune_section
+  __rune_raw=()
+  __rune_kind=()
+  __rune_section=()
+  if ! __rune_parse r || [[ $__rune_doc != *([$' \t\n\r'])'{'* ]]; then return 0; fi
+  if [[ -z $__rune_code ]]; then
+    __rune_code=0
+    if __rune_fetch r:error j; then
+      __rune_code=100
+      if [[ -n ${__rune_section[e]} ]] && __rune_fetch "${__rune_section[e]}:code" j; then
+        case $__rune_s in
+          [1-9] | [1-9][0-9] | 1[0-9][0-9] | 2[0-4][0-9] | 25[0-5]) __rune_code=$__rune_s ;;
+          [1-9]*) __rune_code=3 ;;
+        esac
+      fi
+    fi
+  fi
+  __rune_s=$__rune_doc
+  __rune_unmark
+  __rune_json=$__rune_s
+}
+
+rune_dry_run() {
+  local __rune_s=''
+  __rune_fetch "${__rune_section[c]-}:dry_run" t || :
+  [[ $__rune_s == true ]] || return 1
+  __rune_dry=1
+}
+
+rune_read_only() { rune_dry_run || :; }
+
+rune_log() {
+  local __rune_s __rune_level=${1-}
+  case $__rune_level in
+    debug | info | warn | error) ;;
+    warning) __rune_level=warn ;;
+    *) __rune_level=info ;;
+  esac
+  __rune_event "{\"type\":\"log\",\"level\":\"$__rune_level\",\"message\":" "${2-}"
+}
+
+rune_progress() {
+  local __rune_s __rune_int=${1-} __rune_part=''
+  if [[ $__rune_int == *.* ]]; then
+    __rune_part=${__rune_int#*.}
+    __rune_int=${__rune_int%%.*}
+  fi
+  case $__rune_int$__rune_part in
+    -*) __rune_int=0 __rune_part='' ;;
+    '' | *[!0123456789]*)
+      rune_log warn "rune_progress: \"${1-}\" is not a number: ${2-}"
+      return 0
+      ;;
+  esac
+  while [[ $__rune_int == 0?* ]]; do __rune_int=${__rune_int#0}; done
+  case ${__rune_int:=0} in
+    ? | ??) ;;
+    *) __rune_int=100 __rune_part='' ;;
+  esac
+  __rune_event "{\"type\":\"progress\",\"percent\":$__rune_int${__rune_part:+.$__rune_part},\"message\":" "${2-}"
+}
+
+# One line on stderr that the mediator turns into an event: JSON up to the message $1, the message $2.
+__rune_event() {
+  local __rune_text=$2
+  if ((${#__rune_text} > __rune_event_bytes_max)); then __rune_text=${__rune_text:0:__rune_event_bytes_max}; fi
+  __rune_quote "$__rune_text"
+  printf '\036RUNE %s%s}\n' "$1" "$__rune_s" >&2
+}
+
+rune_on_exit() { __rune_exit_commands+=("$1"); }
+
+# The EXIT trap: a plugin that ends without an answer answers all the same; then the author's commands run.
+__rune_at_exit() {
+  local __rune_status=$1 __rune_last=$2 __rune_i
+  trap - EXIT
+  if [[ $__rune_state != answered ]]; then
+    # In a subshell, because answering exits and the commands below must still run.
+    (rune_error_kv 100 'The plugin ended without an answer' "exit_status:=$__rune_status" "last_command=$__rune_last") || :
+    __rune_status=100
+  fi
+  for ((__rune_i = 0; __rune_i < ${#__rune_exit_commands[@]}; __rune_i++)); do
+    eval "${__rune_exit_commands[__rune_i]}" || :
+  done
+  exit "$__rune_status"
+}
