@@ -1,0 +1,223 @@
+import { Server } from '@grpc/grpc-js';
+import type { ServerCredentials, ServiceDefinition, UntypedHandleCall } from '@grpc/grpc-js';
+import { RuneError } from './errors.js';
+import type { Logger } from './logger.js';
+import { formatAddress, isLoopbackHost, parseAddress } from './rpc-address.js';
+import type { RpcAddress } from './rpc-address.js';
+import type { ServiceBinding } from './rpc-binding.js';
+import { serveStream, serveUnary } from './rpc-call.js';
+import type { CallHost, CallLimits, OpenCall, StreamHandler, UnaryHandler } from './rpc-call.js';
+import { MESSAGE_BYTES_MAX, serviceNameOf } from './rpc-definition.js';
+import type { RpcMethod } from './rpc-definition.js';
+import { createHealth } from './rpc-health.js';
+import { addReflection } from './rpc-reflection.js';
+import { serverCredentials } from './rpc-tls.js';
+import type { ServerTls } from './rpc-tls.js';
+
+export { bindService } from './rpc-binding.js';
+
+/** Limits and timers of a server. */
+export interface RpcServerSettings extends CallLimits {
+  /** A connection is asked for a sign of life after this long without one, and closed when none comes in time. */
+  readonly keepaliveMs: number;
+  readonly keepaliveTimeoutMs: number;
+  /** After the grace of `stop`, how long the ends of calls have to reach their callers. */
+  readonly flushTimeoutMs: number;
+}
+
+/** The settings that a service uses unless it has reasons. */
+export const DEFAULT_RPC_SERVER_SETTINGS: RpcServerSettings = {
+  unaryTimeoutMs: 60_000,
+  unaryTimeoutMsMax: 600_000,
+  streamBufferBytesMax: 256 * 1024,
+  keepaliveMs: 30_000,
+  keepaliveTimeoutMs: 10_000,
+  flushTimeoutMs: 1_000,
+};
+
+/** What a server is made of. */
+export interface RpcServerOptions {
+  /** `host:port` (port 0 for any free one), `[v6]:port` or `unix:/path`. */
+  readonly listen: string;
+  readonly tls?: ServerTls;
+  /** Listen without TLS on an address that others can reach. */
+  readonly allowPlaintext?: boolean;
+  readonly bindings: readonly ServiceBinding[];
+  readonly settings?: Partial<RpcServerSettings>;
+  readonly logger: Logger;
+  /** Module name in headers and errors, such as "rune-lom". */
+  readonly source: string;
+}
+
+/** A listening server. */
+export interface RpcServer {
+  /** `host:port` as it can be dialled, or `unix:/path`. */
+  readonly address: string;
+  /** 0 for a Unix socket. */
+  readonly port: number;
+  /**
+   * Ends gracefully: health says NOT_SERVING, new calls are refused, open calls have `graceMs` to end by themselves, then
+   * their signals abort and they end with SERVICE_SHUTTING_DOWN. Resolves when everything is closed. A second call with a
+   * shorter grace shortens it.
+   */
+  stop(graceMs: number): Promise<void>;
+}
+
+/**
+ * Starts a gRPC server with these services, health checking and reflection. Throws CONFIGURATION_INVALID when it must not or
+ * cannot listen at the address, or when its TLS files are unusable.
+ */
+export async function startRpcServer(options: RpcServerOptions): Promise<RpcServer> {
+  const settings = { ...DEFAULT_RPC_SERVER_SETTINGS, ...options.settings };
+  const listen = parseAddress(options.listen);
+  refusePlaintext(listen, options);
+  const credentials = serverCredentials(options.tls);
+
+  const serviceNames = options.bindings.map(({ service }) => serviceNameOf(service));
+  const health = createHealth(serviceNames);
+  const open = new Set<OpenCall>();
+  let stopping = false;
+  const host: CallHost = {
+    limits: settings,
+    logger: options.logger,
+    source: options.source,
+    tls: options.tls !== undefined,
+    open,
+    stopping: () => stopping,
+  };
+  const server = createServer(settings);
+  // Probes are answered to the end: that is how a balancer learns of the stop.
+  addService(server, health.binding, { ...host, stopping: () => false });
+  for (const binding of options.bindings) addService(server, binding, host);
+  addReflection(server, [...serviceNames, serviceNameOf(health.binding.service)]);
+
+  const port = await bind(server, listen, credentials);
+  const stop = createStop(server, open, settings.flushTimeoutMs);
+  return {
+    address: formatAddress({ ...listen, port: listen.unix ? 0 : port }),
+    port: listen.unix ? 0 : port,
+    stop(graceMs) {
+      stopping = true;
+      health.stop();
+      return stop(graceMs);
+    },
+  };
+}
+
+function refusePlaintext(listen: RpcAddress, options: RpcServerOptions): void {
+  if (options.tls !== undefined || options.allowPlaintext === true) return;
+  if (listen.unix || isLoopbackHost(listen.host)) return;
+  throw new RuneError(
+    'CONFIGURATION_INVALID',
+    `Without TLS this service listens on this host only, not on ${formatAddress(listen)}: configure a certificate, ` +
+      'listen on 127.0.0.1, or set allow_plaintext if something else protects the connection.',
+    { field: 'listen', originalValue: options.listen },
+  );
+}
+
+function createServer(settings: RpcServerSettings): Server {
+  return new Server({
+    'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,
+    'grpc.max_send_message_length': MESSAGE_BYTES_MAX,
+    'grpc.keepalive_time_ms': settings.keepaliveMs,
+    'grpc.keepalive_timeout_ms': settings.keepaliveTimeoutMs,
+    // Two processes must never share a port: one of them would get calls meant for the other.
+    'grpc.so_reuseport': 0,
+  });
+}
+
+function addService(server: Server, binding: ServiceBinding, host: CallHost): void {
+  const definition: Record<string, ServiceDefinition[string]> = {};
+  const implementation: Record<string, UntypedHandleCall> = {};
+  for (const [name, method] of Object.entries(binding.service)) {
+    const handler = binding.handlers[name];
+    if (handler === undefined) throw new Error(`${method.path} has no handler.`);
+    definition[name] = rawMethod(method);
+    implementation[name] = method.responseStream
+      ? (call: Parameters<typeof serveStream>[3]): void =>
+          serveStream(method, handler as StreamHandler, host, call)
+      : (call: Parameters<typeof serveUnary>[3], reply: Parameters<typeof serveUnary>[4]): void =>
+          serveUnary(method, handler as UnaryHandler, host, call, reply);
+  }
+  server.addService(definition, implementation);
+}
+
+/** Messages pass the library as bytes: what cannot be read or written then ends in an error of ours. */
+function rawMethod(method: RpcMethod): ServiceDefinition[string] {
+  const same = (bytes: Buffer): Buffer => bytes;
+  return {
+    path: method.path,
+    requestStream: method.requestStream,
+    responseStream: method.responseStream,
+    requestSerialize: same,
+    requestDeserialize: same,
+    responseSerialize: same,
+    responseDeserialize: same,
+  };
+}
+
+function bind(server: Server, listen: RpcAddress, credentials: ServerCredentials): Promise<number> {
+  const target = formatAddress(listen);
+  return new Promise((resolve, reject) => {
+    const refuse = (cause: unknown): void => {
+      server.forceShutdown();
+      reject(bindError(target, cause));
+    };
+    try {
+      server.bindAsync(target, credentials, (error, port) =>
+        error === null ? resolve(port) : refuse(error),
+      );
+    } catch (cause) {
+      refuse(cause);
+    }
+  });
+}
+
+function bindError(target: string, cause: unknown): RuneError {
+  const text = cause instanceof Error ? cause.message : '';
+  const why = BIND_FAULTS.find(([code]) => text.includes(code));
+  const reason = why === undefined ? 'the address cannot be used' : `${why[1]} (${why[0]})`;
+  return new RuneError(
+    'CONFIGURATION_INVALID',
+    `Cannot listen on ${target}: ${reason}.`,
+    { field: 'listen' },
+    { cause },
+  );
+}
+
+const BIND_FAULTS = [
+  ['EADDRINUSE', 'another process listens there'],
+  ['EADDRNOTAVAIL', 'this host does not have that address'],
+  ['EACCES', 'this user may not listen there'],
+  ['ENOTFOUND', 'the name is not known'],
+  ['ENOENT', 'the folder does not exist'],
+] as const;
+
+function createStop(
+  server: Server,
+  open: Set<OpenCall>,
+  flushTimeoutMs: number,
+): (graceMs: number) => Promise<void> {
+  let stopped: Promise<void> | undefined;
+  let graceTimer: NodeJS.Timeout | undefined;
+  let forceTimer: NodeJS.Timeout | undefined;
+  let graceEndsMs = Infinity;
+
+  const endCalls = (): void => {
+    const error = new RuneError('SERVICE_SHUTTING_DOWN', 'This service is shutting down.');
+    for (const call of [...open]) call.end(error);
+    forceTimer ??= setTimeout(() => server.forceShutdown(), flushTimeoutMs);
+  };
+  return (graceMs) => {
+    stopped ??= new Promise<void>((resolve) => server.tryShutdown(() => resolve())).finally(() => {
+      clearTimeout(graceTimer);
+      clearTimeout(forceTimer);
+    });
+    if (Date.now() + graceMs < graceEndsMs) {
+      graceEndsMs = Date.now() + graceMs;
+      clearTimeout(graceTimer);
+      graceTimer = setTimeout(endCalls, graceMs);
+    }
+    return stopped;
+  };
+}

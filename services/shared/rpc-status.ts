@@ -1,0 +1,128 @@
+import { Metadata, status as grpcStatus } from '@grpc/grpc-js';
+import { fromEps, isErrorName, shrinkEps } from './eps.js';
+import { startOf } from './bounded-text.js';
+import { ERRORS, GRPC_STATUS, RuneError } from './errors.js';
+import type { ErrorName } from './errors.js';
+import { Any } from './gen/google/protobuf/any.js';
+import { BadRequest, ErrorInfo, RetryInfo } from './gen/google/rpc/error_details.js';
+import { Status } from './gen/google/rpc/status.js';
+import { EpsError } from './gen/rune/v1/eps.js';
+import { toDuration } from './duration.js';
+
+/** A call's end as grpc-js takes it and gives it. */
+export interface CallStatus {
+  readonly code: number;
+  readonly details: string;
+  readonly metadata: Metadata;
+}
+
+const DETAILS_KEY = 'grpc-status-details-bin';
+const TYPE_PREFIX = 'type.googleapis.com/';
+const ERROR_DOMAIN = 'rune.v1';
+/** Proxies commonly allow 8 KiB of headers; the rest of the trailer is small. */
+const TRAILER_BYTES_MAX = 7_000;
+/** When a caller may try again an error that is worth it. */
+const RETRY_DELAY_MS = 1_000;
+/** Shares of the evidence that are tried until the trailer fits. */
+const SHARES = [1, 0.5, 0.25, 0.12, 0.05, 0];
+/** Bound of a text that another server sent. */
+const FOREIGN_TEXT_BYTES_MAX = 300;
+
+/**
+ * An EPS message as the status that ends a call. The details hold the EpsError and, for tools that know only the standard
+ * ones, ErrorInfo, BadRequest and RetryInfo. Evidence is shortened until the whole trailer is under 7 KB.
+ */
+export function statusOf(eps: EpsError): CallStatus {
+  const name = eps.errorData?.name ?? '';
+  const row = isErrorName(name) ? ERRORS[name] : ERRORS.INTERNAL;
+  const code = GRPC_STATUS[row.grpc];
+  for (const share of SHARES) {
+    const fitted = share === 1 ? eps : shrinkEps(eps, share);
+    const message = fitted.errorData?.message ?? '';
+    const details = Buffer.from(
+      Status.encode({ code, message, details: detailsOf(fitted, name, row.retryable) }).finish(),
+    );
+    const trailerBytes = Math.ceil(details.length / 3) * 4 + encodeURI(message).length;
+    if (trailerBytes > TRAILER_BYTES_MAX && share > 0) continue;
+    const metadata = new Metadata();
+    if (trailerBytes <= TRAILER_BYTES_MAX) metadata.set(DETAILS_KEY, details);
+    return { code, details: message, metadata };
+  }
+  return { code, details: name, metadata: new Metadata() };
+}
+
+function detailsOf(eps: EpsError, name: string, retryable: boolean): Any[] {
+  const any = (type: string, value: Uint8Array): Any => ({
+    typeUrl: TYPE_PREFIX + type,
+    value: Buffer.from(value),
+  });
+  const details = [
+    any('rune.v1.EpsError', EpsError.encode(eps).finish()),
+    any(
+      'google.rpc.ErrorInfo',
+      ErrorInfo.encode({ reason: name, domain: ERROR_DOMAIN, metadata: {} }).finish(),
+    ),
+  ];
+  const faults = eps.errorData?.data?.validationErrors ?? [];
+  if (faults.length > 0) {
+    details.push(any('google.rpc.BadRequest', BadRequest.encode({ fieldViolations: faults }).finish()));
+  }
+  if (retryable) {
+    details.push(
+      any('google.rpc.RetryInfo', RetryInfo.encode({ retryDelay: toDuration(RETRY_DELAY_MS) }).finish()),
+    );
+  }
+  return details;
+}
+
+/** The error that a status received from `address` means: its EPS detail if it has one, else by its code. */
+export function errorOfStatus(status: Partial<CallStatus>, address: string): RuneError {
+  const eps = epsOf(status.metadata);
+  if (eps !== undefined) return fromEps(eps);
+  return foreignError(status.code ?? grpcStatus.UNKNOWN, status.details ?? '', address);
+}
+
+function epsOf(metadata: Metadata | undefined): EpsError | undefined {
+  const [value] = metadata?.get(DETAILS_KEY) ?? [];
+  if (!Buffer.isBuffer(value)) return undefined;
+  try {
+    const detail = Status.decode(value).details.find(
+      ({ typeUrl }) => typeUrl === `${TYPE_PREFIX}rune.v1.EpsError`,
+    );
+    return detail === undefined ? undefined : EpsError.decode(detail.value);
+  } catch {
+    // What cannot be decoded is not ours: the status code still tells what happened.
+    return undefined;
+  }
+}
+
+/** A status without EPS detail: made by the library, a proxy or another kind of server. */
+function foreignError(code: number, text: string, address: string): RuneError {
+  const details = startOf(text, FOREIGN_TEXT_BYTES_MAX);
+  const said = details === '' ? '' : `: ${details}`;
+  const codeName = grpcStatus[code] ?? String(code);
+  const make = (name: ErrorName, message: string): RuneError =>
+    new RuneError(name, message, { reason: codeName });
+  switch (code) {
+    case grpcStatus.UNAVAILABLE:
+      return make('SERVICE_UNREACHABLE', `The service at ${address} cannot be reached${said}`);
+    case grpcStatus.DEADLINE_EXCEEDED:
+      return make(
+        'CALL_DEADLINE_EXCEEDED',
+        `The service at ${address} did not answer within the deadline of the call.`,
+      );
+    case grpcStatus.CANCELLED:
+      return make('CALL_CANCELLED', `The call to ${address} was cancelled.`);
+    case grpcStatus.RESOURCE_EXHAUSTED:
+      return /larger than/.test(details)
+        ? make('MESSAGE_TOO_LARGE', `A message of the call to ${address} is too large${said}`)
+        : make('INTERNAL', `The service at ${address} has no room${said}`);
+    case grpcStatus.UNIMPLEMENTED:
+      return make('METHOD_NOT_FOUND', `The service at ${address} does not serve this method${said}`);
+    case grpcStatus.INVALID_ARGUMENT:
+    case grpcStatus.OUT_OF_RANGE:
+      return make('INVALID_REQUEST', `The service at ${address} refused the request${said}`);
+    default:
+      return make('INTERNAL', `The service at ${address} answered ${codeName}${said}`);
+  }
+}
