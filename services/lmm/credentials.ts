@@ -79,7 +79,11 @@ export function createCredentials(config: Readonly<Record<string, CredentialConf
 /** Resolves with the content of a file: the same Buffer as long as the file has not changed. */
 type ReadCached = (path: string) => Promise<Buffer>;
 
-async function readKeys(name: string, entry: CredentialConfig, read: ReadCached): Promise<readonly KeyFile[]> {
+async function readKeys(
+  name: string,
+  entry: CredentialConfig,
+  read: ReadCached,
+): Promise<readonly KeyFile[]> {
   const readOrRefuse = async (what: string, path: string): Promise<Buffer> => {
     try {
       return await read(path);

@@ -50,6 +50,11 @@ export type CallOf<M extends RpcMethod> = M['requestStream'] extends true
  * INTERNAL. A stream is called at once and read in small steps; leaving its `for await` cancels the call.
  */
 export type RpcClient<S extends RpcService> = { readonly [Name in keyof S]: CallOf<S[Name]> } & {
+  /**
+   * Resolves once the connection is up; rejects with SERVICE_UNREACHABLE after `timeoutMs`. A call that is made after this
+   * and fails may have reached the service; one that was never made because of this has not.
+   */
+  waitForReady(timeoutMs: number): Promise<void>;
   /** Cancels the calls in progress and closes the connection. */
   close(): void;
 };
@@ -81,8 +86,16 @@ export function createRpcClient<S extends RpcService>(
     for (const cancel of [...link.open]) cancel();
     link.client.close();
   };
+  const waitForReady = (timeoutMs: number): Promise<void> =>
+    new Promise((resolve, reject) => {
+      link.client.waitForReady(Date.now() + timeoutMs, (cause) => {
+        if (cause === undefined) return resolve();
+        const message = `Nothing answers at ${address}.`;
+        return reject(new RuneError('SERVICE_UNREACHABLE', message, {}, { cause }));
+      });
+    });
   // The methods are made from the definition itself, which the types describe.
-  return { ...calls, close } as RpcClient<S>;
+  return { ...calls, waitForReady, close } as RpcClient<S>;
 }
 
 interface Link {

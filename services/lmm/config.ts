@@ -1,0 +1,131 @@
+import {
+  bytesSetting,
+  durationSetting,
+  flagSetting,
+  integerSetting,
+  listSetting,
+  objectSetting,
+  textSetting,
+} from '../shared/settings.js';
+import { SERVICE_SETTINGS } from '../shared/service-settings.js';
+import { readCredentialConfigs } from './credential-config.js';
+
+/** The settings of rune-lmm; docs/configuration.md shows the same table. */
+export const LMM_SETTINGS = {
+  ...SERVICE_SETTINGS,
+  listen: textSetting({
+    name: 'listen',
+    default: '127.0.0.1:50052',
+    doc: 'Address to listen on; port 0 takes a free one.',
+  }),
+  localEnabled: flagSetting({
+    name: 'local_enabled',
+    default: false,
+    doc: 'Offer the transport `local`: run plugins on the host of this service itself.',
+  }),
+  knownHosts: listSetting({
+    name: 'known_hosts',
+    default: ['/etc/ssh/ssh_known_hosts', '~/.ssh/known_hosts'],
+    doc: 'known_hosts files, read again when they change. A key that is in none of them and not pinned is refused.',
+  }),
+  credentials: objectSetting(
+    {
+      name: 'credentials',
+      kind: 'credentials by name, see docs/ssh.md',
+      default: {},
+      doc: 'Key files and agents by name; nodes that name none use `default`.',
+    },
+    readCredentialConfigs,
+  ),
+  runsMax: integerSetting({
+    name: 'runs_max',
+    default: 1000,
+    min: 1,
+    max: 100_000,
+    doc: 'Runs at the same time; more are refused.',
+  }),
+  pluginCacheBytesMax: bytesSetting({
+    name: 'plugin_cache_max',
+    default: '64MiB',
+    min: '1MiB',
+    max: '1GiB',
+    doc: 'Plugin bytes kept by digest, so that they are not sent again.',
+  }),
+  timeoutMs: durationSetting({
+    name: 'timeout',
+    default: '60s',
+    min: '1s',
+    max: '24h',
+    doc: 'How long a plugin may run when the request does not say.',
+  }),
+  timeoutMsMax: durationSetting({
+    name: 'timeout_max',
+    default: '24h',
+    min: '1s',
+    max: '24h',
+    doc: 'The longest timeout that a request may ask for.',
+  }),
+  killGraceMs: durationSetting({
+    name: 'kill_grace',
+    default: '5s',
+    min: '1s',
+    max: '5m',
+    doc: 'Between asking a plugin to stop (TERM) and ending it (KILL).',
+  }),
+  connectTimeoutMs: durationSetting({
+    name: 'connect_timeout',
+    default: '10s',
+    min: '1s',
+    max: '2m',
+    doc: 'Connecting to a node and authenticating.',
+  }),
+  orphanAfterMs: durationSetting({
+    name: 'orphan_after',
+    default: '60s',
+    min: '1s',
+    max: '24h',
+    doc: 'A run that nobody is attached to for this long is cancelled.',
+  }),
+  outputBytesMax: bytesSetting({
+    name: 'output_max',
+    default: '1MiB',
+    min: '1KiB',
+    max: '3MiB',
+    doc: 'Standard output of a plugin, that is its result; more is RESULT_TOO_LARGE.',
+  }),
+  logBytesMax: bytesSetting({
+    name: 'log_max',
+    default: '16MiB',
+    min: '1KiB',
+    max: '4GiB',
+    doc: 'Standard error of a plugin that is passed on; more is dropped and counted.',
+  }),
+  logLineBytesMax: bytesSetting({
+    name: 'log_line_max',
+    default: '32KiB',
+    min: '256B',
+    max: '64KiB',
+    doc: 'A longer log line is passed on in parts.',
+  }),
+  logBatchBytesMax: bytesSetting({
+    name: 'log_batch_max',
+    default: '32KiB',
+    min: '1KiB',
+    max: '64KiB',
+    doc: 'Log lines are passed on together up to this size, …',
+  }),
+  logBatchAfterMs: durationSetting({
+    name: 'log_batch_after',
+    default: '20ms',
+    min: '1ms',
+    max: '1s',
+    doc: '… or when the first of them is this old.',
+  }),
+  eventBufferBytesMax: bytesSetting({
+    name: 'event_buffer_max',
+    default: '1MiB',
+    min: '64KiB',
+    max: '64MiB',
+    doc: 'Events of one run kept for a reader that is behind; beyond it the plugin is held back.',
+  }),
+} as const;

@@ -1,0 +1,67 @@
+import type { Complain } from '../shared/settings.js';
+import type { CredentialConfig } from './credentials.js';
+
+const TEXTS = ['user', 'passphrase_file', 'agent'] as const;
+const LISTS = ['key_files', 'allowed_hosts'] as const;
+
+const isObject = (raw: unknown): raw is Record<string, unknown> =>
+  typeof raw === 'object' && raw !== null && !Array.isArray(raw);
+
+const isTexts = (raw: unknown): raw is string[] =>
+  Array.isArray(raw) && raw.every((item) => typeof item === 'string' && item !== '');
+
+function readOne(name: string, raw: unknown, complain: Complain): CredentialConfig | undefined {
+  if (!isObject(raw)) {
+    complain('must be a map', [name]);
+    return undefined;
+  }
+  let good = true;
+  const fault = (key: string, message: string): void => {
+    good = false;
+    complain(message, [name, key]);
+  };
+  for (const [key, value] of Object.entries(raw)) {
+    if (TEXTS.some((known) => known === key)) {
+      if (typeof value !== 'string' || value === '') fault(key, 'must be a text that is not empty');
+    } else if (LISTS.some((known) => known === key)) {
+      if (!isTexts(value)) fault(key, 'must be a list of texts');
+    } else {
+      fault(key, `is none of ${[...TEXTS, ...LISTS].join(', ')}`);
+    }
+  }
+  if (!good) return undefined;
+  const {
+    user,
+    passphrase_file: passphraseFile,
+    agent,
+    key_files: keyFiles,
+    allowed_hosts: allowedHosts,
+  } = raw;
+  if (agent === undefined && !(isTexts(keyFiles) && keyFiles.length > 0)) {
+    complain('needs key_files or agent', [name]);
+    return undefined;
+  }
+  return {
+    keyFiles: isTexts(keyFiles) ? keyFiles : [],
+    ...(typeof user === 'string' ? { user } : {}),
+    ...(typeof passphraseFile === 'string' ? { passphraseFile } : {}),
+    ...(typeof agent === 'string' ? { agent } : {}),
+    ...(isTexts(allowedHosts) ? { allowedHosts } : {}),
+  };
+}
+
+/** Reads the setting `credentials`: a map from name to key_files, agent, user, passphrase_file and allowed_hosts. */
+export function readCredentialConfigs(
+  raw: unknown,
+  complain: Complain,
+): Readonly<Record<string, CredentialConfig>> | undefined {
+  if (!isObject(raw)) {
+    complain('must be a map of credentials by name');
+    return undefined;
+  }
+  const entries = Object.entries(raw).map(([name, value]) => [name, readOne(name, value, complain)] as const);
+  const good = entries.filter(
+    (entry): entry is readonly [string, CredentialConfig] => entry[1] !== undefined,
+  );
+  return Object.fromEntries(good);
+}

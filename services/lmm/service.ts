@@ -1,0 +1,87 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { newId } from '../shared/ids.js';
+import { LmmServiceService } from '../shared/gen/rune/v1/lmm.js';
+import type { Logger } from '../shared/logger.js';
+import { bindService } from '../shared/rpc-binding.js';
+import { startRpcServer } from '../shared/rpc-server.js';
+import type { RunningService } from '../shared/run-service.js';
+import { createSchemaCompiler } from '../shared/schema.js';
+import { serverTlsOf } from '../shared/service-settings.js';
+import type { SettingsOf } from '../shared/settings.js';
+import { createBlobCache } from './blob-cache.js';
+import type { LMM_SETTINGS } from './config.js';
+import { createCredentials } from './credentials.js';
+import { lmmHandlers } from './handlers.js';
+import { createMediator } from './mediate.js';
+import { createLocalTransport } from './transports/local.js';
+import { createSshTransport } from './transports/ssh/ssh-transport.js';
+import { DEFAULT_NODE_PROTOCOL } from './transports/supervise.js';
+
+/** The settings of a mediator, read. */
+export type LmmSettings = SettingsOf<typeof LMM_SETTINGS>;
+
+const HOME_PREFIX = '~/';
+const LOG_BYTES_MAX = 4 * 1024 ** 3;
+const OUTPUT_BYTES_MAX = 3 * 1024 ** 2;
+
+const expandHome = (path: string): string =>
+  path.startsWith(HOME_PREFIX) ? join(homedir(), path.slice(HOME_PREFIX.length)) : path;
+
+/** Composes a mediator from its settings and starts to serve. */
+export async function startLmm(
+  settings: LmmSettings,
+  { logger }: { logger: Logger },
+): Promise<RunningService> {
+  const instanceId = newId();
+  const ssh = createSshTransport({
+    credentials: createCredentials(settings.credentials),
+    knownHosts: settings.knownHosts.map(expandHome),
+    nodeProtocol: DEFAULT_NODE_PROTOCOL,
+    logger,
+  });
+  const local = createLocalTransport({ nodeProtocol: DEFAULT_NODE_PROTOCOL });
+  const transports = new Map(
+    [ssh, ...(settings.localEnabled ? [local] : [])].map((transport) => [transport.name, transport]),
+  );
+  const mediator = createMediator({
+    transports,
+    blobs: createBlobCache(settings.pluginCacheBytesMax),
+    schemas: createSchemaCompiler(),
+    settings: {
+      runsMax: settings.runsMax,
+      timeoutMs: { default: settings.timeoutMs, max: settings.timeoutMsMax },
+      killGraceMs: { default: settings.killGraceMs, max: 300_000 },
+      connectTimeoutMs: { default: settings.connectTimeoutMs, max: 120_000 },
+      orphanAfterMs: { default: settings.orphanAfterMs, max: 86_400_000 },
+      outputBytesMax: { default: settings.outputBytesMax, max: OUTPUT_BYTES_MAX },
+      logBytesMax: { default: settings.logBytesMax, max: LOG_BYTES_MAX },
+      bufferBytesMax: settings.eventBufferBytesMax,
+      lineBytesMax: settings.logLineBytesMax,
+      batchBytesMax: settings.logBatchBytesMax,
+      batchAfterMs: settings.logBatchAfterMs,
+    },
+  });
+  const tls = serverTlsOf(settings);
+  const server = await startRpcServer({
+    listen: settings.listen,
+    ...(tls === undefined ? {} : { tls }),
+    allowPlaintext: settings.allowPlaintext,
+    bindings: [bindService(LmmServiceService, lmmHandlers(mediator, instanceId))],
+    logger,
+    source: 'lmm',
+  });
+  logger.info('mediator ready', { lmm_instance_id: instanceId, transports: [...transports.keys()] });
+  return {
+    address: server.address,
+    async stop(graceMs) {
+      // The server refuses new calls at once; its streams end by themselves as the runs get their outcomes.
+      const drained = mediator.drain(graceMs);
+      await Promise.all([
+        drained,
+        server.stop(graceMs + settings.killGraceMs + DEFAULT_NODE_PROTOCOL.endMarginMs),
+      ]);
+      await Promise.all([...transports.values()].map((transport) => transport.close()));
+    },
+  };
+}

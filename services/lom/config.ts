@@ -1,0 +1,128 @@
+import {
+  bytesSetting,
+  durationSetting,
+  integerSetting,
+  listSetting,
+  objectSetting,
+  textSetting,
+} from '../shared/settings.js';
+import type { Complain } from '../shared/settings.js';
+import { SERVICE_SETTINGS } from '../shared/service-settings.js';
+import type { MediatorEndpoint } from './mediators.js';
+
+const ENDPOINT = /^(?:([A-Za-z0-9][A-Za-z0-9._-]*)=)?((?:\[[0-9A-Fa-f:.]+\]|[^\s:=,/]+):\d{1,5})$/;
+
+function readEndpoints(raw: unknown, complain: Complain): readonly MediatorEndpoint[] | undefined {
+  const items: unknown = typeof raw === 'string' ? raw.split(',').map((item) => item.trim()) : raw;
+  if (!Array.isArray(items) || items.length === 0) {
+    complain('must be a list with at least one address');
+    return undefined;
+  }
+  return items.flatMap((item: unknown, index): MediatorEndpoint[] => {
+    const [, zone = '', address] = (typeof item === 'string' ? ENDPOINT.exec(item) : null) ?? [];
+    if (address !== undefined) return [{ address, zone }];
+    complain('must be host:port or zone=host:port', [index]);
+    return [];
+  });
+}
+
+/** The settings of rune-lom; docs/configuration.md shows the same table. */
+export const LOM_SETTINGS = {
+  ...SERVICE_SETTINGS,
+  listen: textSetting({
+    name: 'listen',
+    default: '127.0.0.1:50051',
+    doc: 'Address to listen on; port 0 takes a free one.',
+  }),
+  plugins: listSetting({
+    name: 'plugins',
+    default: [],
+    doc: 'Bundle directories; the shipped actions where none is named.',
+  }),
+  inventory: listSetting({
+    name: 'inventory',
+    default: ['inventory.yaml'],
+    doc: 'Inventory files, see docs/inventory.md.',
+  }),
+  mediators: objectSetting(
+    {
+      name: 'mediators',
+      kind: 'list of host:port or zone=host:port',
+      default: ['127.0.0.1:50052'],
+      doc: 'The LMM processes; one with a zone serves the nodes of that zone only. Each address is one process.',
+    },
+    readEndpoints,
+  ),
+  mediatorTlsCaFile: textSetting({
+    name: 'mediator_tls.ca_file',
+    doc: 'CA of the mediators, PEM; TLS is used where it is set.',
+  }),
+  mediatorTlsCertFile: textSetting({
+    name: 'mediator_tls.cert_file',
+    doc: 'Client certificate shown to mediators, PEM.',
+  }),
+  mediatorTlsKeyFile: textSetting({ name: 'mediator_tls.key_file', doc: 'Its private key, PEM.' }),
+  mediatorConnectTimeoutMs: durationSetting({
+    name: 'mediator_connect_timeout',
+    default: '5s',
+    min: '100ms',
+    max: '1m',
+    doc: 'A mediator that cannot be reached for this long gets no run.',
+  }),
+  executionsMax: integerSetting({
+    name: 'executions_max',
+    default: 1000,
+    min: 1,
+    max: 100_000,
+    doc: 'Executions at the same time; more are refused.',
+  }),
+  parallelMax: integerSetting({
+    name: 'parallel_max',
+    default: 100,
+    min: 1,
+    max: 10_000,
+    doc: 'Runs of one execution at the same time.',
+  }),
+  timeoutMsMax: durationSetting({
+    name: 'timeout_max',
+    default: '24h',
+    min: '1s',
+    max: '24h',
+    doc: 'The longest timeout of a run.',
+  }),
+  killGraceMs: durationSetting({
+    name: 'kill_grace',
+    default: '5s',
+    min: '1s',
+    max: '5m',
+    doc: 'Between asking a plugin to stop (TERM) and ending it (KILL).',
+  }),
+  connectTimeoutMs: durationSetting({
+    name: 'connect_timeout',
+    default: '10s',
+    min: '1s',
+    max: '2m',
+    doc: 'Connecting to a node and authenticating.',
+  }),
+  orphanAfterMs: durationSetting({
+    name: 'orphan_after',
+    default: '60s',
+    min: '1s',
+    max: '24h',
+    doc: 'A mediator that has lost this service cancels its runs after this long.',
+  }),
+  watcherBufferBytesMax: bytesSetting({
+    name: 'watcher_buffer_max',
+    default: '1MiB',
+    min: '64KiB',
+    max: '64MiB',
+    doc: 'Events of one execution kept for a reader that is behind; beyond it the plugins are held back, …',
+  }),
+  watcherStallMs: durationSetting({
+    name: 'watcher_stall',
+    default: '60s',
+    min: '1s',
+    max: '1h',
+    doc: '… and after this long the reader is given up and the execution goes on without it.',
+  }),
+} as const;

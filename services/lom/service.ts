@@ -1,0 +1,84 @@
+import { join } from 'node:path';
+import { LmmServiceService } from '../shared/gen/rune/v1/lmm.js';
+import { LomServiceService } from '../shared/gen/rune/v1/lom.js';
+import type { Logger } from '../shared/logger.js';
+import { packageRoot } from '../shared/package-root.js';
+import { createRpcClient } from '../shared/rpc-client.js';
+import { bindService } from '../shared/rpc-binding.js';
+import { startRpcServer } from '../shared/rpc-server.js';
+import type { RunningService } from '../shared/run-service.js';
+import { serverTlsOf } from '../shared/service-settings.js';
+import type { SettingsOf } from '../shared/settings.js';
+import type { LOM_SETTINGS } from './config.js';
+import { createDispatcher } from './dispatch.js';
+import { lomHandlers } from './handlers.js';
+import { loadInventory } from './inventory.js';
+import { createOrchestrator } from './orchestrate.js';
+import type { PlanSources } from './plan.js';
+import { loadBundles } from './registry.js';
+
+/** The settings of an orchestrator, read. */
+export type LomSettings = SettingsOf<typeof LOM_SETTINGS>;
+
+/** How long a node goes on without a word from its mediator before it ends the plugin, and what that may take. */
+const NODE_LEASE_MS = 15_000;
+const LOST_MARGIN_MS = 30_000;
+
+function mediatorTls(
+  settings: LomSettings,
+): { caFile: string; certFile?: string; keyFile?: string } | undefined {
+  const { mediatorTlsCaFile: caFile, mediatorTlsCertFile: certFile, mediatorTlsKeyFile: keyFile } = settings;
+  if (caFile === undefined) return undefined;
+  return {
+    caFile,
+    ...(certFile === undefined ? {} : { certFile }),
+    ...(keyFile === undefined ? {} : { keyFile }),
+  };
+}
+
+/** Composes an orchestrator from its settings and starts to serve. */
+export async function startLom(
+  settings: LomSettings,
+  { logger }: { logger: Logger },
+): Promise<RunningService> {
+  const plugins = settings.plugins.length > 0 ? settings.plugins : [join(packageRoot, 'plugins')];
+  const [registry, inventory] = await Promise.all([loadBundles(plugins), loadInventory(settings.inventory)]);
+  const lostStopsWithinMs = settings.orphanAfterMs + NODE_LEASE_MS + settings.killGraceMs + LOST_MARGIN_MS;
+  const tls = mediatorTls(settings);
+  const dispatcher = createDispatcher(
+    (address) => createRpcClient(LmmServiceService, { address, ...(tls === undefined ? {} : { tls }) }),
+    {
+      mediatorConnectTimeoutMs: settings.mediatorConnectTimeoutMs,
+      orphanAfterMs: settings.orphanAfterMs,
+      streamMarginMs: LOST_MARGIN_MS,
+    },
+  );
+  const sources: PlanSources = { registry, inventory, mediators: settings.mediators, settings };
+  const orchestrator = createOrchestrator({
+    sources,
+    dispatcher,
+    settings: { ...settings, lostStopsWithinMs, cancelTriesMax: 10, cancelRetryMs: 500 },
+    logger,
+  });
+  const serverTls = serverTlsOf(settings);
+  const server = await startRpcServer({
+    listen: settings.listen,
+    ...(serverTls === undefined ? {} : { tls: serverTls }),
+    allowPlaintext: settings.allowPlaintext,
+    bindings: [bindService(LomServiceService, lomHandlers(orchestrator, dispatcher, sources))],
+    logger,
+    source: 'lom',
+  });
+  logger.info('orchestrator ready', { actions: registry.list().length, nodes: inventory.nodes.length });
+  return {
+    address: server.address,
+    async stop(graceMs) {
+      // The server refuses new calls at once; its streams end by themselves as the executions do.
+      await Promise.all([
+        orchestrator.drain(graceMs),
+        server.stop(graceMs + settings.killGraceMs + LOST_MARGIN_MS),
+      ]);
+      dispatcher.close();
+    },
+  };
+}

@@ -1,0 +1,80 @@
+import { isAlias, isMap, isScalar, isSeq, parseDocument, visit } from 'yaml';
+import type { Document, ParsedNode } from 'yaml';
+import type { FaultPath } from '../shared/fault.js';
+import { quoted } from '../shared/fault.js';
+
+/** A YAML file's content as plain data, with the line on which each part of it stands. */
+export interface YamlSource {
+  readonly file: string;
+  /** JSON data: undefined where the file could not be parsed. */
+  readonly value: unknown;
+  /** What YAML itself has against the file. */
+  readonly faults: readonly { readonly line: number; readonly description: string }[];
+  /** Line, from 1, of the part at this path or of the nearest part around it. */
+  lineOf(path: FaultPath): number;
+}
+
+/**
+ * Reads one YAML 1.2 document. Keys are text; keys given twice, anchors, unknown tags and several documents are faults: a
+ * reader of the file must see what it means.
+ */
+export function readYaml(bytes: Buffer, file: string): YamlSource {
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    return { file, value: undefined, faults: [{ line: 1, description: 'is not UTF-8' }], lineOf: () => 1 };
+  }
+  const lineAt = (offset: number): number => text.slice(0, offset).split('\n').length;
+  const document = parseDocument(text, { prettyErrors: false, stringKeys: true, uniqueKeys: false });
+  const faults = [...document.errors, ...document.warnings].map(({ pos, message }) => ({
+    line: lineAt(pos[0]),
+    description: `is not valid YAML: ${firstLine(message)}`,
+  }));
+  if (faults.length === 0) {
+    visit(document, {
+      Alias: (_, { range }) => {
+        faults.push({
+          line: lineAt(range?.[0] ?? 0),
+          description: 'holds an alias, and aliases are not supported',
+        });
+      },
+      Map: (_, { items }) => {
+        const seen = new Set<string>();
+        for (const { key } of items) {
+          const name = isScalar(key) ? String(key.value) : '';
+          if (seen.has(name)) {
+            const offset = isScalar(key) ? key.range?.[0] : 0;
+            faults.push({ line: lineAt(offset ?? 0), description: `holds the key ${quoted(name)} twice` });
+          }
+          seen.add(name);
+        }
+      },
+    });
+  }
+  const value: unknown = faults.length === 0 ? document.toJS() : undefined;
+  return { file, value, faults, lineOf: (path) => lineAt(offsetOf(document, path)) };
+}
+
+function offsetOf(document: Document.Parsed, path: FaultPath): number {
+  let node: unknown = document.contents;
+  let offset = document.contents?.range[0] ?? 0;
+  for (const part of path) {
+    if (isMap<ParsedNode, ParsedNode | null>(node)) {
+      const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === String(part));
+      if (pair === undefined) break;
+      offset = pair.key.range[0];
+      node = pair.value;
+    } else if (isSeq<ParsedNode>(node)) {
+      const item = node.items[Number(part)];
+      if (item === undefined || isAlias(item)) break;
+      offset = item.range[0];
+      node = item;
+    } else break;
+  }
+  return offset;
+}
+
+function firstLine(message: string): string {
+  return (message.split('\n')[0] ?? '').replace(/:$/, '');
+}
