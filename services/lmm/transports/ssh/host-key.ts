@@ -22,7 +22,9 @@ export function refuseHostKey(presented: PresentedKey, known: KnownHosts): RuneE
   const shown = `${node} (${address}:${port}) presents the ${key.type} host key ${key.fingerprint}`;
   const verdict = known.verdict(address, port, key);
   if (verdict.kind === 'revoked') {
-    return new RuneError('HOST_KEY_REVOKED', `${shown}, which ${verdict.path}:${verdict.line} revokes.`, { node });
+    return new RuneError('HOST_KEY_REVOKED', `${shown}, which ${verdict.path}:${verdict.line} revokes.`, {
+      node,
+    });
   }
   if (pins.length > 0) {
     if (pins.some((pin) => samePin(pin, key.fingerprint))) return undefined;
@@ -34,7 +36,8 @@ export function refuseHostKey(presented: PresentedKey, known: KnownHosts): RuneE
     const message = `${shown}; ${verdict.path}:${verdict.line} holds ${before}.`;
     return new RuneError('HOST_KEY_CHANGED', message, { node });
   }
-  const files = known.paths.length > 0 ? known.paths.join(', ') : 'any file (no known_hosts file is configured)';
+  const files =
+    known.paths.length > 0 ? known.paths.join(', ') : 'any file (no known_hosts file is configured)';
   const authority = verdict.certificateAuthority;
   const hint = authority
     ? ` The @cert-authority line ${authority.path}:${authority.line} does not help: host certificates are not supported.`

@@ -16,7 +16,7 @@ function matchesGlob(pattern: string, text: string): boolean {
   let at = 0;
   let starAt = -1;
   let resumeAt = 0;
-  for (let i = 0; i < text.length; ) {
+  for (let i = 0; i < text.length;) {
     if (pattern[at] === '*') {
       starAt = at;
       at += 1;

@@ -64,7 +64,8 @@ async function stampOf(path: string): Promise<string> {
 
 async function readOne(path: string): Promise<KnownHostsFile> {
   try {
-    if ((await stat(path)).size > FILE_BYTES_MAX) throw new Error(`${path} is larger than ${FILE_BYTES_MAX} bytes`);
+    if ((await stat(path)).size > FILE_BYTES_MAX)
+      throw new Error(`${path} is larger than ${FILE_BYTES_MAX} bytes`);
     return { path, text: await readFile(path, 'utf8') };
   } catch (error) {
     if (isMissing(error)) return { path, text: '' };
@@ -72,4 +73,5 @@ async function readOne(path: string): Promise<KnownHostsFile> {
   }
 }
 
-const isMissing = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT';
+const isMissing = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'ENOENT';

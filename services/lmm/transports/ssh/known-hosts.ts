@@ -107,13 +107,17 @@ function judge(entries: readonly Entry[], key: HostKey): KeyVerdict {
 const placeOf = (entry: Entry): Place => ({ path: entry.path, line: entry.line });
 
 /** `names` is undefined for a line that must be matched one by one: patterns and hashed names. */
-function parseLine(line: string, place: Place): { entry: Entry; names: string[] | undefined } | KnownHostsFault {
+function parseLine(
+  line: string,
+  place: Place,
+): { entry: Entry; names: string[] | undefined } | KnownHostsFault {
   const fault = (reason: string): KnownHostsFault => ({ ...place, reason });
   const fields = line.split(/[ \t]+/);
   let marker: Marker = '';
   if (line.startsWith('@')) {
     const word = fields.shift();
-    if (word !== '@revoked' && word !== '@cert-authority') return fault('the marker is neither @revoked nor @cert-authority');
+    if (word !== '@revoked' && word !== '@cert-authority')
+      return fault('the marker is neither @revoked nor @cert-authority');
     marker = word;
   }
   const [hosts, type, base64] = fields;

@@ -1,0 +1,319 @@
+import { connect as connectSocket, type Socket } from 'node:net';
+import ssh2, { type AnyAuthMethod, type Client, type ServerHostKeyAlgorithm } from 'ssh2';
+import { RuneError } from '../../../shared/errors.js';
+import type { Credential } from '../../credentials.js';
+import type { AuthWay, LoadAuthWays } from './auth-ways.js';
+import {
+  describeLoss,
+  explainFailure,
+  explainTimeout,
+  isDropped,
+  type ConnectPhase,
+} from './connect-errors.js';
+import { refuseHostKey } from './host-key.js';
+import { parseHostKey, type HostKey } from './host-key-blob.js';
+import type { KnownHosts } from './known-hosts.js';
+import type { KnownHostsSource } from './known-hosts-files.js';
+import type { Limiter } from './limiter.js';
+import { sshChannel, type SshChannel } from './ssh-channel.js';
+import type { SshSettings } from './ssh-settings.js';
+
+/** Whom to connect to, and as whom. */
+export interface SshTarget {
+  /** The node's name in the inventory, for messages. */
+  readonly node: string;
+  readonly address: string;
+  readonly port: number;
+  readonly user: string;
+  readonly credential: Credential;
+  /** Pinned fingerprints; empty for none. */
+  readonly pins: readonly string[];
+}
+
+/** What every connection needs of the mediator. */
+export interface ConnectContext {
+  readonly knownHosts: KnownHostsSource;
+  readonly loadAuthWays: LoadAuthWays;
+  /** Places for handshakes in progress. */
+  readonly handshakes: Limiter;
+  readonly settings: SshSettings;
+}
+
+export interface ConnectLimits {
+  /** The caller's whole connect timeout, for messages. */
+  readonly timeoutMs: number;
+  /** What is left of it. */
+  readonly leftMs: number;
+  /** Aborting it gives the connection up. */
+  readonly signal: AbortSignal;
+}
+
+/** How far an attempt to connect has got; written by `connect`. */
+export interface ConnectProgress {
+  phase: ConnectPhase;
+}
+
+/** What came of asking for a channel. Nothing was sent through it yet, so asking again is always safe. */
+export type ExecResult =
+  | { readonly kind: 'open'; readonly channel: SshChannel }
+  /** sshd has no session left on this connection. */
+  | { readonly kind: 'refused' }
+  /** The session was opened and the command was not allowed in it. */
+  | { readonly kind: 'denied' }
+  | { readonly kind: 'dead' };
+
+/** One authenticated SSH connection to a verified host. */
+export interface SshConnection {
+  readonly hostKey: HostKey;
+  readonly isOpen: boolean;
+  /** Resolves once, with a clause that says why the connection is over. */
+  readonly closed: Promise<string>;
+  exec(command: string): Promise<ExecResult>;
+  /** Says goodbye and closes; open channels are lost. */
+  end(): void;
+  /** Closes at once. */
+  destroy(): void;
+}
+
+export type ConnectResult =
+  | { readonly ok: true; readonly connection: SshConnection }
+  | {
+      readonly ok: false;
+      readonly error: RuneError;
+      /** The node closed before the key exchange: worth another try. */
+      readonly dropped: boolean;
+      /** The key that the node presented, if it got so far. */
+      readonly hostKey: HostKey | undefined;
+    };
+
+/** How long a connection may take to close after the goodbye. */
+const GOODBYE_TIMEOUT_MS = 2_000;
+/** Without "ssh-rsa", whose signatures use SHA-1. The order is that of OpenSSH. */
+const HOST_KEY_ALGORITHMS: readonly ServerHostKeyAlgorithm[] = [
+  'ssh-ed25519',
+  'ecdsa-sha2-nistp256',
+  'ecdsa-sha2-nistp384',
+  'ecdsa-sha2-nistp521',
+  'rsa-sha2-512',
+  'rsa-sha2-256',
+];
+const SHA1_MACS = ['hmac-sha1-etm@openssh.com', 'hmac-sha1'] as const;
+
+/**
+ * Connects, checks the host key and logs in, each credential once. Never rejects: a node that cannot be used is an answer.
+ */
+export async function connect(
+  target: SshTarget,
+  context: ConnectContext,
+  limits: ConnectLimits,
+  progress: ConnectProgress,
+): Promise<ConnectResult> {
+  const startedMs = performance.now();
+  try {
+    // Before anything else, so that a credential that cannot be used costs no connection.
+    const ways = await context.loadAuthWays(target.credential, target.user);
+    const known = await readKnown(target, context.knownHosts);
+    const leftMs = Math.max(1, limits.leftMs - (performance.now() - startedMs));
+    if (limits.signal.aborted) throw givenUp(target);
+    return await handshake({ target, context, ways, known, limits: { ...limits, leftMs }, progress });
+  } catch (error) {
+    return { ok: false, error: RuneError.from(error), dropped: false, hostKey: undefined };
+  }
+}
+
+/** The known hosts, or HOST_KEY_UNKNOWN if a file cannot be read: then nothing can be verified. */
+export async function readKnown(target: SshTarget, source: KnownHostsSource): Promise<KnownHosts> {
+  try {
+    return await source.current();
+  } catch (error) {
+    const message = `A known_hosts file of this mediator cannot be read, so ${target.node} cannot be verified.`;
+    throw new RuneError('HOST_KEY_UNKNOWN', message, { node: target.node }, { cause: error });
+  }
+}
+
+interface Attempt {
+  readonly target: SshTarget;
+  readonly context: ConnectContext;
+  readonly ways: readonly AuthWay[];
+  readonly known: KnownHosts;
+  readonly limits: ConnectLimits;
+  readonly progress: ConnectProgress;
+}
+
+function handshake(attempt: Attempt): Promise<ConnectResult> {
+  const { target, context, ways, known, progress } = attempt;
+  const { timeoutMs, leftMs, signal } = attempt.limits;
+  const { settings } = context;
+  return new Promise((resolve) => {
+    progress.phase = 'dialling';
+    let hostKey: HostKey | undefined;
+    let settled = false;
+    let leavePlace = (): void => undefined;
+    let holdTimer: NodeJS.Timeout | undefined;
+
+    // With TCP_NODELAY from the first byte a command takes a few milliseconds instead of 40 and more.
+    const socket = connectSocket({ host: target.address, port: target.port, noDelay: true });
+    const client = new ssh2.Client();
+
+    const settle = (result: ConnectResult): void => {
+      if (settled) return;
+      settled = true;
+      clearTimeout(timer);
+      clearTimeout(holdTimer);
+      signal.removeEventListener('abort', onAbort);
+      leavePlace();
+      if (!result.ok) socket.destroy();
+      resolve(result);
+    };
+    const fail = (error: RuneError, dropped = false): void => settle({ ok: false, error, dropped, hostKey });
+    const timer = setTimeout(() => fail(explainTimeout(target, progress.phase, timeoutMs)), leftMs);
+    const onAbort = (): void => fail(givenUp(target));
+    signal.addEventListener('abort', onAbort);
+
+    const connection = watchConnection(client, socket, settings, () => hostKey);
+    client.on('error', (error) =>
+      fail(explainFailure(target, progress.phase, error), isDropped(progress.phase, error)),
+    );
+    client.on('close', () =>
+      fail(explainFailure(target, progress.phase, undefined), isDropped(progress.phase, undefined)),
+    );
+    client.once('ready', () => settle({ ok: true, connection }));
+    client.once('handshake', () => {
+      progress.phase = 'authenticating';
+    });
+    socket.once('connect', () => {
+      progress.phase = 'greeting';
+    });
+
+    const waysLeft = [...ways];
+    let accepted: readonly string[] = [];
+    try {
+      client.connect({
+        sock: socket,
+        username: target.user,
+        ident: 'rune',
+        readyTimeout: 0,
+        keepaliveInterval: settings.keepaliveIntervalMs,
+        keepaliveCountMax: settings.keepaliveCountMax,
+        algorithms: {
+          serverHostKey: hostKeyOrder(target, known),
+          hmac: { append: [], prepend: [], remove: [...SHA1_MACS] },
+        },
+        hostVerifier: (blob: Buffer) => {
+          hostKey = parseHostKey(blob);
+          const error = hostKey
+            ? refuseHostKey({ ...target, key: hostKey }, known)
+            : explainFailure(target, progress.phase, new Error('the host key is malformed'));
+          if (error) fail(error);
+          return error === undefined;
+        },
+        authHandler: (methods, _partial, next: (method: AnyAuthMethod) => void) => {
+          accepted = methods ?? accepted;
+          const way = waysLeft.shift();
+          if (way) next(way.method);
+          else fail(refusedLogin(target, ways, accepted));
+        },
+      });
+    } catch (error) {
+      fail(
+        new RuneError(
+          'INTERNAL',
+          'The SSH library refused its settings.',
+          { node: target.node },
+          { cause: error },
+        ),
+      );
+      return;
+    }
+
+    // The place is taken by nodes that speak, not by those that may never do: they would keep the others waiting.
+    socket.once('data', () => {
+      progress.phase = 'queued';
+      socket.pause();
+      leavePlace = context.handshakes.take(() => {
+        progress.phase = 'handshake';
+        holdTimer = setTimeout(() => leavePlace(), settings.handshakeHoldMs);
+        socket.resume();
+      });
+    });
+  });
+}
+
+const givenUp = (target: SshTarget): RuneError =>
+  new RuneError('CALL_CANCELLED', `Connecting to ${target.node} was given up.`, { node: target.node });
+
+/** Key types that we know the host by come first: a server shows only one key, and it should be one that can be checked. */
+function hostKeyOrder(target: SshTarget, known: KnownHosts): ServerHostKeyAlgorithm[] {
+  const keys = known.keysOf(target.address, target.port);
+  const pinned = keys.filter((key) => target.pins.includes(key.fingerprint));
+  const types = new Set([...pinned, ...keys].map((key) => key.type));
+  const wanted = [...types].flatMap((type) =>
+    HOST_KEY_ALGORITHMS.filter((name) => name === type || (type === 'ssh-rsa' && name.startsWith('rsa-'))),
+  );
+  return [...new Set([...wanted, ...HOST_KEY_ALGORITHMS])];
+}
+
+function refusedLogin(target: SshTarget, ways: readonly AuthWay[], accepted: readonly string[]): RuneError {
+  const { node, address, port, user, credential } = target;
+  const tried = ways.map((way) => way.label).join(', ');
+  const offers = accepted.filter((method) => /^[a-z0-9@.-]{1,64}$/.test(method)).slice(0, 10);
+  const message =
+    `${node} (${address}:${port}) refuses the login of ${user} with the credential ${JSON.stringify(credential.name)} ` +
+    `(${tried}); it accepts: ${offers.join(', ') || 'nothing'}.`;
+  return new RuneError('AUTHENTICATION_FAILED', message, { node });
+}
+
+function watchConnection(
+  client: Client,
+  socket: Socket,
+  settings: SshSettings,
+  hostKey: () => HostKey | undefined,
+): SshConnection {
+  let open = true;
+  let reason = 'the node closed the connection';
+  // Always listening: an error after the end would otherwise end the process. After any error nothing can be trusted.
+  client.on('error', (error) => {
+    if (open) reason = describeLoss(error, settings);
+    open = false;
+    socket.destroy();
+  });
+  const closed = new Promise<string>((resolve) => {
+    client.once('close', () => {
+      open = false;
+      resolve(reason);
+    });
+  });
+  return {
+    get hostKey() {
+      const key = hostKey();
+      if (key === undefined) throw new Error('a connection without a host key');
+      return key;
+    },
+    get isOpen() {
+      return open && socket.writable;
+    },
+    closed,
+    exec: (command) =>
+      new Promise((resolve) => {
+        const isDead = (): boolean => !open || !socket.writable;
+        if (isDead()) return resolve({ kind: 'dead' });
+        client.exec(command, (error, stream) => {
+          if (error === undefined) resolve({ kind: 'open', channel: sshChannel(stream, () => reason) });
+          else if (isDead()) resolve({ kind: 'dead' });
+          else resolve({ kind: 'reason' in error ? 'refused' : 'denied' });
+        });
+      }),
+    end() {
+      if (open) reason = 'the mediator closed the connection';
+      open = false;
+      client.end();
+      const timer = setTimeout(() => socket.destroy(), GOODBYE_TIMEOUT_MS);
+      socket.once('close', () => clearTimeout(timer));
+    },
+    destroy() {
+      if (open) reason = 'the mediator gave the connection up';
+      open = false;
+      socket.destroy();
+    },
+  };
+}

@@ -1,0 +1,29 @@
+/** What happened so far; only ever grows. */
+export interface PoolCounters {
+  handshakes: number;
+  handshakesFailed: number;
+  /** Connections made because those to the node were full. */
+  grown: number;
+  /** Connections that broke, did not answer, or whose host key is no longer trusted. */
+  evictions: number;
+  /** Connections that ended because they were idle or old. */
+  expired: number;
+  /** Channels that sshd refused. */
+  refusals: number;
+  /** Runs whose first connection was dead before their channel was open. */
+  replaced: number;
+}
+
+/** The pool at this moment, and what happened so far. */
+export interface PoolMetrics extends Readonly<PoolCounters> {
+  readonly nodes: number;
+  readonly open: number;
+  readonly idle: number;
+  readonly connecting: number;
+  readonly waiting: number;
+  readonly channels: number;
+}
+
+export function createPoolCounters(): PoolCounters {
+  return { handshakes: 0, handshakesFailed: 0, grown: 0, evictions: 0, expired: 0, refusals: 0, replaced: 0 };
+}

@@ -1,0 +1,239 @@
+import { RuneError } from '../../../shared/errors.js';
+import { settledWithin } from '../../../shared/settled-within.js';
+import { explainTimeout } from './connect-errors.js';
+import { readKnown, type ConnectContext, type ExecResult, type SshTarget } from './connection.js';
+import { pauseWithJitter } from './jitter.js';
+import {
+  createNodeConnections,
+  type Claim,
+  type NodeConnections,
+  type Slot,
+  type SlotWait,
+} from './node-connections.js';
+import { createPoolCounters, type PoolMetrics } from './pool-metrics.js';
+import type { SshChannel } from './ssh-channel.js';
+
+/** Warm SSH connections, shared by runs of the same user, address, port, credential and pins. */
+export interface SshPool {
+  /**
+   * A channel in which `command` runs on the node, and nothing was sent to it yet. Rejects, with nothing run, with NODE_*,
+   * HOST_KEY_*, AUTHENTICATION_FAILED, CREDENTIAL_* or MEDIATOR_FULL, or with the signal's reason.
+   */
+  open(
+    target: SshTarget,
+    command: string,
+    limits: { timeoutMs: number; signal: AbortSignal },
+  ): Promise<SshChannel>;
+  /** Counts for this moment and since the start. */
+  metrics(): PoolMetrics;
+  /** Refuses new runs and ends connections, idle ones at once, the others after their last channel or after 5 s. */
+  close(): Promise<void>;
+}
+
+const CLOSE_TIMEOUT_MS = 5_000;
+
+/** Makes an empty pool. */
+export function createPool(context: ConnectContext): SshPool {
+  const { settings } = context;
+  const counters = createPoolCounters();
+  const nodes = new Map<string, NodeConnections>();
+  const connectingByHost = new Map<string, number>();
+  const starved = new Set<NodeConnections>();
+  let connections = 0;
+  let waiting = 0;
+  let closing: RuneError | undefined;
+
+  /** Gives nodes that were refused a claim another chance; once for all changes of one turn. */
+  const changed = (): void => {
+    if (starved.size === 0) return;
+    const hungry = [...starved];
+    starved.clear();
+    queueMicrotask(() => hungry.forEach((node) => node.pump()));
+  };
+
+  const claim = (host: string): Claim | undefined => {
+    const connecting = connectingByHost.get(host) ?? 0;
+    if (connecting >= settings.handshakesPerNodeMax) return undefined;
+    if (connections >= settings.connectionsMax) {
+      endLongestIdle();
+      return undefined;
+    }
+    connections += 1;
+    connectingByHost.set(host, connecting + 1);
+    const connected = once(() => {
+      const left = (connectingByHost.get(host) ?? 1) - 1;
+      if (left === 0) connectingByHost.delete(host);
+      else connectingByHost.set(host, left);
+    });
+    const release = once(() => {
+      connected();
+      connections -= 1;
+    });
+    return { connected, release };
+  };
+
+  const endLongestIdle = (): void => {
+    let longest: NodeConnections | undefined;
+    for (const node of nodes.values()) {
+      if ((node.idleSinceMs() ?? Infinity) < (longest?.idleSinceMs() ?? Infinity)) longest = node;
+    }
+    longest?.endIdle();
+  };
+
+  const nodeFor = (target: SshTarget): NodeConnections => {
+    const { node, address, port, user, credential, pins } = target;
+    const key = JSON.stringify([node, user, address, port, credential.name, pins]);
+    const known = nodes.get(key);
+    if (known) return known;
+    const made = createNodeConnections(target, {
+      ...context,
+      counters,
+      changed,
+      claim: () => {
+        const claimed = claim(`${address}:${port}`);
+        if (claimed === undefined) starved.add(made);
+        return claimed;
+      },
+      emptied: () => {
+        starved.delete(made);
+        nodes.delete(key);
+      },
+    });
+    nodes.set(key, made);
+    return made;
+  };
+
+  return {
+    async open(target, command, { timeoutMs, signal }) {
+      const { node } = target;
+      if (closing) throw closing;
+      signal.throwIfAborted();
+      if (waiting >= settings.waitersMax) {
+        throw new RuneError('MEDIATOR_FULL', `${waiting} runs wait for a connection on this mediator.`, {
+          node,
+        });
+      }
+      waiting += 1;
+      try {
+        const wait: SlotWait = { timeoutMs, deadlineMs: performance.now() + timeoutMs, signal };
+        const known = await readKnown(target, context.knownHosts);
+        if (closing) throw closing;
+        nodeFor(target).verifyAgain(known);
+        return await openPersistently(target, command, wait);
+      } finally {
+        waiting -= 1;
+      }
+    },
+    metrics: () => {
+      const sum = { open: 0, idle: 0, connecting: 0, waiting: 0, channels: 0 };
+      for (const node of nodes.values()) {
+        const counts = node.counts();
+        for (const name of Object.keys(sum) as (keyof typeof sum)[]) sum[name] += counts[name];
+      }
+      return { nodes: nodes.size, ...sum, ...counters };
+    },
+    async close() {
+      closing ??= new RuneError('SERVICE_SHUTTING_DOWN', 'This mediator is shutting down.');
+      const reason = closing;
+      const all = [...nodes.values()];
+      await settledWithin(Promise.all(all.map((each) => each.close(reason))), CLOSE_TIMEOUT_MS);
+      for (const each of all) each.destroy();
+    },
+  };
+
+  async function openPersistently(target: SshTarget, command: string, wait: SlotWait): Promise<SshChannel> {
+    const { node } = target;
+    let replaced = false;
+    for (let refusals = 0; ;) {
+      const slot = await nodeFor(target).take(wait);
+      const leftMs = wait.deadlineMs - performance.now();
+      // A first connection that says nothing leaves time for a second one.
+      const limitMs = Math.min(settings.channelOpenTimeoutMs, replaced ? leftMs : leftMs / 2);
+      const result = await execWithin(slot, command, limitMs, wait.signal);
+      if (result.kind === 'open') return result.channel;
+      if (result.kind === 'denied') {
+        throw new RuneError(
+          'NODE_CHANNEL_REFUSED',
+          `sshd on ${node} opened a session and allows no command in it.`,
+          { node },
+        );
+      }
+      if (result.kind === 'refused') {
+        refusals += 1;
+        if (await pauseWithJitter(refusals, wait.deadlineMs, wait.signal)) continue;
+        wait.signal.throwIfAborted();
+        const message = `sshd on ${node} refused ${refusals} times within ${wait.timeoutMs / 1000} s to open a session.`;
+        throw new RuneError('NODE_CHANNEL_REFUSED', message, { node });
+      }
+      if (replaced) {
+        if (result.kind === 'stalled') throw explainTimeout(target, 'opening', wait.timeoutMs);
+        throw new RuneError('NODE_UNREACHABLE', `${node} closed two connections before a session was open.`, {
+          node,
+        });
+      }
+      replaced = true;
+      counters.replaced += 1;
+    }
+  }
+
+  /** Asks for a channel and sees to it that the place is given back, whenever and however the answer comes. */
+  async function execWithin(
+    slot: Slot,
+    command: string,
+    limitMs: number,
+    signal: AbortSignal,
+  ): Promise<ExecResult | { readonly kind: 'stalled' }> {
+    const asked = slot.connection.exec(command);
+    let timer: NodeJS.Timeout | undefined;
+    let onAbort = (): void => undefined;
+    const stalled = new Promise<'stalled'>(
+      (resolve) => (timer = setTimeout(() => resolve('stalled'), limitMs)),
+    );
+    const aborted = new Promise<'aborted'>((resolve) => {
+      onAbort = () => resolve('aborted');
+      signal.addEventListener('abort', onAbort);
+    });
+    const first = await Promise.race([asked, stalled, aborted]);
+    clearTimeout(timer);
+    signal.removeEventListener('abort', onAbort);
+    if (first === 'stalled' || first === 'aborted') {
+      if (first === 'stalled') {
+        slot.retire();
+        slot.release();
+      }
+      void asked.then((late) => {
+        if (late.kind === 'open') late.channel.destroy();
+        releaseAfter(slot, late);
+      });
+      if (first === 'aborted') signal.throwIfAborted();
+      return { kind: 'stalled' };
+    }
+    releaseAfter(slot, first);
+    return first;
+  }
+
+  function releaseAfter(slot: Slot, result: ExecResult): void {
+    if (result.kind === 'open') {
+      void releaseWhenClosed(slot, result.channel);
+      return;
+    }
+    if (result.kind === 'refused') slot.isFull();
+    if (result.kind === 'dead') slot.retire();
+    slot.release();
+  }
+
+  async function releaseWhenClosed(slot: Slot, channel: SshChannel): Promise<void> {
+    await channel.ended;
+    if (!(await settledWithin(channel.closed, settings.channelCloseTimeoutMs))) slot.retire();
+    slot.release();
+  }
+}
+
+function once(action: () => void): () => void {
+  let done = false;
+  return () => {
+    if (done) return;
+    done = true;
+    action();
+  };
+}

@@ -1,0 +1,120 @@
+import { RuneError } from '../../../shared/errors.js';
+import { toDuration } from '../../../shared/duration.js';
+import { toEps } from '../../../shared/eps.js';
+import type { NodeTarget } from '../../../shared/gen/rune/v1/lmm.js';
+import { NodeProbe } from '../../../shared/gen/rune/v1/run.js';
+import type { Logger } from '../../../shared/logger.js';
+import type { Credentials } from '../../credentials.js';
+import { REMOTE_COMMAND } from '../remote-command.js';
+import { superviseRun, type NodeProtocolSettings } from '../supervise.js';
+import type { StopSignal, Transport } from '../transport.js';
+import { createAuthWaysLoader } from './auth-ways.js';
+import { connect, type ConnectContext, type ConnectResult, type SshTarget } from './connection.js';
+import { readKnownHosts } from './known-hosts-files.js';
+import { createLimiter } from './limiter.js';
+import { createPool } from './pool.js';
+import type { PoolMetrics } from './pool-metrics.js';
+import { DEFAULT_SSH_SETTINGS, type SshSettings } from './ssh-settings.js';
+
+/** Runs plugins over pooled SSH connections. */
+export interface SshTransport extends Transport {
+  metrics(): PoolMetrics;
+}
+
+export interface SshTransportOptions {
+  readonly credentials: Credentials;
+  /** Paths of known_hosts files; one that is missing counts as empty. */
+  readonly knownHosts: readonly string[];
+  /** What differs from DEFAULT_SSH_SETTINGS. */
+  readonly settings?: Partial<SshSettings>;
+  readonly nodeProtocol: NodeProtocolSettings;
+  readonly logger: Logger;
+}
+
+const DEFAULT_PORT = 22;
+
+/** The SSH transport: strict host keys, named credentials, few handshakes. */
+export function createSshTransport(options: SshTransportOptions): SshTransport {
+  const settings: SshSettings = { ...DEFAULT_SSH_SETTINGS, ...options.settings };
+  const context: ConnectContext = {
+    knownHosts: readKnownHosts({
+      paths: options.knownHosts,
+      recheckMs: settings.knownHostsRecheckMs,
+      onFault: (message) => options.logger.warn(message),
+    }),
+    loadAuthWays: createAuthWaysLoader(),
+    handshakes: createLimiter(settings.handshakesMax),
+    settings,
+  };
+  const pool = createPool(context);
+  return {
+    name: 'ssh',
+    async run(command, sink, stop) {
+      const target = sshTarget(command.target, options.credentials);
+      const startedMs = performance.now();
+      const opening = stopAsError(stop, target.node);
+      const limits = { timeoutMs: command.connectTimeoutMs, signal: opening.signal };
+      const channel = await pool.open(target, REMOTE_COMMAND, limits).finally(opening.forget);
+      const connectMs = performance.now() - startedMs;
+      return superviseRun(channel, { command, sink, stop, connectMs, settings: options.nodeProtocol });
+    },
+    async probe(node, connectTimeoutMs, signal) {
+      const startedMs = performance.now();
+      const found = await look(node, connectTimeoutMs, signal);
+      const error = found.ok ? undefined : found.error;
+      if (found.ok) found.connection.end();
+      const hostKey = found.ok ? found.connection.hostKey : found.hostKey;
+      return NodeProbe.fromPartial({
+        hostKeyFingerprint: hostKey?.fingerprint ?? '',
+        hostKeyType: hostKey?.type ?? '',
+        hostKeyAccepted: hostKey !== undefined && !error?.name.startsWith('HOST_KEY_'),
+        authenticated: found.ok,
+        connect: toDuration(performance.now() - startedMs),
+        error: error && toEps(error, { source: 'lmm', facts: { node: node.name } }),
+      });
+    },
+    metrics: pool.metrics,
+    close: pool.close,
+  };
+
+  /** A connection of its own, so that the answer is about now. */
+  async function look(node: NodeTarget, timeoutMs: number, signal: AbortSignal): Promise<ConnectResult> {
+    try {
+      const target = sshTarget(node, options.credentials);
+      return await connect(target, context, { timeoutMs, leftMs: timeoutMs, signal }, { phase: 'dialling' });
+    } catch (error) {
+      return { ok: false, error: RuneError.from(error), dropped: false, hostKey: undefined };
+    }
+  }
+}
+
+/** Throws CREDENTIAL_* if the credential that the node names is missing, not allowed for it, or leaves the user open. */
+function sshTarget(node: NodeTarget, credentials: Credentials): SshTarget {
+  const { name, address } = node;
+  const credential = credentials.select(node.credential, { node: name, address });
+  const user = node.user || credential.user;
+  if (!user) {
+    const message = `Nothing says as which user to log in to ${name}: neither the inventory nor the credential ${JSON.stringify(credential.name)}.`;
+    throw new RuneError('CREDENTIAL_UNUSABLE', message, { node: name });
+  }
+  return {
+    node: name,
+    address,
+    port: node.port || DEFAULT_PORT,
+    user,
+    credential,
+    pins: node.hostKeyFingerprints,
+  };
+}
+
+/** The stop signal, whose reason is a StopReason, as one whose reason is the error of a run that never began. */
+function stopAsError(stop: StopSignal, node: string): { signal: AbortSignal; forget: () => void } {
+  const controller = new AbortController();
+  const onStop = (): void =>
+    controller.abort(
+      new RuneError('RUN_CANCELLED', `The run was stopped before it reached ${node}.`, { node }),
+    );
+  if (stop.aborted) onStop();
+  else stop.addEventListener('abort', onStop, { once: true });
+  return { signal: controller.signal, forget: () => stop.removeEventListener('abort', onStop) };
+}
