@@ -50,7 +50,7 @@ export function createRegistry(bundles: readonly Bundle[], faults: FileFaults): 
 
   return {
     get(reference) {
-      const [name = '', version] = reference.split('@', 2);
+      const { name, version } = parseReference(reference);
       const known = versions.get(name);
       const action =
         version === undefined ? known?.[0] : known?.find((other) => other.capability.version === version);
@@ -63,6 +63,11 @@ export function createRegistry(bundles: readonly Bundle[], faults: FileFaults): 
     },
     list: () => newest,
   };
+}
+
+function parseReference(reference: string): { name: string; version?: string } {
+  const at = reference.indexOf('@');
+  return at < 0 ? { name: reference } : { name: reference.slice(0, at), version: reference.slice(at + 1) };
 }
 
 function checkModules(bundles: readonly Bundle[], faults: FileFaults): void {

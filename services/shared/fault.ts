@@ -38,3 +38,16 @@ export function quoted(name: string): string {
 export function toValidationError(root: string, fault: Fault): ValidationError {
   return { field: fieldName(root, fault.path), description: fault.description, reason: fault.reason };
 }
+
+/** The path as a JSON pointer in a URI fragment, such as `#/properties/lines`. */
+export function pointerOf(path: FaultPath): string {
+  return `#${path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')}`;
+}
+
+/** The parts of a pointer made by pointerOf; array indexes come back as text. */
+export function pathOfPointer(pointer: string): string[] {
+  return pointer
+    .split('/')
+    .slice(1)
+    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
+}

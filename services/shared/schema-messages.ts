@@ -1,5 +1,5 @@
 import type { Fault, FaultPath } from './fault.js';
-import { FAULTS_LISTED_MAX, quoted } from './fault.js';
+import { FAULTS_LISTED_MAX, pathOfPointer, quoted } from './fault.js';
 import type { ValueLocation } from './schema-source.js';
 import { didYouMean } from './suggest.js';
 
@@ -180,15 +180,11 @@ function containsCount(params: RuleBreach['params']): string {
 /** The pointer's parts, numbers where the value has an array. */
 function pathInto(value: unknown, pointer: string): FaultPath {
   let at = value;
-  return pointer
-    .split('/')
-    .slice(1)
-    .map((escaped) => {
-      const part = escaped.replaceAll('~1', '/').replaceAll('~0', '~');
-      const inArray = Array.isArray(at);
-      at = typeof at === 'object' && at !== null ? (at as Record<string, unknown>)[part] : undefined;
-      return inArray ? Number(part) : part;
-    });
+  return pathOfPointer(pointer).map((part) => {
+    const inArray = Array.isArray(at);
+    at = typeof at === 'object' && at !== null ? (at as Record<string, unknown>)[part] : undefined;
+    return inArray ? Number(part) : part;
+  });
 }
 
 /** How many leading parts of the path lead to the outermost secret around it. */

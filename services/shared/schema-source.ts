@@ -1,4 +1,5 @@
 import type { Fault, FaultPath } from './fault.js';
+import { pathOfPointer } from './fault.js';
 import { checkJsonBounds } from './json-bounds.js';
 import { compileLinearPattern } from './linear-pattern.js';
 import { didYouMean } from './suggest.js';
@@ -293,11 +294,10 @@ function pointedAt(root: SchemaObject, reference: unknown): unknown {
   } catch {
     return undefined;
   }
-  return pointer
-    .split('/')
-    .slice(1)
-    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
-    .reduce<unknown>((at, part) => (isContainer(at) && Object.hasOwn(at, part) ? at[part] : undefined), root);
+  return pathOfPointer(pointer).reduce<unknown>(
+    (at, part) => (isContainer(at) && Object.hasOwn(at, part) ? at[part] : undefined),
+    root,
+  );
 }
 
 const isObject = (value: unknown): value is SchemaObject =>

@@ -4,7 +4,7 @@ import type { Options } from 'ajv/dist/2020.js';
 import ajvFormats from 'ajv-formats';
 import { RuneError } from './errors.js';
 import type { Fault } from './fault.js';
-import { FAULTS_LISTED_MAX, toValidationError } from './fault.js';
+import { FAULTS_LISTED_MAX, pathOfPointer, pointerOf, toValidationError } from './fault.js';
 import type { ValidationError } from './gen/rune/v1/eps.js';
 import { compileLinearPattern } from './linear-pattern.js';
 import type { RuleBreach } from './schema-messages.js';
@@ -121,19 +121,15 @@ function faultOfEngine(thrown: unknown): Fault {
     .replace(/ (in schema )?at (path )?"#[^"]*"/, '')
     .replace(/ \(strict[A-Za-z]+\)$/, '');
   return {
-    path: pointer.split('/').slice(1).map(decodePart),
+    path: pathOfPointer(decodeURIComponent(pointer)),
     reason: 'STRICT',
     description: `is refused: ${description}`,
   };
 }
 
-function decodePart(part: string): string {
-  return decodeURIComponent(part).replaceAll('~1', '/').replaceAll('~0', '~');
-}
-
 function refusal(faults: readonly Fault[], cause?: unknown): RuneError {
   const validationErrors = faults.slice(0, FAULTS_LISTED_MAX).map((fault) => ({
-    field: `#${fault.path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')}`,
+    field: pointerOf(fault.path),
     reason: fault.reason,
     description: fault.description,
   }));

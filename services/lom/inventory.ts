@@ -1,0 +1,156 @@
+import { RuneError } from '../shared/errors.js';
+import type { FaultPath } from '../shared/fault.js';
+import { quoted } from '../shared/fault.js';
+import type { Node } from '../shared/gen/rune/v1/run.js';
+import { checkJsonBounds } from '../shared/json-bounds.js';
+import { createSchemaCompiler } from '../shared/schema.js';
+import { didYouMean } from '../shared/suggest.js';
+import type { FileFaults } from './file-faults.js';
+import type { GroupEntry, NodeEntry } from './inventory-entries.js';
+import { readEntries } from './inventory-entries.js';
+import { inheritance } from './inventory-inheritance.js';
+import { ADDRESS_RULE } from './inventory-rules.js';
+import type { YamlSource } from './yaml-source.js';
+
+/** The nodes that actions can run on. */
+export interface Inventory {
+  /** Sorted by name. */
+  readonly nodes: readonly Node[];
+  /** The nodes of each group, sorted by name. */
+  readonly groups: ReadonlyMap<string, readonly Node[]>;
+  /** What is allowed but looks like a mistake, one sentence each. */
+  readonly warnings: readonly string[];
+  /** The node of that name, if there is one. */
+  find(name: string): Node | undefined;
+  /** The node of that name. Throws NODE_NOT_FOUND. */
+  get(name: string): Node;
+}
+
+const VARS_BOUNDS = { depthMax: 16, bytesMax: 64 * 1024 };
+const SSH_PORT = 22;
+
+/** Makes the inventory of these files. Faults go to `faults`; a node that has any may be missing. */
+export function createInventory(sources: readonly YamlSource[], faults: FileFaults): Inventory {
+  const entries = readEntries(sources, createSchemaCompiler(), faults);
+  const memberships = joinGroups(entries.nodes, entries.groups, faults);
+  const found: Node[] = [];
+  for (const entry of entries.nodes.values()) {
+    const groups = [...(memberships.get(entry.name) ?? [])]
+      .sort()
+      .flatMap((name) => entries.groups.get(name) ?? []);
+    // What an unsound group would have given is unknown; to miss it here would only mislead.
+    if (!entry.isSound || groups.some((group) => !group.isSound)) continue;
+    const node = makeNode(entry, groups, faults);
+    if (node !== undefined) found.push(node);
+  }
+  const nodes = found.sort((a, b) => (a.name < b.name ? -1 : 1));
+  const byName = new Map(nodes.map((node) => [node.name, node]));
+  const groups = new Map([...entries.groups.keys()].sort().map((name): [string, Node[]] => [name, []]));
+  for (const node of nodes) for (const name of node.groups) groups.get(name)?.push(node);
+
+  return {
+    nodes,
+    groups,
+    warnings: sharedAddresses(nodes),
+    find: (name) => byName.get(name),
+    get(name) {
+      const node = byName.get(name);
+      if (node !== undefined) return node;
+      const near = didYouMean(name, byName.keys());
+      throw new RuneError('NODE_NOT_FOUND', `The inventory has no node ${quoted(name)}${near || '.'}`, {
+        field: 'name',
+      });
+    },
+  };
+}
+
+/** The groups of each node, whichever side names the other. */
+function joinGroups(
+  nodes: ReadonlyMap<string, NodeEntry>,
+  groups: ReadonlyMap<string, GroupEntry>,
+  faults: FileFaults,
+): Map<string, Set<string>> {
+  const memberships = new Map<string, Set<string>>();
+  for (const { name, source, path, settings } of nodes.values()) {
+    const joined = new Set<string>();
+    for (const [index, group] of (settings.groups ?? []).entries()) {
+      if (groups.has(group)) joined.add(group);
+      else faults.add(source, [...path, 'groups', index], 'UNKNOWN', unknown('group', group, groups.keys()));
+    }
+    memberships.set(name, joined);
+  }
+  for (const { name, source, path, settings } of groups.values()) {
+    for (const [index, node] of (settings.nodes ?? []).entries()) {
+      const joined = memberships.get(node);
+      if (joined !== undefined) joined.add(name);
+      else faults.add(source, [...path, 'nodes', index], 'UNKNOWN', unknown('node', node, nodes.keys()));
+    }
+  }
+  return memberships;
+}
+
+function unknown(kind: 'group' | 'node', name: string, names: Iterable<string>): string {
+  return `names the ${kind} ${quoted(name)}, which is not defined${didYouMean(name, names)}`;
+}
+
+function makeNode(entry: NodeEntry, groups: readonly GroupEntry[], faults: FileFaults): Node | undefined {
+  const before = faults.count;
+  const { name, source, path, settings } = entry;
+  const add = (at: FaultPath, reason: string, description: string): void => {
+    faults.add(source, [...path, ...at], reason, description);
+  };
+  const inherit = inheritance(settings, groups, (key, first, second) => {
+    add(
+      [],
+      'CONFLICT',
+      `gets different values of ${key} from the groups ${first} and ${second}: set it on the node`,
+    );
+  });
+  const transports = [...(inherit.setting('transports') ?? ['ssh'])];
+  const usesSsh = transports.includes('ssh');
+  const address = settings.address ?? (usesSsh ? name : 'localhost');
+  const node: Node = {
+    name,
+    transports,
+    address,
+    port: inherit.setting('port') ?? SSH_PORT,
+    user: inherit.setting('user') ?? '',
+    credential: inherit.setting('credential') ?? '',
+    hostKeyFingerprints: [...(settings.host_key_fingerprints ?? [])],
+    zone: inherit.setting('zone') ?? '',
+    labels: inherit.merged('labels', (of) => of.labels),
+    groups: groups.map((group) => group.name),
+    vars: inherit.merged('vars', (of) => of.vars),
+    maintenance: settings.maintenance ?? false,
+  };
+  if (usesSsh && node.user === '') {
+    add(['user'], 'REQUIRED', 'is required for ssh, on the node or in the defaults of a group');
+  }
+  if (settings.address === undefined && !ADDRESS_RULE.isMet(address)) {
+    add(['address'], 'REQUIRED', 'is required: the name of this node cannot serve as its address');
+  }
+  for (const fault of checkJsonBounds(node.vars, VARS_BOUNDS)) {
+    add(['vars', ...fault.path], fault.reason, fault.description);
+  }
+  return faults.count === before ? node : undefined;
+}
+
+/** Two names of one machine: a lock or a limit for each node would not hold there. */
+function sharedAddresses(nodes: readonly Node[]): string[] {
+  const names = new Map<string, string[]>();
+  for (const { name, transports, address, port } of nodes) {
+    if (!transports.includes('ssh')) continue;
+    const key = address.includes(':')
+      ? `[${address.toLowerCase()}]:${port}`
+      : `${address.toLowerCase()}:${port}`;
+    const known = names.get(key);
+    if (known === undefined) names.set(key, [name]);
+    else known.push(name);
+  }
+  return [...names]
+    .filter(([, shared]) => shared.length > 1)
+    .map(
+      ([key, shared]) =>
+        `The nodes ${shared.slice(0, 5).join(', ')}${shared.length > 5 ? ' and others' : ''} share the address ${key}.`,
+    );
+}
