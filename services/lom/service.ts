@@ -12,10 +12,10 @@ import type { SettingsOf } from '../shared/settings.js';
 import type { LOM_SETTINGS } from './config.js';
 import { createDispatcher } from './dispatch.js';
 import { lomHandlers } from './handlers.js';
-import { loadInventory } from './inventory.js';
+import { loadInventory } from './load-inventory.js';
 import { createOrchestrator } from './orchestrate.js';
 import type { PlanSources } from './plan.js';
-import { loadBundles } from './registry.js';
+import { loadBundles } from './load-bundles.js';
 
 /** The settings of an orchestrator, read. */
 export type LomSettings = SettingsOf<typeof LOM_SETTINGS>;
@@ -43,6 +43,7 @@ export async function startLom(
 ): Promise<RunningService> {
   const plugins = settings.plugins.length > 0 ? settings.plugins : [join(packageRoot, 'plugins')];
   const [registry, inventory] = await Promise.all([loadBundles(plugins), loadInventory(settings.inventory)]);
+  for (const warning of inventory.warnings) logger.warn(warning);
   const lostStopsWithinMs = settings.orphanAfterMs + NODE_LEASE_MS + settings.killGraceMs + LOST_MARGIN_MS;
   const tls = mediatorTls(settings);
   const dispatcher = createDispatcher(

@@ -47,7 +47,8 @@ export type CallOf<M extends RpcMethod> = M['requestStream'] extends true
 /**
  * One function for each method of a service. Every error is a RuneError: the one in the EPS detail, or
  * SERVICE_UNREACHABLE, CALL_DEADLINE_EXCEEDED, CALL_CANCELLED, MESSAGE_TOO_LARGE, METHOD_NOT_FOUND, INVALID_REQUEST or
- * INTERNAL. A stream is called at once and read in small steps; leaving its `for await` cancels the call.
+ * INTERNAL. A stream is called at once and read in small steps; leaving its `for await` cancels the call. When a stream ends
+ * with an error, messages that a slow reader had not reached yet are lost with it: the library drops them.
  */
 export type RpcClient<S extends RpcService> = { readonly [Name in keyof S]: CallOf<S[Name]> } & {
   /**

@@ -14,8 +14,6 @@ import { addReflection } from './rpc-reflection.js';
 import { serverCredentials } from './rpc-tls.js';
 import type { ServerTls } from './rpc-tls.js';
 
-export { bindService } from './rpc-binding.js';
-
 /** Limits and timers of a server. */
 export interface RpcServerSettings extends CallLimits {
   /** A connection is asked for a sign of life after this long without one, and closed when none comes in time. */

@@ -20,7 +20,6 @@ const SETTINGS: ExecutionSettings = {
 };
 
 const silent: Logger = {
-  enabled: () => false,
   debug: () => undefined,
   info: () => undefined,
   warn: () => undefined,

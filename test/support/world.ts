@@ -5,13 +5,12 @@ import { stringify } from 'yaml';
 import { createClient, type LomClient } from '../../services/cli/client.js';
 import { packageRoot } from '../../services/shared/package-root.js';
 import { startService, type ServiceProcess } from './service-process.js';
+import { makeTestBundle } from './test-bundle.js';
 import { startSshd, type SshdOptions, type TestSshd } from './sshd.js';
 
 /** What a world is made of; every part has a default. */
 export interface WorldOptions {
   readonly sshd?: SshdOptions;
-  /** Bundle directories; the shipped plugins by default. */
-  readonly plugins?: readonly string[];
   /** More nodes for the inventory, made from the sshd that was started. */
   readonly nodes?: (sshd: TestSshd) => Record<string, unknown>;
   /** More settings of the services' configuration files. */
@@ -30,12 +29,15 @@ export interface World {
   stop(): Promise<void>;
 }
 
-/** The nodes of every world: `root` and `user` by SSH to the same sshd, `here` by the local transport. */
+/** An inventory entry for one login of the sshd. */
 export function sshNode(sshd: TestSshd, user: string): Record<string, unknown> {
   return { address: sshd.host, port: sshd.port, user, host_key_fingerprints: [...sshd.hostKeyFingerprints] };
 }
 
-/** Starts a world. */
+/**
+ * Starts a world with the shipped and the test actions and three nodes: `root` and `user` by SSH to the same sshd, `here` by
+ * the local transport.
+ */
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const directory = await mkdtemp(join(tmpdir(), 'rune-world-'));
   const file = async (name: string, content: unknown): Promise<string> => {
@@ -67,7 +69,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     'lom',
     await file('lom.yaml', {
       listen: '127.0.0.1:0',
-      plugins: options.plugins ?? [join(packageRoot, 'plugins')],
+      plugins: [join(packageRoot, 'plugins'), await makeTestBundle(directory)],
       inventory: [inventory],
       mediators: [lmm.address],
       ...options.lom,

@@ -1,0 +1,211 @@
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
+import { createClient } from '../../services/cli/client.js';
+import { RuneError } from '../../services/shared/errors.js';
+import type { RunResponse } from '../../services/shared/gen/rune/v1/lom.js';
+import { ExecutionState, RunState, StopReason } from '../../services/shared/gen/rune/v1/run.js';
+import { eventually } from '../support/eventually.js';
+import { runAction } from '../support/run-action.js';
+import { startWorld, type World } from '../support/world.js';
+
+const RSS_GROWTH_BYTES_MAX = 32 * 1024 ** 2;
+const STALL_MS = 5000;
+
+const rssBytes = (pid: number): number =>
+  Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
+
+/** Processes of this host whose environment carries the run id. */
+function processesOf(runId: string): string[] {
+  return readdirSync('/proc').filter((pid) => {
+    try {
+      return (
+        /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/environ`, 'utf8').includes(`RUNE_RUN_ID=${runId}`)
+      );
+    } catch {
+      // It ended while we looked.
+      return false;
+    }
+  });
+}
+
+const errorOf = async (calling: Promise<unknown>): Promise<RuneError> => {
+  try {
+    await calling;
+  } catch (error) {
+    assert.ok(error instanceof RuneError);
+    return error;
+  }
+  return assert.fail('it succeeded');
+};
+
+describe('when things break', function () {
+  this.timeout(90_000);
+  let world: World | undefined;
+
+  const start = async (options: Parameters<typeof startWorld>[0] = {}): Promise<World> =>
+    (world = await startWorld(options));
+  afterEach(async () => {
+    await world?.stop();
+    world = undefined;
+  });
+
+  const sleeping = { action: 'sleep-for', targets: { nodes: ['user'] } };
+
+  /** Starts a sleeping run and hands over its first log event, while the stream goes on. */
+  const whileSleeping = (
+    { client }: World,
+    act: (event: RunResponse) => void,
+  ): ReturnType<typeof runAction> => {
+    let acted = false;
+    return runAction(client, sleeping, (event) => {
+      if (acted || event.event?.$case !== 'log') return;
+      acted = true;
+      act(event);
+    });
+  };
+
+  it('a mediator killed in mid-run is a lost run, said so at once, and the node ends the plugin by itself', async () => {
+    const { lmm, client } = await start();
+    let runId = '';
+    const { state, outcomes } = await whileSleeping(world as World, (event) => {
+      runId = event.runId;
+      lmm.kill('SIGKILL');
+    });
+    const outcome = outcomes.get('user');
+    assert.equal(outcome?.state, RunState.LOST);
+    assert.equal(outcome?.error?.errorData?.name, 'OUTCOME_UNKNOWN');
+    assert.ok((outcome?.stoppedOnNodeBy?.getTime() ?? 0) > Date.now());
+    assert.equal(state, ExecutionState.FAILED);
+    await eventually(() => processesOf(runId).length === 0, {
+      label: 'the end of the plugin on the node',
+      timeoutMs: 30_000,
+    });
+
+    const next = await runAction(client, { action: 'noop', targets: { nodes: ['user'] } });
+    assert.equal(next.outcomes.get('user')?.error?.errorData?.name, 'MEDIATOR_UNAVAILABLE');
+    assert.equal(next.outcomes.get('user')?.state, RunState.FAILED);
+  });
+
+  it('an orchestrator killed in mid-run leaves a run that its mediator cancels after orphan_after', async () => {
+    const { lom } = await start({ lom: { orphan_after: '1s' } });
+    let runId = '';
+    const error = await errorOf(
+      whileSleeping(world as World, (event) => {
+        runId = event.runId;
+        lom.kill('SIGKILL');
+      }),
+    );
+    assert.equal(error.name, 'SERVICE_UNREACHABLE');
+    await eventually(() => processesOf(runId).length === 0, {
+      label: 'the end of the plugin on the node',
+      timeoutMs: 30_000,
+    });
+  });
+
+  it('a node whose sshd dies in mid-run is a lost run', async () => {
+    const { sshd } = await start();
+    const { outcomes } = await whileSleeping(world as World, () => {
+      for (const pid of sshd.sessionPids()) process.kill(pid, 'SIGKILL');
+    });
+    assert.equal(outcomes.get('user')?.state, RunState.LOST);
+    assert.match(outcomes.get('user')?.error?.errorData?.message ?? '', /link|connection/);
+  });
+
+  it('a reader that stalls on 500 MB of log costs little memory anywhere, and the run still ends truthfully', async () => {
+    const { lom, lmm, client } = await start({ lom: { watcher_stall: '1h' }, lmm: { log_max: '4GiB' } });
+    const request = { action: 'flood-log', targets: { nodes: ['user'] }, params: { mebibytes: 500 } };
+    const watcher = client.run(request);
+    let executionId = '';
+    for (;;) {
+      const { value, done } = await watcher.next();
+      assert.ok(!done);
+      executionId = value.executionId;
+      if (value.event?.$case === 'log') break;
+    }
+    const before = [lom, lmm].map(({ pid }) => rssBytes(pid));
+    const most = [...before];
+    const stalledUntil = Date.now() + STALL_MS;
+    await eventually(
+      () => {
+        [lom, lmm].forEach(({ pid }, index) => (most[index] = Math.max(most[index] ?? 0, rssBytes(pid))));
+        return Date.now() > stalledUntil;
+      },
+      { label: 'the end of the stall' },
+    );
+    for (const [index, name] of ['lom', 'lmm'].entries()) {
+      const growth = (most[index] ?? 0) - (before[index] ?? 0);
+      assert.ok(growth <= RSS_GROWTH_BYTES_MAX, `${name} grew by ${Math.round(growth / 1024 ** 2)} MiB`);
+    }
+    await client.cancelExecution({ executionId });
+    let last: RunResponse | undefined;
+    for await (const event of watcher) last = event;
+    assert.ok(last?.event?.$case === 'execution');
+    assert.equal(last.event.value.state, ExecutionState.CANCELLED);
+  });
+
+  it('a mediator that is told to stop lets a run end within the grace, refuses new ones, and leaves', async () => {
+    const { lmm, client } = await start({ lmm: { shutdown_grace: '20s' } });
+    let ended: Promise<number | string> | undefined;
+    const { outcomes } = await runAction(
+      client,
+      { action: 'sleep-for', targets: { nodes: ['user'] }, params: { seconds: 2 } },
+      (event) => {
+        if (event.event?.$case === 'log') ended ??= lmm.stop();
+      },
+    );
+    assert.equal(outcomes.get('user')?.state, RunState.SUCCEEDED);
+    assert.equal(await ended, 0);
+  });
+
+  it('a mediator whose grace is over stops its runs, waits for the confirmed kill, and leaves', async () => {
+    const { lmm } = await start({ lmm: { shutdown_grace: '1s' } });
+    let runId = '';
+    const { outcomes } = await whileSleeping(world as World, (event) => {
+      runId = event.runId;
+      lmm.kill('SIGTERM');
+    });
+    assert.equal(outcomes.get('user')?.state, RunState.CANCELLED);
+    assert.equal(outcomes.get('user')?.stopReason, StopReason.SHUTDOWN);
+    assert.equal(outcomes.get('user')?.cancelConfirmed, true);
+    assert.deepEqual(processesOf(runId), []);
+    assert.equal(await lmm.exited, 0);
+  });
+
+  it('an orchestrator that is told to stop finishes what it accepted and refuses what is new', async () => {
+    const { lom, client } = await start({ lom: { shutdown_grace: '20s' } });
+    let ended: Promise<number | string> | undefined;
+    let refused: Promise<RuneError> | undefined;
+    const { state } = await runAction(
+      client,
+      { action: 'sleep-for', targets: { nodes: ['user'] }, params: { seconds: 2 } },
+      (event) => {
+        if (event.event?.$case !== 'log' || ended !== undefined) return;
+        ended = lom.stop();
+        const other = createClient({ address: lom.address });
+        refused = eventually(
+          async () => {
+            const error = await errorOf(other.listActions({}, { timeoutMs: 2000 }));
+            return error.row.grpc === 'UNAVAILABLE' ? error : false;
+          },
+          { label: 'the refusal' },
+        ).finally(() => other.close());
+      },
+    );
+    assert.equal(state, ExecutionState.SUCCEEDED);
+    assert.ok((await refused) instanceof RuneError);
+    assert.equal(await ended, 0);
+  });
+
+  it('a second signal ends a service at once', async () => {
+    const { lom } = await start({ lom: { shutdown_grace: '1h' } });
+    await errorOf(
+      whileSleeping(world as World, () => {
+        lom.kill('SIGTERM');
+        void eventually(() => lom.log.some((line) => line.includes('"stopping"')), {
+          label: 'the stop',
+        }).then(() => lom.kill('SIGTERM'));
+      }),
+    );
+    assert.equal(await lom.exited, 143);
+  });
+});

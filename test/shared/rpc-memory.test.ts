@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { getEventListeners, once } from 'node:events';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { packageRoot } from '../../services/shared/package-root.js';
+import { eventually } from '../support/eventually.js';
+import { mediateRequest, numbered, startPair } from '../support/rpc-pair.js';
+
+const MB = 1024 * 1024;
+const MESSAGE_BYTES = 64 * 1024;
+const FLOOD_MESSAGES = (500 * MB) / MESSAGE_BYTES;
+const WARM_UP_MESSAGES = 1_000;
+/** Memory is looked at this often, so many times: the reader stands still in between. */
+const LOOK_MS = 150;
+const LOOKS = 10;
+
+interface Memory {
+  readonly rssBytes: number;
+  readonly made: number;
+  readonly read: number;
+}
+
+async function ask(child: ChildProcess, order: Record<string, number>): Promise<Memory> {
+  const answer = once(child, 'message');
+  child.send(order);
+  return (await answer)[0] as Memory;
+}
+
+describe('500 MB for a reader that stands still', () => {
+  let server: ChildProcess;
+  let reader: ChildProcess;
+
+  before(async () => {
+    const script = (name: string): string => join(packageRoot, 'dist/test/support', name);
+    server = fork(script('rpc-flood-server.js'));
+    const [{ address }] = (await once(server, 'message')) as [{ address: string }];
+    reader = fork(script('rpc-flood-reader.js'), [address]);
+    await once(reader, 'message');
+    // The first megabytes make both heaps as large as they stay.
+    await ask(reader, { open: WARM_UP_MESSAGES });
+    await ask(reader, { read: WARM_UP_MESSAGES + 1 });
+  });
+  after(async () => {
+    for (const child of [server, reader]) {
+      child.kill();
+      await once(child, 'exit');
+    }
+  });
+
+  for (const [when, first] of [
+    ['before its first read', 0],
+    ['after its first read', 1],
+    ['in the middle', 100],
+  ] as const) {
+    it(`cost neither process more than 32 MB when it stops ${when}`, async () => {
+      const before = [await ask(server, {}), await ask(reader, {})] as const;
+      await ask(reader, { open: FLOOD_MESSAGES });
+      await ask(reader, { read: first });
+      const made: number[] = [];
+      for (let look = 0; look < LOOKS; look += 1) {
+        // Standing still is what this is about: time has to pass.
+        await wait(LOOK_MS);
+        const now = [await ask(server, {}), await ask(reader, {})] as const;
+        made.push(now[0].made);
+        now.forEach((memory, index) => {
+          const grownBytes = memory.rssBytes - (before[index]?.rssBytes ?? 0);
+          assert.ok(grownBytes <= 32 * MB, `${index === 0 ? 'server' : 'reader'} grew by ${grownBytes} bytes`);
+        });
+      }
+      const [aheadAtFirst, aheadAtLast] = [made[0], made.at(-1)];
+      assert.equal(aheadAtFirst, aheadAtLast, 'the generator stands still as well');
+      assert.ok(Number(aheadAtLast) - first <= 64, `${aheadAtLast} messages were made for ${first} that were read`);
+
+      const { read } = await ask(reader, { read: FLOOD_MESSAGES + 1 });
+      assert.equal(read, FLOOD_MESSAGES, 'everything arrives in the end');
+    });
+  }
+});
+
+describe('many calls and messages leave nothing behind', () => {
+  it('one stream of 20,000 messages adds no listeners', async () => {
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', onWarning);
+    const listeners: number[] = [];
+    const pair = await startPair(
+      {
+        async *mediate(_request, call) {
+          for (let n = 1; n <= 20_000; n += 1) {
+            if (n % 1_000 === 0) listeners.push(getEventListeners(call.signal, 'abort').length);
+            yield { ...numbered(n), runId: 'x'.repeat(500) };
+          }
+        },
+      },
+      { server: { streamBufferBytesMax: 1_000 } },
+    );
+    let last = 0;
+    for await (const { eventNo } of pair.client.mediate(mediateRequest())) {
+      assert.equal(eventNo, last + 1);
+      last = eventNo;
+    }
+    await pair.stop();
+    process.removeListener('warning', onWarning);
+    assert.equal(last, 20_000);
+    assert.ok(Math.max(...listeners) <= 2, `${Math.max(...listeners)} listeners on the signal`);
+    assert.deepEqual(warnings, []);
+  });
+
+  it('10,000 streams that are opened and left leave neither handles nor heap', async () => {
+    let ended = 0;
+    const controller = new AbortController();
+    const pair = await startPair({
+      async *mediate() {
+        try {
+          for (let n = 1; ; n += 1) yield numbered(n);
+        } finally {
+          ended += 1;
+        }
+      },
+    });
+    const openAndLeave = async (count: number): Promise<number> => {
+      const goal = ended + count;
+      for (let n = 0; n < count; n += 1) {
+        for await (const _ of pair.client.mediate(mediateRequest(), { signal: controller.signal })) break;
+      }
+      await eventually(() => ended === goal, { label: 'the ends of all handlers' });
+      return settledHeapBytes();
+    };
+    await openAndLeave(1_000);
+    const handlesBefore = process.getActiveResourcesInfo().length;
+    const first = await openAndLeave(2_000);
+    const last = await openAndLeave(8_000);
+    assert.ok(last - first < 4 * MB, `the heap grew by ${last - first} bytes`);
+    assert.ok(process.getActiveResourcesInfo().length <= handlesBefore + 2);
+    assert.equal(getEventListeners(controller.signal, 'abort').length, 0);
+    await pair.stop();
+  });
+});
+
+/** Heap in use after a collection that somebody else had to pay for: the least of a few looks. */
+async function settledHeapBytes(): Promise<number> {
+  const { setFlagsFromString } = await import('node:v8');
+  const { runInNewContext } = await import('node:vm');
+  setFlagsFromString('--expose-gc');
+  const collect: () => void = runInNewContext('gc');
+  for (let n = 0; n < 3; n += 1) {
+    collect();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  return process.memoryUsage().heapUsed;
+}
