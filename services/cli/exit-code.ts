@@ -15,7 +15,12 @@ const PRECEDENCE: readonly ExitName[] = [
   'REFUSED',
 ];
 
-/** What one run's outcome means for the exit code. A failure whose name is unknown here counts as a failed plugin. */
+/** What a failure's name means for the exit code; one that is not known here counts as a failed plugin. */
+export function exitNameOfError(name: string): ExitName {
+  return Object.hasOwn(ERRORS, name) ? ERRORS[name as ErrorName].exit : 'PLUGIN_FAILED';
+}
+
+/** What one run's outcome means for the exit code. */
 export function exitNameOfOutcome(outcome: Pick<Outcome, 'state' | 'error'>): ExitName {
   switch (outcome.state) {
     case RunState.SUCCEEDED:
@@ -26,10 +31,8 @@ export function exitNameOfOutcome(outcome: Pick<Outcome, 'state' | 'error'>): Ex
       return 'CANCELLED';
     case RunState.SKIPPED:
       return 'REFUSED';
-    case RunState.FAILED: {
-      const name = outcome.error?.errorData?.name ?? '';
-      return Object.hasOwn(ERRORS, name) ? ERRORS[name as ErrorName].exit : 'PLUGIN_FAILED';
-    }
+    case RunState.FAILED:
+      return exitNameOfError(outcome.error?.errorData?.name ?? '');
     default:
       return 'UNKNOWN';
   }

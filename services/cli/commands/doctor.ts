@@ -24,7 +24,7 @@ export function defineDoctor(program: Command, start: (options: DoctorOptions) =
   const command = program
     .command('doctor')
     .description('check that everything a run needs is there')
-    .option('-n, --node <name>', 'also check that this node can be reached', collectNames('--node'), []);
+    .option('-n, --node <name>', 'also check that this node can be reached', collectNames('--node'));
   addServiceOptions(command)
     .addHelpText('after', EXAMPLES)
     .action((parsed: ParsedServiceOptions & { node: string[] }) =>

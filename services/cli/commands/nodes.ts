@@ -38,8 +38,8 @@ export function defineNodes(program: Command, start: (options: NodesOptions) => 
     command
       .command('list', { isDefault: true })
       .description('all nodes, or those of groups and labels')
-      .option('-g, --group <name>', 'nodes of a group', collectNames('--group'), [])
-      .option('-l, --select <key=value>', 'nodes with this label; several must all match', collectLabel, {}),
+      .option('-g, --group <name>', 'nodes of a group', collectNames('--group'))
+      .option('-l, --select <key=value>', 'nodes with this label; several must all match', collectLabel),
   )
     .addHelpText('after', '\nExample:\n  rune nodes list --select role=web')
     .action((parsed: ParsedServiceOptions & { group: string[]; select: Record<string, string> }) =>

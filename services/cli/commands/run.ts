@@ -119,10 +119,10 @@ export function defineRun(program: Command, start: (options: RunOptions) => Prom
     .description('run an action on nodes and show what happens')
     .argument('<action>', 'name or name@version')
     .optionsGroup('Nodes:')
-    .option('-n, --node <name>', 'a node; repeat it or join names by commas', collectNames('--node'), [])
-    .option('-g, --group <name>', 'all nodes of a group', collectNames('--group'), [])
-    .option('-l, --select <key=value>', 'all nodes with this label; several must all match', collectLabel, {})
-    .option('--exclude <name>', 'leave out a node or a group', collectNames('--exclude'), [])
+    .option('-n, --node <name>', 'a node; repeat it or join names by commas', collectNames('--node'))
+    .option('-g, --group <name>', 'all nodes of a group', collectNames('--group'))
+    .option('-l, --select <key=value>', 'all nodes with this label; several must all match', collectLabel)
+    .option('--exclude <name>', 'leave out a node or a group', collectNames('--exclude'))
     .option('--allow-empty', 'no matching node is a success')
     .optionsGroup('Action:')
     .option(
@@ -162,7 +162,7 @@ export function defineRun(program: Command, start: (options: RunOptions) => Prom
       collectNames('--plugins'),
       [],
     )
-    .option('--inventory <file>', 'with --standalone: inventory to load', collectNames('--inventory'), []);
+    .option('--inventory <file>', 'with --standalone: inventory to load', collectNames('--inventory'));
   addServiceOptions(command)
     .addHelpText('after', EXAMPLES)
     .action((action: string, parsed: Parsed) => start(toOptions(action, parsed)));

@@ -1,0 +1,117 @@
+import { toMs } from '../../shared/duration.js';
+import { EXIT_CODE } from '../../shared/errors.js';
+import { GetNodeResponse } from '../../shared/gen/rune/v1/lom.js';
+import { Node, type NodeProbe } from '../../shared/gen/rune/v1/run.js';
+import type { NodesOptions } from '../commands/nodes.js';
+import { exitNameOfError } from '../exit-code.js';
+import { escapeText } from '../render/escape-text.js';
+import { formatDuration } from '../render/format-duration.js';
+import { errorDetails, errorHeadline } from '../render/render-error.js';
+import { renderValue } from '../render/render-value.js';
+import { renderTable } from '../render/table.js';
+import type { Deps } from '../connect.js';
+import { type Session, withService } from '../with-service.js';
+import { writeAnswer } from '../write-answer.js';
+import { allNodes } from './pages.js';
+import { writeList } from './write-list.js';
+
+const indent = (lines: readonly string[]) => lines.map((line) => `  ${line}`);
+const address = ({ address: host, port }: Node) => (port === 0 ? host : `${host}:${port}`);
+const labels = (node: Node) =>
+  Object.entries(node.labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(' ');
+
+/** What a probe found, as lines for people. */
+export function renderProbe(probe: NodeProbe): string[] {
+  const { error, hostKeyFingerprint, hostKeyType, hostKeyAccepted, authenticated, connect, mediator } = probe;
+  const key = hostKeyFingerprint === '' ? 'not seen' : `${hostKeyType} ${hostKeyFingerprint}`;
+  const took = connect === undefined ? '' : ` in ${formatDuration(toMs(connect))}`;
+  return [
+    escapeText(
+      `host key: ${key}${hostKeyFingerprint === '' ? '' : hostKeyAccepted ? ' (accepted)' : ' (REFUSED)'}`,
+    ),
+    `login: ${authenticated ? `accepted${took}` : 'no'}`,
+    ...(mediator === '' ? [] : [escapeText(`tried by: ${mediator}`)]),
+    ...(error === undefined ? [] : [errorHeadline(error), ...indent(errorDetails(error, { withLog: true }))]),
+  ];
+}
+
+/** A node as lines for people. */
+export function renderNode(node: Node, width: number): string[] {
+  return [
+    `${escapeText(node.name)}${node.maintenance ? ' (in maintenance: no action runs here)' : ''}`,
+    ...indent(
+      renderValue(
+        {
+          address: address(node),
+          user: node.user,
+          transports: node.transports,
+          credential: node.credential,
+          zone: node.zone,
+          groups: node.groups,
+          labels: node.labels,
+          'pinned host keys': node.hostKeyFingerprints,
+          variables: node.vars ?? {},
+        },
+        width,
+      ),
+    ),
+  ];
+}
+
+async function show(
+  options: Extract<NodesOptions, { kind: 'show' }>,
+  { io }: Deps,
+  { client, call, output }: Session,
+): Promise<number> {
+  const answer = await client.getNode({ name: options.name, probe: options.probe }, call);
+  const { node, probe } = answer;
+  await writeAnswer(io.stdout, output, {
+    json: () => GetNodeResponse.toJSON({ ...answer, header: undefined }),
+    pretty: () => [
+      ...(node === undefined ? [] : renderNode(node, io.stdout.size().columns)),
+      ...(probe === undefined ? [] : ['probe:', ...indent(renderProbe(probe))]),
+    ],
+  });
+  const failure = probe?.error?.errorData?.name;
+  return failure === undefined ? EXIT_CODE.SUCCEEDED : EXIT_CODE[exitNameOfError(failure)];
+}
+
+async function list(
+  options: Extract<NodesOptions, { kind: 'list' }>,
+  { io }: Deps,
+  { client, call, output }: Session,
+): Promise<number> {
+  const { groups, labels: wanted } = options;
+  const all = groups.length + Object.keys(wanted).length === 0;
+  const targets = all ? undefined : { groups: [...groups], labels: { ...wanted }, allowEmpty: true };
+  await writeList(io, output, allNodes(client, call, targets), {
+    key: 'nodes',
+    none: 'no nodes',
+    json: Node.toJSON,
+    table: (items) =>
+      renderTable(
+        ['NODE', 'TRANSPORTS', 'ADDRESS', 'USER', 'GROUPS', 'LABELS', ''].map((header) => ({ header })),
+        items.map((node) =>
+          [
+            node.name,
+            node.transports.join(','),
+            address(node),
+            node.user,
+            node.groups.join(','),
+            labels(node),
+            node.maintenance ? 'in maintenance' : '',
+          ].map(escapeText),
+        ),
+      ),
+  });
+  return EXIT_CODE.SUCCEEDED;
+}
+
+/** `rune nodes` and `rune nodes show NAME`: answers the exit code; a node that cannot be reached is 6. */
+export function nodesCommand(options: NodesOptions, deps: Deps): Promise<number> {
+  return withService(deps, options.service, (session) =>
+    options.kind === 'list' ? list(options, deps, session) : show(options, deps, session),
+  );
+}

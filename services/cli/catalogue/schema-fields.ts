@@ -1,0 +1,49 @@
+import { escapeText } from '../render/escape-text.js';
+import { renderTable } from '../render/table.js';
+
+type Schema = Readonly<Record<string, unknown>>;
+
+const isSchema = (value: unknown): value is Schema =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const text = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value));
+
+function typeWords({ type, enum: values, const: constant, $ref: reference }: Schema): string {
+  if (Array.isArray(values)) return `one of ${values.map(text).join(', ')}`;
+  if (constant !== undefined) return text(constant);
+  if (type === undefined) return typeof reference === 'string' ? reference : 'any';
+  return Array.isArray(type) ? type.join(' or ') : text(type);
+}
+
+function notes(schema: Schema): string {
+  const { description, default: preset, minimum, maximum, pattern, writeOnly } = schema;
+  return [
+    ...(typeof description === 'string' ? [description] : []),
+    ...(writeOnly === true ? ['secret'] : []),
+    ...(minimum === undefined ? [] : [`at least ${text(minimum)}`]),
+    ...(maximum === undefined ? [] : [`at most ${text(maximum)}`]),
+    ...(pattern === undefined ? [] : [`matches ${text(pattern)}`]),
+    ...(preset === undefined ? [] : [`default ${text(preset)}`]),
+  ].join('; ');
+}
+
+/** The fields that a JSON Schema of an object describes, as a table for people. */
+export function schemaFields(schemaJson: string): string[] {
+  let schema: unknown;
+  try {
+    schema = JSON.parse(schemaJson === '' ? '{}' : schemaJson);
+  } catch {
+    return ['(the schema is not valid JSON)']; // A service checks it, so this is a foreign one; the rest still helps.
+  }
+  const properties = isSchema(schema) ? schema['properties'] : undefined;
+  if (!isSchema(properties) || Object.keys(properties).length === 0) return ['(none)'];
+  const required = isSchema(schema) && Array.isArray(schema['required']) ? schema['required'] : [];
+  const rows = Object.entries(properties).map(([name, value]) => {
+    const field = isSchema(value) ? value : {};
+    return [name, typeWords(field), required.includes(name) ? 'required' : '', notes(field)].map(escapeText);
+  });
+  return renderTable(
+    ['NAME', 'TYPE', '', 'NOTES'].map((header) => ({ header })),
+    rows,
+  );
+}

@@ -1,0 +1,100 @@
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { RuneError } from '../../shared/errors.js';
+
+const READY_TIMEOUT_MS = 20_000;
+/** After being asked to stop; longer than the services' own grace. */
+const STOP_TIMEOUT_MS = 15_000;
+const LINES_KEPT_MAX = 10;
+const LINE_CHARS_MAX = 2_000;
+
+/** A service as a process of its own. */
+export interface LocalService {
+  readonly name: string;
+  readonly address: string;
+  /** Settles when the process has ended, with how. */
+  readonly exited: Promise<string>;
+  /** The last lines of its log. */
+  lastLines(): readonly string[];
+  /** Asks it to stop in good order, and kills it if it does not. Resolves when it is gone. */
+  stop(): Promise<void>;
+}
+
+/** What `startService` needs. */
+export interface ServiceStart {
+  readonly name: 'lom' | 'lmm';
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Gives up waiting, and stops the process. */
+  readonly signal: AbortSignal;
+  onLine?(name: string, line: string): void;
+}
+
+function boundAddress(line: string): string | undefined {
+  try {
+    const { message, address } = JSON.parse(line) as { message?: unknown; address?: unknown };
+    return message === 'listening' && typeof address === 'string' ? address : undefined;
+  } catch {
+    return undefined; // Not a log line, so not the one that is waited for.
+  }
+}
+
+const interrupted = () => new RuneError('CALL_CANCELLED', 'Interrupted while the services were starting.');
+
+/** Starts one service and waits until it listens. Throws SERVICE_UNREACHABLE with its last lines if it does not. */
+export async function startService({ name, env, signal, onLine }: ServiceStart): Promise<LocalService> {
+  if (signal.aborted) throw interrupted();
+  const main = fileURLToPath(new URL(`../../${name}/main.js`, import.meta.url));
+  const guard = new URL('./stop-with-parent.js', import.meta.url).href;
+  const child = spawn(process.execPath, ['--import', guard, main], {
+    env: { ...env },
+    stdio: ['pipe', 'ignore', 'pipe'],
+    // Out of the terminal's process group: Ctrl-C is for the command line, which stops the services in order.
+    detached: true,
+  });
+  const lines: string[] = [];
+  const exited = new Promise<string>((resolve) => {
+    child.once('error', (error) => resolve(`could not be started: ${error.message}`));
+    child.once('exit', (code, killedBy) =>
+      resolve(killedBy === null ? `ended with exit code ${code}` : `was killed by ${killedBy}`),
+    );
+  });
+  // The pipe breaks when the service ends first; `exited` tells that.
+  child.stdin.on('error', () => undefined);
+
+  const stop = async () => {
+    child.stdin.end();
+    child.kill('SIGTERM');
+    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
+    await exited;
+    clearTimeout(timer);
+  };
+  const failed = (why: string) =>
+    new RuneError('SERVICE_UNREACHABLE', `rune-${name} ${why}.`, { stderrTail: lines.join('\n') });
+
+  let readyTimer: NodeJS.Timeout | undefined;
+  const ready = new Promise<string>((resolve, reject) => {
+    createInterface({ input: child.stderr }).on('line', (line) => {
+      lines.push(line.slice(0, LINE_CHARS_MAX));
+      if (lines.length > LINES_KEPT_MAX) lines.shift();
+      onLine?.(name, line);
+      const address = boundAddress(line);
+      if (address !== undefined) resolve(address);
+    });
+    void exited.then((how) => setImmediate(() => reject(failed(how))));
+    readyTimer = setTimeout(
+      () => reject(failed(`did not listen within ${READY_TIMEOUT_MS / 1000} s`)),
+      READY_TIMEOUT_MS,
+    );
+    signal.addEventListener('abort', () => reject(interrupted()), { once: true });
+  });
+  try {
+    const address = await ready;
+    return { name: `rune-${name}`, address, exited, lastLines: () => lines, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  } finally {
+    clearTimeout(readyTimer);
+  }
+}

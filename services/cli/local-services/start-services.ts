@@ -1,0 +1,89 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join, resolve } from 'node:path';
+import { packageRoot } from '../../shared/package-root.js';
+import type { LocalServicesOptions } from '../commands/run.js';
+import { type LocalService, startService } from './start-service.js';
+
+/** LOM and LMM on this machine. */
+export interface LocalServices {
+  /** Where LOM listens. */
+  readonly address: string;
+  /** Settles when one of them ends by itself. */
+  readonly failed: Promise<LocalService>;
+  /** Stops LOM, then LMM, and removes what was made for them. */
+  stop(): Promise<void>;
+}
+
+/** The inventory where none is given: this machine, without SSH. */
+const THIS_MACHINE = 'nodes:\n  localhost:\n    transport: local\n    address: localhost\n';
+
+/** The environment of both services: what the person has set for them, and what is said here over it. */
+async function settings(
+  options: LocalServicesOptions & { readonly listen: string },
+  directory: string,
+): Promise<{ lmm: Record<string, string>; lom: (mediator: string) => Record<string, string> }> {
+  const inventories = options.inventories.map((file) => resolve(file));
+  if (inventories.length === 0) {
+    const file = join(directory, 'inventory.yaml');
+    await writeFile(file, THIS_MACHINE, { mode: 0o600 });
+    inventories.push(file);
+  }
+  const plugins =
+    options.plugins.length === 0
+      ? [join(packageRoot, 'plugins')]
+      : options.plugins.map((path) => resolve(path));
+  return {
+    lmm: { LMM_LISTEN: '127.0.0.1:0', LMM_LOCAL_ENABLED: 'true' },
+    lom: (mediator) => ({
+      LOM_LISTEN: options.listen,
+      LOM_PLUGINS: plugins.join(delimiter),
+      LOM_INVENTORY: inventories.join(delimiter),
+      LOM_MEDIATORS: mediator,
+    }),
+  };
+}
+
+/**
+ * Starts LMM on a free port and LOM at `listen`, both on loopback, and waits until both answer. Throws SERVICE_UNREACHABLE with
+ * the last log lines of the one that does not; nothing is left running then.
+ */
+export async function startServices(
+  options: LocalServicesOptions & {
+    readonly listen: string;
+    readonly env: Readonly<Record<string, string | undefined>>;
+    readonly signal: AbortSignal;
+    onLine?(name: string, line: string): void;
+  },
+): Promise<LocalServices> {
+  const { env, signal, onLine } = options;
+  const directory = await mkdtemp(join(tmpdir(), 'rune-up-'));
+  const started: LocalService[] = [];
+  const stop = async () => {
+    for (const service of started.toReversed()) await service.stop();
+    await rm(directory, { recursive: true, force: true });
+  };
+  const start = async (name: 'lom' | 'lmm', own: Record<string, string>) => {
+    const service = await startService({
+      name,
+      env: { ...env, ...own },
+      signal,
+      ...(onLine === undefined ? {} : { onLine }),
+    });
+    started.push(service);
+    return service;
+  };
+  try {
+    const { lmm, lom } = await settings(options, directory);
+    const mediator = await start('lmm', lmm);
+    const orchestrator = await start('lom', lom(mediator.address));
+    return {
+      address: orchestrator.address,
+      failed: Promise.race(started.map((service) => service.exited.then(() => service))),
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}

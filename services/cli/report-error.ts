@@ -1,0 +1,42 @@
+import { EXIT_CODE, RuneError } from '../shared/errors.js';
+import { type Io, mayColour } from './io.js';
+import type { OutputFormat } from './output-format.js';
+import { escapeText } from './render/escape-text.js';
+import { createStyle } from './render/style.js';
+
+/**
+ * Explains an error on standard error and answers the exit code. For machines a refused request is also a JSON document
+ * `{"error": …}` on standard output; a wrong command line is not, because its format is not known yet.
+ */
+export async function reportError(
+  io: Pick<Io, 'stdout' | 'stderr' | 'env'>,
+  thrown: unknown,
+  format: OutputFormat,
+): Promise<number> {
+  const style = createStyle(mayColour(io.stderr, io.env));
+  if (!(thrown instanceof RuneError)) {
+    const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+    const lines = text.split('\n').map(escapeText).join('\n');
+    await io.stderr.write(
+      `${style.red('rune: this is a fault of the command line; please report it:')}\n${lines}\n`,
+    );
+    return EXIT_CODE.UNKNOWN;
+  }
+  const [{ toEps }, { errorDetails, errorHeadline }] = await Promise.all([
+    import('../shared/eps.js'),
+    import('./render/render-error.js'),
+  ]);
+  const eps = toEps(thrown, { source: 'rune' });
+  const usage = thrown.name === 'COMMAND_INVALID';
+  const headline = usage ? escapeText(thrown.message) : errorHeadline(eps);
+  const details = errorDetails(eps, { withLog: true }).map((line) => `  ${line}\n`);
+  await io.stderr.write(`${style.red('rune:')} ${headline}\n${details.join('')}`);
+  if (format !== 'pretty' && !usage) {
+    const [{ EpsError }, { escapeJson }] = await Promise.all([
+      import('../shared/gen/rune/v1/eps.js'),
+      import('./render/escape-text.js'),
+    ]);
+    await io.stdout.write(`${escapeJson(JSON.stringify({ error: EpsError.toJSON(eps) }))}\n`);
+  }
+  return EXIT_CODE[thrown.row.exit];
+}

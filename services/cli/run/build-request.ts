@@ -1,0 +1,30 @@
+import { toDuration } from '../../shared/duration.js';
+import type { RunOptions } from '../commands/run.js';
+import type { Defaults } from '../config/parse-config.js';
+
+/** The fields that RunRequest and PlanExecutionRequest share, from the flags, the context's defaults and the parameters. */
+export function buildRequest(options: RunOptions, defaults: Defaults, params: Record<string, unknown>) {
+  const { nodes, groups, labels, exclude, allowEmpty } = options;
+  const timeoutMs = options.timeoutMs ?? defaults.timeoutMs;
+  const maxParallel = options.maxParallel ?? defaults.maxParallel;
+  return {
+    action: options.action,
+    targets: {
+      nodes: [...nodes],
+      groups: [...groups],
+      labels: { ...labels },
+      exclude: [...exclude],
+      allowEmpty,
+    },
+    params,
+    reason: options.reason ?? defaults.reason ?? '',
+    dryRun: options.dryRun,
+    transport: options.transport ?? defaults.transport ?? '',
+    acknowledgeRisk: options.acknowledgeRisk,
+    ...(timeoutMs === undefined ? {} : { timeout: toDuration(timeoutMs) }),
+    ...(maxParallel === undefined ? {} : { rollout: { maxParallel } }),
+  };
+}
+
+/** What `buildRequest` makes. */
+export type RequestFields = ReturnType<typeof buildRequest>;

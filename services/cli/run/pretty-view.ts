@@ -1,0 +1,223 @@
+import {
+  ExecutionState,
+  type LogLine,
+  LogLevel,
+  type LogLines,
+  type Outcome,
+  type Progress,
+  type Result,
+  RunState,
+} from '../../shared/gen/rune/v1/run.js';
+import { type Io, mayColour } from '../io.js';
+import { describeCounts } from '../render/describe-counts.js';
+import { outcomeMs, outcomeRemarks, stateWords } from '../render/describe-outcome.js';
+import { escapeBytes, escapeText } from '../render/escape-text.js';
+import { formatDuration } from '../render/format-duration.js';
+import { errorDetails, errorHeadline } from '../render/render-error.js';
+import { renderValue } from '../render/render-value.js';
+import { createStyle, type Style } from '../render/style.js';
+import { createFailureGroups } from './failure-groups.js';
+import { createLiveRegion } from './live-region.js';
+import type { View } from './view.js';
+
+/** Runs that are shown one a line at the bottom of a terminal; the rest is counted. */
+const LIVE_RUNS_MAX = 12;
+/** Failures that are explained at once; later ones get one line and are explained by kind at the end. */
+const EXPLAINED_FAILURES_MAX = 10;
+/** On anything but a terminal, progress of one run is printed at most this often. */
+const PROGRESS_EVERY_MS = 1000;
+const INDENT = '  ';
+
+interface ActiveRun {
+  readonly node: string;
+  readonly sinceMs: number;
+  progress: string;
+  progressAtMs: number;
+  logged: boolean;
+}
+
+const block = (lines: readonly string[]) => lines.map((line) => `${line}\n`).join('');
+const indent = (lines: readonly string[], by = INDENT) => lines.map((line) => by + line);
+
+function logText({ content, truncated }: LogLine): string {
+  const text =
+    content?.$case === 'raw'
+      ? escapeBytes(content.value)
+      : content?.$case === 'text'
+        ? escapeText(content.value)
+        : '';
+  return truncated ? `${text} (cut)` : text;
+}
+
+function dressLog(text: string, level: LogLevel, style: Style): string {
+  if (level === LogLevel.ERROR) return style.red(text);
+  if (level === LogLevel.WARN) return style.yellow(text);
+  return level === LogLevel.DEBUG ? style.dim(text) : text;
+}
+
+function progressText({ percent, message }: Progress): string {
+  return `${Math.round(percent)} % ${escapeText(message)}`.trimEnd();
+}
+
+function dressState(state: RunState, style: Style): string {
+  const words = stateWords(state);
+  if (state === RunState.SUCCEEDED) return style.green(words);
+  return state === RunState.CANCELLED || state === RunState.SKIPPED ? style.yellow(words) : style.red(words);
+}
+
+/** The result's value: from the exact text the plugin printed, else from the decoded form. */
+function resultValue({ outputJson, output }: Result): unknown {
+  if (outputJson.length === 0) return output;
+  const text = outputJson.toString('utf8');
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text; // The mediator checks it, so this is a foreign mediator's fault; the text is still worth showing.
+  }
+}
+
+/**
+ * An execution for a person: what happens on standard error (on a terminal with a region that is redrawn in place), results as
+ * readable fields on standard output. Memory grows with the runs in flight, not with the number of nodes.
+ */
+export function createPrettyView(io: Pick<Io, 'stdout' | 'stderr' | 'env' | 'nowMs'>): View {
+  const { stdout, stderr, env, nowMs } = io;
+  const style = createStyle(mayColour(stderr, env));
+  const heading = createStyle(mayColour(stdout, env));
+  const active = new Map<string, ActiveRun>();
+  const groups = createFailureGroups();
+  const startedMs = nowMs();
+  let total = 0;
+  let ended = 0;
+  let failures = 0;
+  let cancelling = false;
+
+  const activeLine = ({ node, sinceMs, progress }: ActiveRun) =>
+    `${node}  ${cancelling ? 'cancelling' : 'running'} ${formatDuration(nowMs() - sinceMs)}  ${progress}`.trimEnd();
+
+  const region = createLiveRegion({
+    output: stderr,
+    enabled: stderr.terminal && env['TERM'] !== 'dumb',
+    dress: style.dim,
+    lines() {
+      const shown = [...active.values()].slice(0, LIVE_RUNS_MAX).map(activeLine);
+      const more = active.size - shown.length;
+      if (more > 0) shown.push(`and ${more} more running`);
+      if (total > 1) shown.push(`${ended} of ${total} done, ${formatDuration(nowMs() - startedMs)}`);
+      return shown;
+    },
+  });
+
+  const say = (lines: readonly string[]) => region.print(block(lines));
+
+  function track(runId: string, node: string): ActiveRun {
+    const known = active.get(runId);
+    if (known !== undefined) return known;
+    const run = { node: escapeText(node), sinceMs: nowMs(), progress: '', progressAtMs: 0, logged: false };
+    active.set(runId, run);
+    return run;
+  }
+
+  async function showLog(run: ActiveRun, { lines, droppedBytes }: LogLines): Promise<void> {
+    run.logged = true;
+    const prefix = style.dim(`${run.node} |`);
+    await say([
+      ...(droppedBytes > 0 ? [`${prefix} ${style.yellow(`(${droppedBytes} bytes of log dropped)`)}`] : []),
+      ...lines.map((line) => `${prefix} ${dressLog(logText(line), line.level, style)}`.trimEnd()),
+    ]);
+  }
+
+  async function showProgress(run: ActiveRun, progress: Progress): Promise<void> {
+    run.progress = progressText(progress);
+    if (stderr.terminal) return; // The live region shows it.
+    if (nowMs() - run.progressAtMs < PROGRESS_EVERY_MS && progress.percent < 100) return;
+    run.progressAtMs = nowMs();
+    await say([`${run.node}  ${run.progress}`]);
+  }
+
+  async function showResult(node: string, result: Result): Promise<void> {
+    const width = stdout.size().columns - INDENT.length;
+    const lines = renderValue(resultValue(result) ?? {}, width);
+    const single = total <= 1;
+    if (single && lines.length === 1 && lines[0] === '(none)') return;
+    const text = block(single ? lines : [heading.bold(`${node}:`), ...indent(lines)]);
+    await region.aside(() => stdout.write(text));
+  }
+
+  async function showOutcome(runId: string, node: string, outcome: Outcome, action: string): Promise<void> {
+    const run = track(runId, node);
+    active.delete(runId);
+    ended += 1;
+    const { state, error, result } = outcome;
+    const tookMs = outcomeMs(outcome);
+    const took =
+      tookMs === undefined
+        ? ''
+        : ` ${state === RunState.SUCCEEDED ? 'in' : 'after'} ${formatDuration(tookMs)}`;
+    const headline = error === undefined ? '' : `  ${errorHeadline(error)}`;
+    const lines = [`${style.bold(run.node)}  ${dressState(state, style)}${took}${headline}`];
+    if (error !== undefined) {
+      failures += 1;
+      groups.add(error, run.node, action);
+    }
+    if (failures <= EXPLAINED_FAILURES_MAX) {
+      lines.push(...indent(outcomeRemarks(outcome, run.node)));
+      if (error !== undefined) lines.push(...indent(errorDetails(error, { withLog: !run.logged })));
+    } else {
+      lines.push(
+        ...indent(outcomeRemarks(outcome, run.node).filter((remark) => remark.includes('NOT confirmed'))),
+      );
+    }
+    await say(lines);
+    if (result !== undefined) await showResult(run.node, result);
+  }
+
+  return {
+    async event({ runId, node, event }, tally) {
+      switch (event?.$case) {
+        case 'execution': {
+          const { state, action, version, runs } = event.value;
+          if (event.value === tally.first) {
+            total = runs;
+            const nodes = runs === 1 ? '1 node' : `${runs} nodes`;
+            await say([
+              style.dim(escapeText(`${action} ${version} on ${nodes}, execution ${tally.executionId}`)),
+            ]);
+          }
+          cancelling = state === ExecutionState.CANCELLING;
+          return;
+        }
+        case 'state':
+          if (event.value === RunState.RUNNING) track(runId, node);
+          return;
+        case 'log':
+          return showLog(track(runId, node), event.value);
+        case 'progress':
+          return showProgress(track(runId, node), event.value);
+        case 'outcome':
+          return showOutcome(runId, node, event.value, tally.first?.action ?? '');
+        default:
+          return;
+      }
+    },
+    notice: (text) => say([style.yellow(escapeText(text))]),
+    async end(tally, error) {
+      await region.close();
+      if (failures > EXPLAINED_FAILURES_MAX) await stderr.write(block(groups.lines(style)));
+      const took = formatDuration(nowMs() - startedMs);
+      if (error !== undefined) {
+        await stderr.write(
+          block([style.red(errorHeadline(error)), ...indent(errorDetails(error, { withLog: true }))]),
+        );
+      }
+      if (tally.first !== undefined && (total !== 1 || tally.final === undefined)) {
+        const unknown = Math.max(0, total - ended);
+        const open = tally.final === undefined && unknown > 0 ? [`${unknown} not known to have ended`] : [];
+        const counts = [...describeCounts(tally.ended), ...open];
+        await stderr.write(
+          `${style.bold(counts.length === 0 ? 'no nodes' : counts.join(', '))} in ${took}\n`,
+        );
+      }
+    },
+  };
+}

@@ -1,0 +1,109 @@
+import { EXIT_CODE, RuneError } from '../../shared/errors.js';
+import { PlanExecutionResponse } from '../../shared/gen/rune/v1/lom.js';
+import type { RunOptions } from '../commands/run.js';
+import type { Io } from '../io.js';
+import type { OutputFormat } from '../output-format.js';
+import { collectParams } from '../params/collect-params.js';
+import { escapeText } from '../render/escape-text.js';
+import type { Deps } from '../connect.js';
+import { type Session, withService } from '../with-service.js';
+import { writeAnswer } from '../write-answer.js';
+import { buildRequest, type RequestFields } from './build-request.js';
+import { confirmRisk, mayAsk } from './confirm-risk.js';
+import { createJsonView } from './json-view.js';
+import { createNdjsonView } from './ndjson-view.js';
+import { createPrettyView } from './pretty-view.js';
+import { renderPlan } from './render-plan.js';
+import { createSaver } from './save-outcomes.js';
+import type { View } from './view.js';
+import { watchExecution } from './watch-execution.js';
+
+const VIEWS: Readonly<Record<OutputFormat, (io: Io) => View>> = {
+  pretty: createPrettyView,
+  json: createJsonView,
+  ndjson: createNdjsonView,
+};
+
+/** The action's input schema; asked for once. */
+function schemaReader(action: string, { client, call }: Session): () => Promise<unknown> {
+  let schema: Promise<unknown> | undefined;
+  return () => {
+    schema ??= client.getAction({ action }, call).then((answer): unknown => {
+      const text = answer.action?.inputSchema ?? '';
+      return text === '' ? {} : JSON.parse(text);
+    });
+    return schema;
+  };
+}
+
+async function paramsOf(options: RunOptions, io: Io, session: Session): Promise<Record<string, unknown>> {
+  return collectParams({
+    assignments: options.params,
+    paramsFile: options.paramsFile,
+    stdin: io.stdin,
+    signal: io.interrupts.first,
+    inputSchema: schemaReader(options.action, session),
+    warn: (message) => io.stderr.write(`${escapeText(message)}\n`),
+  });
+}
+
+async function plan(io: Io, { client, call, output }: Session, request: RequestFields): Promise<number> {
+  const answer = await client.planExecution(request, call);
+  await writeAnswer(io.stdout, output, {
+    json: () => PlanExecutionResponse.toJSON(answer),
+    pretty: () => renderPlan(answer),
+  });
+  return EXIT_CODE.SUCCEEDED;
+}
+
+async function execute(
+  options: RunOptions,
+  io: Io,
+  session: Session,
+  request: RequestFields,
+): Promise<number> {
+  const view = VIEWS[session.output](io);
+  const { saveDirectory, cancelOnDisconnect } = options;
+  const saver =
+    saveDirectory === undefined ? undefined : await createSaver(saveDirectory, (text) => view.notice(text));
+  return watchExecution({
+    client: session.client,
+    request: { ...request, cancelOnDisconnect },
+    view,
+    saver,
+    interrupts: io.interrupts,
+    readerGone: io.stdout.closed,
+    callTimeoutMs: options.service.callTimeoutMs,
+  });
+}
+
+const readsStdin = ({ params, paramsFile }: RunOptions) =>
+  paramsFile === '-' || params.some(({ kind, value }) => kind === 'file' && value === '-');
+
+/** `rune run`: answers the exit code. The service decides what is destructive, so the question costs nothing otherwise. */
+export async function runCommand(options: RunOptions, deps: Deps): Promise<number> {
+  const { io } = deps;
+  const { standalone } = options;
+  const work = async (session: Session): Promise<number> => {
+    const params = await paramsOf(options, io, session);
+    const request = buildRequest(options, session.defaults, params);
+    if (options.mode === 'plan') return plan(io, session, request);
+    try {
+      return await execute(options, io, session, request);
+    } catch (error) {
+      const ask =
+        error instanceof RuneError &&
+        error.name === 'RISK_NOT_ACKNOWLEDGED' &&
+        mayAsk(io, readsStdin(options));
+      if (!ask) throw error;
+      const confirmed = await confirmRisk(io, session, request);
+      if (confirmed === undefined) throw error;
+      return execute(options, io, session, confirmed);
+    }
+  };
+  if (standalone === undefined) return withService(deps, options.service, work);
+  const { startServices } = await import('../local-services/start-services.js');
+  return withService(deps, options.service, work, () =>
+    startServices({ ...standalone, listen: '127.0.0.1:0', env: io.env, signal: io.interrupts.first }),
+  );
+}

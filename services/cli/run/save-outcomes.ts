@@ -1,0 +1,134 @@
+import { constants } from 'node:fs';
+import { type FileHandle, lstat, mkdir, open, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { RuneError } from '../../shared/errors.js';
+import type { RunResponse } from '../../shared/gen/rune/v1/lom.js';
+import { type LogLines, Outcome, RunState } from '../../shared/gen/rune/v1/run.js';
+import { reasonOf } from '../read-bounded.js';
+
+/** Node names that are also safe as one part of a path: no separator, no leading dot or dash. */
+const SAFE_NAME = /^[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,253})$/;
+const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+const FILE_MODE = 0o600;
+const DIRECTORY_MODE = 0o700;
+const FAULTS_SHOWN_MAX = 10;
+
+/** Writes what each node answered below a directory. A fault is told and remembered, and never stops the execution. */
+export interface Saver {
+  event(event: RunResponse): Promise<void>;
+  /** Whether something could not be written. */
+  failed(): boolean;
+  /** Closes what is still open. */
+  close(): Promise<void>;
+}
+
+const FILES = { result: 'result.json', log: 'stderr.log', outcome: 'outcome.json' } as const;
+
+/** A directory of ours: made here, or one that is there already, is no link and belongs to this user. */
+async function ownDirectory(path: string): Promise<void> {
+  await mkdir(path, { mode: DIRECTORY_MODE }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+  });
+  const stat = await lstat(path);
+  if (!stat.isDirectory()) throw new Error('it is not a directory');
+  if (process.getuid !== undefined && stat.uid !== process.getuid())
+    throw new Error('it belongs to another user');
+}
+
+/** Puts the file in place at once, replacing an older one, never following a link. */
+async function writeWhole(path: string, content: string | Uint8Array): Promise<void> {
+  const fresh = `${path}.new`;
+  await rm(fresh, { force: true });
+  const file = await open(fresh, NEW_FILE, FILE_MODE);
+  try {
+    await file.writeFile(content);
+  } finally {
+    await file.close();
+  }
+  await rename(fresh, path);
+}
+
+function logBytes({ lines, droppedBytes }: LogLines): Buffer {
+  const dropped = droppedBytes > 0 ? [Buffer.from(`[${droppedBytes} bytes of log dropped]\n`)] : [];
+  const parts = lines.flatMap(({ content, truncated }) => [
+    content?.$case === 'raw' ? content.value : Buffer.from(content?.value ?? ''),
+    Buffer.from(truncated ? '' : '\n'),
+  ]);
+  return Buffer.concat([...dropped, ...parts]);
+}
+
+interface Place {
+  readonly directory: string;
+  log?: FileHandle;
+}
+
+/**
+ * Makes the saver and its directory. Memory and open files grow with the runs in flight only. What an earlier execution left
+ * for a node is removed when the node's run begins. Throws COMMAND_INVALID if the directory cannot be used.
+ */
+export async function createSaver(root: string, tell: (text: string) => Promise<void>): Promise<Saver> {
+  await mkdir(root, { recursive: true, mode: DIRECTORY_MODE }).catch((error: NodeJS.ErrnoException) => {
+    throw new RuneError('COMMAND_INVALID', `--save ${root}: ${reasonOf(error)}.`, {}, { cause: error });
+  });
+  const places = new Map<string, Place>();
+  let faults = 0;
+
+  async function placeOf(node: string): Promise<Place> {
+    const known = places.get(node);
+    if (known !== undefined) return known;
+    if (!SAFE_NAME.test(node)) throw new Error('the name of the node is not safe as the name of a directory');
+    const directory = join(root, node);
+    await ownDirectory(directory);
+    for (const name of Object.values(FILES)) await rm(join(directory, name), { force: true });
+    const place: Place = { directory };
+    places.set(node, place);
+    return place;
+  }
+
+  async function saveLog(node: string, lines: LogLines): Promise<void> {
+    const place = await placeOf(node);
+    place.log ??= await open(join(place.directory, FILES.log), NEW_FILE, FILE_MODE);
+    await place.log.writeFile(logBytes(lines));
+  }
+
+  async function saveOutcome(node: string, outcome: Outcome): Promise<void> {
+    const place = await placeOf(node);
+    places.delete(node);
+    await place.log?.close();
+    const { result } = outcome;
+    if (result !== undefined) {
+      const json = result.outputJson.length > 0 ? result.outputJson : JSON.stringify(result.output ?? {});
+      await writeWhole(join(place.directory, FILES.result), json);
+    }
+    await writeWhole(
+      join(place.directory, FILES.outcome),
+      `${JSON.stringify(Outcome.toJSON(outcome), null, 2)}\n`,
+    );
+  }
+
+  async function guarded(node: string, save: () => Promise<void>): Promise<void> {
+    try {
+      await save();
+    } catch (error) {
+      faults += 1;
+      if (faults > FAULTS_SHOWN_MAX) return;
+      const reason = error instanceof Error ? reasonOf(error) : String(error);
+      await tell(`not saved for node ${node} in ${root}: ${reason}`);
+    }
+  }
+
+  return {
+    async event({ node, event }) {
+      if (event?.$case === 'log') await guarded(node, () => saveLog(node, event.value));
+      else if (event?.$case === 'outcome') await guarded(node, () => saveOutcome(node, event.value));
+      else if (event?.$case === 'state' && event.value === RunState.RUNNING) {
+        await guarded(node, async () => void (await placeOf(node)));
+      }
+    },
+    failed: () => faults > 0,
+    async close() {
+      for (const { log } of places.values()) await log?.close();
+      places.clear();
+    },
+  };
+}
