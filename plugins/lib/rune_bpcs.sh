@@ -3,7 +3,7 @@
 # Its text is sent and parsed with every run, so it stays small. docs/plugins.md describes every function.
 #
 # While a document is parsed, an escaped backslash stands as byte FF and an escaped quote as byte FE: neither occurs
-# in UTF-8, so afterwards every quote is a delimiter and every backslash begins a one-letter or \u escape.
+# in UTF-8, so afterwards every quote is a delimiter and every backslash begins a one-letter or \u escape. FD marks an end.
 
 if [[ -z ${__rune_state-} ]]; then
   __rune_state=new # then ready, answered
@@ -14,24 +14,16 @@ if [[ -z ${__rune_state-} ]]; then
   __rune_err_code=
   __rune_err_message=
   __rune_serial=0
+  __rune_metadata='{"version":"1.0"}'
+  __rune_observability='{}'
   __rune_input_bytes_max=8388608
   __rune_event_bytes_max=16384
   __rune_depth_max=256
   __rune_safe_char='[! abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.,:;=+*/@%#&|<>(){}?~^$!-]'
   __rune_number='^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][-+]?[0-9]+)?$'
   __rune_bad_escape='\\[^/bfnrtu]|\\$|\\u[^0-9a-fA-F]|\\u.[^0-9a-fA-F]|\\u..[^0-9a-fA-F]|\\u...[^0-9a-fA-F]|\\u.?.?.?$'
-  __rune_stop=$'[] \t\n\r:{}[|]*'
-  __rune_tail=$'[\x80-\xbf]'
-  __rune_valid=$'^([^\x80-\xff]|[\xc2-\xdf]C|\xe0[\xa0-\xbf]C|[\xe1-\xec\xee\xef]CC|\xed[\x80-\x9f]C'
-  __rune_valid+=$'|\xf0[\x90-\xbf]CC|[\xf1-\xf3]CCC|\xf4[\x80-\x8f]CC)*'
-  __rune_broken=$'^(\xe0[\xa0-\xbf]|[\xe1-\xec\xee\xef]C|\xed[\x80-\x9f]|\xf0[\x90-\xbf]C?|[\xf1-\xf3]CC?|\xf4[\x80-\x8f]C?|.)'
-  # Finds a fault anywhere without groups, which makes it ten times faster than matching everything that is right.
-  __rune_fault=$'[\xc0\xc1\xf5-\xff]|^C|[^\x80-\xff]C|[\xc2-\xdf](N|CC)|[\xe0-\xef](N|CN|CCC)|\xe0[\x80-\x9f]|\xed[\xa0-\xbf]'
-  __rune_fault+=$'|[\xf0-\xf4](N|CN|CCN|CCCC)|\xf0[\x80-\x8f]|\xf4[\x90-\xbf]'
-  __rune_fault=${__rune_fault//N/$'([^\x80-\xbf]|$)'}
-  __rune_fault=${__rune_fault//C/$__rune_tail}
-  __rune_valid=${__rune_valid//C/$__rune_tail}
-  __rune_broken=${__rune_broken//C/$__rune_tail}
+  __rune_stop=$'[] \t\n\r:{}[\xfd]*'
+  __rune_fault=''
 fi
 
 # Rewrites __rune_s through function $1 in pieces, because bash's substitutions are quadratic on long text. The function
@@ -54,6 +46,20 @@ __rune_map() {
   __rune_s=$__rune_out
 }
 
+# The patterns for UTF-8: T is a tail byte, N anything else or the end. A search for a fault is ten times faster than a
+# match of everything that is right.
+__rune_utf8_patterns() {
+  __rune_fault=$'[\xc0\xc1\xf5-\xff]|^T|[^\x80-\xff]T|[\xc2-\xdf](N|TT)|[\xe0-\xef](N|TN|TTT)|\xe0[\x80-\x9f]|\xed[\xa0-\xbf]'
+  __rune_fault+=$'|[\xf0-\xf4](N|TN|TTN|TTTT)|\xf0[\x80-\x8f]|\xf4[\x90-\xbf]'
+  __rune_valid=$'^([^\x80-\xff]|[\xc2-\xdf]T|\xe0[\xa0-\xbf]T|[\xe1-\xec\xee\xef]TT|\xed[\x80-\x9f]T'
+  __rune_valid+=$'|\xf0[\x90-\xbf]TT|[\xf1-\xf3]TTT|\xf4[\x80-\x8f]TT)*'
+  __rune_broken=$'^(\xe0[\xa0-\xbf]|[\xe1-\xec\xee\xef]T|\xed[\x80-\x9f]|\xf0[\x90-\xbf]T?|[\xf1-\xf3]TT?|\xf4[\x80-\x8f]T?|.)'
+  __rune_fault=${__rune_fault//N/$'([^\x80-\xbf]|$)'}
+  __rune_fault=${__rune_fault//T/$'[\x80-\xbf]'}
+  __rune_valid=${__rune_valid//T/$'[\x80-\xbf]'}
+  __rune_broken=${__rune_broken//T/$'[\x80-\xbf]'}
+}
+
 # Piece: invalid UTF-8 becomes U+FFFD, one for each maximal part of a sequence, as browsers and Node do.
 __rune_map_scrub() {
   [[ $__rune_c == *[$'\x80'-$'\xff']* ]] || return 0
@@ -67,6 +73,7 @@ __rune_map_scrub() {
     __rune_k=${__rune_c:${#__rune_c}-__rune_x}
     __rune_c=${__rune_c:0:${#__rune_c}-__rune_x}
   fi
+  if [[ -z $__rune_fault ]]; then __rune_utf8_patterns; fi
   [[ $__rune_c =~ $__rune_fault ]] || return 0
   __rune_rest=$__rune_c
   __rune_c=''
@@ -205,184 +212,171 @@ __rune_quote() {
 
 # Parses the marked text in __rune_s. Members of the container with tag $1, and of the sections it leads to, are left in
 # __rune_raw and __rune_kind under TAG:KEY, kinds: s plain string, e string with escapes, n null, o object, a array,
-# j other; objects and arrays are kept as OFFSET:LENGTH in __rune_doc. Needs the C locale and noglob. Fails with the reason in __rune_bad.
+# j other; objects and arrays are kept as OFFSET:LENGTH in __rune_doc. Needs the C locale and noglob. Fails with the
+# reason in __rune_bad. States: V value expected, A value or ], K key or }, k key, C colon, E comma or end, S start.
 __rune_walk() {
-  local IFS='"' __rune_p __rune_w __rune_x __rune_q __rune_in_string='' __rune_st=V __rune_b='' __rune_tag='' __rune_key=''
-  local __rune_pos=0 __rune_start=0 __rune_d=0 __rune_first __rune_new __rune_blank=''
-  local -a __rune_bs __rune_tags __rune_keys __rune_starts
+  local IFS='"' __rune_p __rune_w __rune_x __rune_q __rune_new __rune_comma __rune_st=S __rune_b=- __rune_tag='' __rune_key=''
+  local __rune_pos=-1 __rune_d=0
+  local -a __rune_open __rune_keys __rune_starts
   __rune_bad='not JSON'
-  if [[ $__rune_s == *[$'\x01'-$'\x08\x0b\x0c\x0e'-$'\x1f']* || $__rune_s =~ $__rune_bad_escape ]]; then
+  if [[ $__rune_s == *[$'\x01'-$'\x08\x0b\x0c\x0e'-$'\x1f']* || ($__rune_s == *\\* && $__rune_s =~ $__rune_bad_escape) ]]; then
     __rune_bad='not JSON: bad escape or control character'
     return 1
   fi
-  if [[ $__rune_s == *[$'\t\n\r']* ]]; then __rune_blank=1; fi
   # shellcheck disable=SC2206
-  __rune_q=($__rune_s'|')
+  __rune_q=($__rune_s$'\xfd')
+  if [[ $__rune_s == *[$'\t\n\r']* ]] && ! __rune_blanks_outside; then return 1; fi
   IFS=,
+  # Every other piece is the content of a string. __rune_pos is one less than the piece's offset.
   for __rune_p in "${__rune_q[@]}"; do
-    if [[ -n $__rune_in_string ]]; then
-      __rune_in_string=''
-      if [[ -n $__rune_blank && $__rune_p == *[$'\t\n\r']* ]]; then return 1; fi
-      case $__rune_st in
-        V | A)
-          if [[ -n $__rune_tag ]]; then
-            __rune_x=s
-            if [[ $__rune_p == *[\\$'\xfe\xff']* ]]; then __rune_x=e; fi
-            __rune_record "$__rune_x" "$__rune_p"
-          fi
-          __rune_st=E
-          ;;
-        K | k)
-          if [[ -n $__rune_tag ]]; then
-            __rune_key=$__rune_p
-            if [[ $__rune_p == *[\\$'\xfe\xff']* ]]; then
-              __rune_x=$__rune_s
-              __rune_s=$__rune_p
-              __rune_map __rune_map_decode
-              __rune_key=$__rune_s
-              __rune_s=$__rune_x
-            fi
-          fi
-          if [[ $__rune_tag == x && -z ${__rune_kind[x:$__rune_key]-} ]]; then __rune_order+=("$__rune_key"); fi
-          __rune_st=C
-          ;;
-        *) return 1 ;;
-      esac
-      ((__rune_pos += ${#__rune_p} + 1))
-      continue
-    fi
-    __rune_in_string=1
     case $__rune_st$__rune_b$__rune_p in
       'C{:')
         __rune_st=V
         ((__rune_pos += 2))
-        continue
         ;;
       'E{,')
         __rune_st=k
         ((__rune_pos += 2))
-        continue
         ;;
-      'E[,')
-        __rune_st=V
-        if [[ -n $__rune_tag ]]; then __rune_key=$((__rune_key + 1)); fi
-        ((__rune_pos += 2))
-        continue
+      [Kk]*)
+        if [[ -n $__rune_tag ]]; then
+          __rune_key=$__rune_p
+          if [[ $__rune_p == *[\\$'\xfe\xff']* ]]; then
+            __rune_x=$__rune_s
+            __rune_s=$__rune_p
+            __rune_map __rune_map_decode
+            __rune_key=$__rune_s
+            __rune_s=$__rune_x
+          fi
+          if [[ $__rune_tag == x && -z ${__rune_kind[x:$__rune_key]-} ]]; then __rune_order+=("$__rune_key"); fi
+        fi
+        __rune_st=C
+        ((__rune_pos += ${#__rune_p} + 1))
         ;;
-    esac
-    __rune_first=1
-    # A bar ends the document's last piece: the others need one too, or a last comma would be lost in splitting.
-    if ((__rune_pos + ${#__rune_p} <= ${#__rune_s})); then __rune_p+='|'; fi
-    for __rune_w in $__rune_p; do
-      if [[ -n $__rune_first ]]; then
-        __rune_first=''
-      else
-        [[ $__rune_st == E ]] || return 1
-        case $__rune_b in
-          '{') __rune_st=k ;;
-          '[')
-            __rune_st=V
-            if [[ -n $__rune_tag ]]; then __rune_key=$((__rune_key + 1)); fi
-            ;;
-          *) return 1 ;;
-        esac
-        ((__rune_pos += 1))
-      fi
-      while :; do
-        case $__rune_w in
-          '' | '|') break ;;
-          [$' \t\n\r']*)
-            __rune_x=${__rune_w%%[!$' \t\n\r']*}
-            __rune_w=${__rune_w#"$__rune_x"}
-            ((__rune_pos += ${#__rune_x}))
-            ;;
-          '{'* | '['*)
-            [[ $__rune_st == [VA] ]] || return 1
-            if ((__rune_d == __rune_depth_max)); then
-              __rune_bad="nested deeper than $__rune_depth_max"
-              return 1
-            fi
-            __rune_bs[__rune_d]=$__rune_b
-            __rune_tags[__rune_d]=$__rune_tag
-            __rune_keys[__rune_d]=$__rune_key
-            __rune_starts[__rune_d]=$__rune_start
-            __rune_b=${__rune_w:0:1}
-            __rune_new=''
-            if ((__rune_d == 0)); then
-              __rune_new=$1
-            elif [[ $__rune_tag == [ry]* ]]; then
-              __rune_open "$__rune_b"
-            fi
-            __rune_tag=$__rune_new
-            __rune_start=$__rune_pos
-            __rune_d=$((__rune_d + 1))
-            if [[ $__rune_b == '{' ]]; then
-              __rune_st=K
-            else
-              __rune_st=A
-              __rune_key=0
-            fi
-            __rune_w=${__rune_w:1}
-            ((__rune_pos += 1))
-            ;;
-          '}'* | ']'*)
-            case $__rune_b${__rune_w:0:1}$__rune_st in
-              '{}'[KE] | '[]'[AE]) ;;
+      [VA]*)
+        if [[ -n $__rune_tag ]]; then
+          __rune_x=s
+          if [[ $__rune_p == *[\\$'\xfe\xff']* ]]; then __rune_x=e; fi
+          __rune_record "$__rune_x" "$__rune_p"
+        fi
+        __rune_st=E
+        ((__rune_pos += ${#__rune_p} + 1))
+        ;;
+      *)
+        if [[ $__rune_st == S ]]; then __rune_st=V; fi
+        __rune_comma=''
+        # Byte FD ends the text: every other piece needs one too, or a comma at its end would be lost in splitting.
+        if ((__rune_pos + ${#__rune_p} < ${#__rune_s})); then __rune_p+=$'\xfd'; fi
+        for __rune_w in $__rune_p; do
+          ((__rune_pos += ${#__rune_w} + 1))
+          case $__rune_comma$__rune_st$__rune_b in
+            ,E'{') __rune_st=k ;;
+            ,E'[')
+              __rune_st=V
+              if [[ -n $__rune_tag ]]; then __rune_key=$((__rune_key + 1)); fi
+              ;;
+            ,*) return 1 ;;
+          esac
+          __rune_comma=,
+          while :; do
+            # From here on the offset is __rune_pos less what is left of __rune_w.
+            case $__rune_st${__rune_w:0:1} in
+              ? | ?$'\xfd') break ;;
+              C:)
+                __rune_st=V
+                __rune_w=${__rune_w:1}
+                ;;
+              [KE]'}' | [AE]']')
+                __rune_x=$__rune_b${__rune_w:0:1}
+                case $__rune_x in
+                  '{}') __rune_x=o ;;
+                  '[]') __rune_x=a ;;
+                  *) return 1 ;;
+                esac
+                __rune_w=${__rune_w:1}
+                ((__rune_d -= 1))
+                __rune_b=${__rune_open[__rune_d]}
+                __rune_tag=${__rune_b:1}
+                __rune_b=${__rune_b:0:1}
+                __rune_st=E
+                if [[ -n $__rune_tag ]]; then
+                  __rune_key=${__rune_keys[__rune_d]}
+                  __rune_new=${__rune_starts[__rune_d]}
+                  __rune_raw[$__rune_tag:$__rune_key]=$__rune_new:$((__rune_pos - ${#__rune_w} - __rune_new))
+                  __rune_kind[$__rune_tag:$__rune_key]=$__rune_x
+                fi
+                ;;
+              [VA]['{[']*)
+                __rune_open[__rune_d]=$__rune_b$__rune_tag
+                __rune_b=${__rune_w:0:1}
+                __rune_new=''
+                if [[ -n $__rune_tag ]]; then
+                  __rune_keys[__rune_d]=$__rune_key
+                  __rune_starts[__rune_d]=$((__rune_pos - ${#__rune_w}))
+                  if [[ $__rune_tag == [ry]* ]]; then __rune_enter "$__rune_b"; fi
+                elif ((__rune_d == 0)); then
+                  __rune_new=$1
+                elif ((__rune_d == __rune_depth_max)); then
+                  __rune_bad="nested deeper than $__rune_depth_max"
+                  return 1
+                fi
+                __rune_tag=$__rune_new
+                __rune_w=${__rune_w:1}
+                ((__rune_d += 1))
+                __rune_st=K
+                if [[ $__rune_b == '[' ]]; then
+                  __rune_st=A
+                  __rune_key=0
+                fi
+                ;;
+              ?[$' \t\n\r'])
+                __rune_w=${__rune_w#"${__rune_w%%[!$' \t\n\r']*}"}
+                ;;
+              [VA]?)
+                # shellcheck disable=SC2295
+                __rune_x=${__rune_w%%$__rune_stop}
+                __rune_w=${__rune_w:${#__rune_x}}
+                __rune_new=j
+                case $__rune_x in
+                  null) __rune_new=n ;;
+                  true | false | [0-9]) ;;
+                  '' | *[!0-9]* | 0*) [[ $__rune_x =~ $__rune_number ]] || return 1 ;;
+                esac
+                if [[ -n $__rune_tag ]]; then __rune_record "$__rune_new" "$__rune_x"; fi
+                __rune_st=E
+                ;;
               *) return 1 ;;
             esac
-            __rune_w=${__rune_w:1}
-            ((__rune_pos += 1))
-            __rune_d=$((__rune_d - 1))
-            __rune_tag=${__rune_tags[__rune_d]}
-            __rune_key=${__rune_keys[__rune_d]}
-            if [[ -n $__rune_tag ]]; then
-              __rune_x=a
-              if [[ $__rune_b == '{' ]]; then __rune_x=o; fi
-              __rune_raw[$__rune_tag:$__rune_key]=$__rune_start:$((__rune_pos - __rune_start))
-              __rune_kind[$__rune_tag:$__rune_key]=$__rune_x
-            fi
-            __rune_b=${__rune_bs[__rune_d]}
-            __rune_start=${__rune_starts[__rune_d]}
-            __rune_st=E
-            ;;
-          :*)
-            [[ $__rune_st == C ]] || return 1
-            __rune_st=V
-            __rune_w=${__rune_w:1}
-            ((__rune_pos += 1))
-            ;;
-          *)
-            [[ $__rune_st == [VA] ]] || return 1
-            # shellcheck disable=SC2295
-            __rune_x=${__rune_w%%$__rune_stop}
-            __rune_new=j
-            case $__rune_x in
-              null) __rune_new=n ;;
-              true | false | [0-9]) ;;
-              '' | *[!0-9]* | 0*) [[ $__rune_x =~ $__rune_number ]] || return 1 ;;
-            esac
-            if [[ -n $__rune_tag ]]; then __rune_record "$__rune_new" "$__rune_x"; fi
-            __rune_st=E
-            __rune_w=${__rune_w:${#__rune_x}}
-            ((__rune_pos += ${#__rune_x}))
-            ;;
-        esac
-      done
-    done
-    ((__rune_pos += 1))
+          done
+        done
+        ((__rune_pos -= 1))
+        # A string comes next, if anything does.
+        __rune_new=$__rune_st
+        if [[ $__rune_st == [CE] ]]; then __rune_st=X; fi
+        ;;
+    esac
   done
-  [[ $__rune_st == E && $__rune_d == 0 && -n $__rune_in_string ]]
+  [[ $__rune_new$__rune_d == E0 ]] && ((__rune_pos == ${#__rune_s}))
+}
+
+# Fails when one of the strings in __rune_q holds a raw tab or line end.
+__rune_blanks_outside() {
+  local __rune_odd=''
+  for __rune_p in "${__rune_q[@]}"; do
+    if [[ -n $__rune_odd && $__rune_p == *[$'\t\n\r']* ]]; then return 1; fi
+    if [[ -n $__rune_odd ]]; then __rune_odd=''; else __rune_odd=1; fi
+  done
 }
 
 __rune_record() {
   __rune_raw[$__rune_tag:$__rune_key]=$2
   __rune_kind[$__rune_tag:$__rune_key]=$1
-  if [[ $__rune_tag == [ry]* ]]; then __rune_open ''; fi
+  if [[ $__rune_tag == [ry]* ]]; then __rune_enter ''; fi
 }
 
 # Sets __rune_new to a tag when the value that begins with $1 is a section of the input: m message_metadata,
 # o observability, y payload, p input_parameters, c context, e error. A repeated section replaces the earlier one.
-__rune_open() {
+__rune_enter() {
   local __rune_l
   case $__rune_tag:$__rune_key in
     r:message_metadata) __rune_l=m ;;
@@ -509,15 +503,19 @@ rune_init() {
     __rune_section=()
     rune_error 1 "Invalid input: $__rune_bad"
   fi
+  if [[ -n ${__rune_section[m]-} ]]; then
+    __rune_whole m
+    __rune_metadata=$__rune_s
+  fi
+  __rune_whole o
+  __rune_observability=$__rune_s
   # Names that plugins for the jq-based library use.
   # shellcheck disable=SC2034
   {
     rune_all_params -v RUNE_INPUT_PARAMETERS_JSON
     rune_all_ctx -v RUNE_CONTEXT_JSON
-    __rune_whole m
-    RUNE_MESSAGE_METADATA=$__rune_s
-    __rune_whole o
-    RUNE_OBSERVABILITY=$__rune_s
+    RUNE_MESSAGE_METADATA=$__rune_metadata
+    RUNE_OBSERVABILITY=$__rune_observability
   }
 }
 
@@ -640,7 +638,7 @@ rune_json_keys() {
 __rune_check() {
   __rune_s=$1
   case $1$2 in
-    true | false | null | [0-9]) return 0 ;;
+    true | false | null | [0-9] | '{}{') return 0 ;;
   esac
   local LC_ALL=C __rune_bad __rune_doc
   local -a __rune_order
@@ -672,6 +670,7 @@ __rune_object() {
     __rune_quote "$__rune_k"
     __rune_out+=,$__rune_s:${__rune_values[_$__rune_k]}
   done
+  __rune_has_message=${__rune_values[_message]-}
   __rune_s="{${__rune_out#,}}"
 }
 
@@ -710,23 +709,15 @@ rune_json_array() {
 
 # The one place that answers: payload $1, error $2, exit code $3.
 __rune_answer() {
-  local __rune_s __rune_meta
-  __rune_whole m
-  __rune_meta=$__rune_s
-  if [[ $__rune_meta == '{}' ]]; then __rune_meta='{"version":"1.0"}'; fi
-  __rune_whole o
   __rune_state=answered
-  printf '{"message_metadata":%s,"payload":%s,"observability":%s,"error":%s}\n' "$__rune_meta" "$1" "$__rune_s" "$2"
+  printf '{"message_metadata":%s,"payload":%s,"observability":%s,"error":%s}\n' "$__rune_metadata" "$1" "$__rune_observability" "$2"
   exit "$3"
 }
 
-rune_ok() {
-  local __rune_s __rune_has_message='' __rune_data __rune_result=success
-  if ! __rune_check "${2:-{\}}" '{'; then
-    rune_error_kv 100 'Plugin fault: the output is not a JSON object' "message=${1-}" "output=${2-}"
-  fi
-  __rune_data=$__rune_s
-  if [[ -n ${1-} && -z $__rune_has_message ]]; then
+# Answers success with message $1 and the object in __rune_s; __rune_has_message tells that the object has its own.
+__rune_success() {
+  local __rune_data=$__rune_s __rune_result=success
+  if [[ -n $1 && -z $__rune_has_message ]]; then
     __rune_quote "$1"
     __rune_data=${__rune_data#'{'}
     if [[ $__rune_data != *([$' \t\n\r'])'}'* ]]; then __rune_s+=,; fi
@@ -736,36 +727,49 @@ rune_ok() {
   __rune_answer "{\"result\":\"$__rune_result\",\"output_data\":$__rune_data}" null 0
 }
 
-rune_error() {
-  local __rune_s __rune_has_message __rune_code=${1-} __rune_details
+# Answers failure with code $1, message $2 and the object in __rune_s.
+__rune_failure() {
+  local __rune_details=$__rune_s __rune_code=$1
   case $__rune_code in
     '' | *[!0-9]* | ??????????*) __rune_code=100 ;;
   esac
   __rune_code=$((10#$__rune_code))
   if ((__rune_code == 0)); then __rune_code=100; fi
-  # Details that cannot be sent must not hide the error they came with.
-  __rune_check "${3:-{\}}" '{' || __rune_object "unreadable_details=$3"
-  __rune_details=$__rune_s
-  __rune_quote "${2-}"
+  __rune_quote "$2"
   __rune_s="{\"code\":$__rune_code,\"message\":$__rune_s,\"details\":$__rune_details}"
   if ((__rune_code > 255)); then __rune_code=3; fi
   __rune_answer null "$__rune_s" "$__rune_code"
 }
 
+rune_ok() {
+  local __rune_s __rune_has_message=''
+  if ! __rune_check "${2:-{\}}" '{'; then
+    rune_error_kv 100 'Plugin fault: the output is not a JSON object' "message=${1-}" "output=${2-}"
+  fi
+  __rune_success "${1-}"
+}
+
+rune_error() {
+  local __rune_s __rune_has_message
+  # Details that cannot be sent must not hide the error they came with.
+  __rune_check "${3:-{\}}" '{' || __rune_object "unreadable_details=$3"
+  __rune_failure "${1-}" "${2-}"
+}
+
 rune_fail() { rune_error "$@"; }
 
 rune_ok_kv() {
-  local __rune_s __rune_message=${1-}
+  local __rune_s __rune_has_message='' __rune_message=${1-}
   if (($# > 0)); then shift; fi
   __rune_object "$@"
-  rune_ok "$__rune_message" "$__rune_s"
+  __rune_success "$__rune_message"
 }
 
 rune_error_kv() {
   local __rune_s __rune_code=${1-} __rune_message=${2-}
   if (($# > 2)); then shift 2; else set --; fi
   __rune_object "$@"
-  rune_error "$__rune_code" "$__rune_message" "$__rune_s"
+  __rune_failure "$__rune_code" "$__rune_message"
 }
 
 rune_fail_kv() { rune_error_kv "$@"; }
@@ -781,10 +785,10 @@ rune_err() {
 }
 
 rune_finish() {
-  local __rune_s
+  local __rune_s __rune_has_message=''
   __rune_object ${__rune_out_pairs[@]+"${__rune_out_pairs[@]}"}
-  if [[ -n $__rune_err_code ]]; then rune_error "$__rune_err_code" "$__rune_err_message" "$__rune_s"; fi
-  rune_ok "${1:-success}" "$__rune_s"
+  if [[ -n $__rune_err_code ]]; then __rune_failure "$__rune_err_code" "$__rune_err_message"; fi
+  __rune_success "${1:-success}"
 }
 
 rune_emit() {
