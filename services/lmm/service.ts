@@ -40,7 +40,7 @@ export async function startLmm(
     nodeProtocol: DEFAULT_NODE_PROTOCOL,
     logger,
   });
-  const local = createLocalTransport({ nodeProtocol: DEFAULT_NODE_PROTOCOL });
+  const local = createLocalTransport({ settings: DEFAULT_NODE_PROTOCOL });
   const transports = new Map(
     [ssh, ...(settings.localEnabled ? [local] : [])].map((transport) => [transport.name, transport]),
   );

@@ -38,16 +38,13 @@ export async function readBundle(
   faults: FileFaults,
 ): Promise<Bundle | undefined> {
   const nameOf = (path: string): string => join(files.name, path);
-  const read = async (path: string, bytesMax: number): Promise<Buffer | undefined> => {
-    const reading = await files.read(path, bytesMax);
-    if ('bytes' in reading) return reading.bytes;
-    faults.addFile(nameOf(path), 'FILE', `the file ${reading.refusal}`);
-    return undefined;
-  };
 
-  const headBytes = await read('bundle.yaml', YAML_BYTES_MAX);
-  if (headBytes === undefined) return undefined;
-  const headSource = readYaml(headBytes, nameOf('bundle.yaml'));
+  const headReading = await files.read('bundle.yaml', YAML_BYTES_MAX);
+  if (!('bytes' in headReading)) {
+    faults.addFile(nameOf('bundle.yaml'), 'FILE', `the file ${headReading.refusal}`);
+    return undefined;
+  }
+  const headSource = readYaml(headReading.bytes, nameOf('bundle.yaml'));
   const head = readBundleHead(headSource, schemas, faults);
   if (head === undefined) return undefined;
 
@@ -58,11 +55,14 @@ export async function readBundle(
   }
 
   const actions: Action[] = [];
-  for (const directory of head.actions) {
+  for (const [index, directory] of head.actions.entries()) {
     const path = `${directory}/manifest.yaml`;
-    const bytes = await read(path, YAML_BYTES_MAX);
-    if (bytes === undefined) continue;
-    const source = readYaml(bytes, nameOf(path));
+    const reading = await files.read(path, YAML_BYTES_MAX);
+    if (!('bytes' in reading)) {
+      faults.add(headSource, ['actions', index], 'FILE', `names ${path}, which ${reading.refusal}`);
+      continue;
+    }
+    const source = readYaml(reading.bytes, nameOf(path));
     const manifest = readManifest(source, schemas, faults);
     if (manifest === undefined) continue;
     const entrypoint = `${directory}/${manifest.entrypoint}`;
@@ -78,7 +78,7 @@ export async function readBundle(
       capability: {
         ...declared,
         digest: actionDigest([
-          { path, bytes },
+          { path, bytes: reading.bytes },
           { path: entrypoint, bytes: script.bytes },
           { path: head.library, bytes: library.bytes },
         ]),

@@ -26,6 +26,8 @@ export interface SshdOptions {
   readonly extraConfig?: readonly string[];
   /** Files in the home directory of both users by name, such as ".bashrc". The home holds nothing else. */
   readonly loginFiles?: Readonly<Record<string, string>>;
+  /** Do without the unprivileged login, so that no user has to be made. */
+  readonly rootOnly?: boolean;
   /** Default: all three. */
   readonly hostKeyTypes?: readonly HostKeyType[];
 }
@@ -76,7 +78,7 @@ export interface TestSshd {
 /** Starts an sshd on a free loopback port. Needs root and openssh-server; says so when one is missing. */
 export async function startSshd(options: SshdOptions = {}): Promise<TestSshd> {
   await requireRootAndSshd();
-  await ensureUnprivilegedUser();
+  if (options.rootOnly !== true) await ensureUnprivilegedUser();
   const directory = await mkdtemp(join(tmpdir(), 'rune-sshd-'));
   try {
     return await startIn(directory, options);
@@ -97,7 +99,7 @@ async function startIn(directory: string, options: SshdOptions): Promise<TestSsh
   ]);
   await writeFile(join(directory, 'authorized_keys'), await readFile(`${userKeyPath}.pub`));
   await makeHome(directory, 'root', options.loginFiles ?? {});
-  await makeHome(directory, UNPRIVILEGED, options.loginFiles ?? {});
+  if (options.rootOnly !== true) await makeHome(directory, UNPRIVILEGED, options.loginFiles ?? {});
 
   const logPath = join(directory, 'log');
   for (let attempt = 1; ; attempt += 1) {

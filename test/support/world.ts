@@ -1,12 +1,11 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { stringify } from 'yaml';
 import { createClient, type LomClient } from '../../services/cli/client.js';
 import { packageRoot } from '../../services/shared/package-root.js';
-import { startService, type ServiceProcess } from './service-process.js';
-import { makeTestBundle } from './test-bundle.js';
+import { startServicePair, type ServicePair } from './service-pair.js';
 import { startSshd, type SshdOptions, type TestSshd } from './sshd.js';
+import { makeTestBundle } from './test-bundle.js';
 
 /** What a world is made of; every part has a default. */
 export interface WorldOptions {
@@ -19,10 +18,8 @@ export interface WorldOptions {
 }
 
 /** A real sshd, a real LMM and a real LOM as processes of their own, and a client. */
-export interface World {
+export interface World extends ServicePair {
   readonly sshd: TestSshd;
-  readonly lom: ServiceProcess;
-  readonly lmm: ServiceProcess;
   readonly client: LomClient;
   /** A directory that goes away with the world. */
   readonly directory: string;
@@ -40,41 +37,24 @@ export function sshNode(sshd: TestSshd, user: string): Record<string, unknown> {
  */
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const directory = await mkdtemp(join(tmpdir(), 'rune-world-'));
-  const file = async (name: string, content: unknown): Promise<string> => {
-    const path = join(directory, name);
-    await writeFile(path, typeof content === 'string' ? content : stringify(content), { mode: 0o600 });
-    return path;
-  };
   const sshd = await startSshd(options.sshd ?? {});
-  const inventory = await file('inventory.yaml', {
+  const { lom, lmm } = await startServicePair({
+    directory,
     nodes: {
       root: sshNode(sshd, sshd.users.root),
       user: sshNode(sshd, sshd.users.unprivileged),
       here: { address: 'localhost', transport: 'local' },
       ...options.nodes?.(sshd),
     },
-  });
-  const knownHosts = await file('known_hosts', `${sshd.knownHostsLines.join('\n')}\n`);
-  const lmm = await startService(
-    'lmm',
-    await file('lmm.yaml', {
-      listen: '127.0.0.1:0',
+    plugins: [join(packageRoot, 'plugins'), await makeTestBundle(directory)],
+    lom: options.lom ?? {},
+    lmm: {
       local_enabled: true,
-      known_hosts: [knownHosts],
+      known_hosts: [],
       credentials: { default: { key_files: [sshd.userKeyPath] } },
       ...options.lmm,
-    }),
-  );
-  const lom = await startService(
-    'lom',
-    await file('lom.yaml', {
-      listen: '127.0.0.1:0',
-      plugins: [join(packageRoot, 'plugins'), await makeTestBundle(directory)],
-      inventory: [inventory],
-      mediators: [lmm.address],
-      ...options.lom,
-    }),
-  );
+    },
+  });
   const client = createClient({ address: lom.address });
   return {
     sshd,

@@ -1,0 +1,112 @@
+import { Writable } from 'node:stream';
+import {
+  ActionCapability,
+} from '../../services/shared/gen/rune/v1/mrs.js';
+import {
+  type CancelExecutionRequest,
+  CancelExecutionResponse,
+  GetActionResponse,
+  GetNodeResponse,
+  ListActionsResponse,
+  ListNodesResponse,
+  LomServiceService,
+  PlanExecutionResponse,
+  type RunRequest,
+} from '../../services/shared/gen/rune/v1/lom.js';
+import { Node } from '../../services/shared/gen/rune/v1/run.js';
+import { createLogger } from '../../services/shared/logger.js';
+import type { Handlers } from '../../services/shared/rpc-binding.js';
+import { bindService, startRpcServer } from '../../services/shared/rpc-server.js';
+
+type LomHandlers = Handlers<typeof LomServiceService>;
+
+/** A LomService over real gRPC whose answers a test writes. */
+export interface ScriptedLom {
+  readonly address: string;
+  readonly runs: readonly RunRequest[];
+  readonly cancels: readonly CancelExecutionRequest[];
+  /** Settles with the first cancel that arrives. */
+  readonly cancelled: Promise<void>;
+  stop(): Promise<void>;
+}
+
+const SCHEMA = JSON.stringify({
+  type: 'object',
+  properties: {
+    lines: { type: 'integer', minimum: 1, description: 'how many' },
+    unit: { type: 'string' },
+    password: { type: 'string', writeOnly: true },
+  },
+  required: ['unit'],
+});
+
+/** The one action of every script, unless a test says otherwise. */
+export const TAIL_LOG = ActionCapability.fromPartial({
+  action: 'tail-log',
+  version: '1.2.0',
+  description: 'The last lines of a unit.',
+  inputSchema: SCHEMA,
+  outputSchema: JSON.stringify({ type: 'object', properties: { lines: { type: 'array' } } }),
+  risk: 1,
+  timeoutMs: 30_000,
+  moduleName: 'core',
+  digest: 'ab'.repeat(32),
+  examples: [{ description: 'Ten lines of nginx', params: { unit: 'nginx', lines: 10 } }],
+});
+
+/** The one node of every script, unless a test says otherwise. */
+export const WEB01 = Node.fromPartial({
+  name: 'web01',
+  transports: ['ssh'],
+  address: '192.0.2.1',
+  port: 22,
+  user: 'ops',
+  labels: { role: 'web' },
+  groups: ['web'],
+});
+
+/** Starts the server on a free loopback port. `handlers` replace the answers that every script has. */
+export async function startScriptedLom(
+  handlers: (cancelled: Promise<void>) => Partial<LomHandlers>,
+): Promise<ScriptedLom> {
+  const runs: RunRequest[] = [];
+  const cancels: CancelExecutionRequest[] = [];
+  let noteCancel: () => void = () => undefined;
+  const cancelled = new Promise<void>((resolve) => {
+    noteCancel = resolve;
+  });
+  const own = handlers(cancelled);
+  const all: LomHandlers = {
+    run: () => {
+      throw new Error('This script has no run.');
+    },
+    cancelExecution: async () => CancelExecutionResponse.fromPartial({ state: 4 }),
+    planExecution: async () => PlanExecutionResponse.fromPartial({}),
+    listActions: async () => ListActionsResponse.fromPartial({ actions: [TAIL_LOG] }),
+    getAction: async () => GetActionResponse.fromPartial({ action: TAIL_LOG }),
+    listNodes: async () => ListNodesResponse.fromPartial({ nodes: [WEB01] }),
+    getNode: async () => GetNodeResponse.fromPartial({ node: WEB01 }),
+    ...own,
+  };
+  const discard = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const server = await startRpcServer({
+    listen: '127.0.0.1:0',
+    bindings: [
+      bindService(LomServiceService, {
+        ...all,
+        run: (request, call) => {
+          runs.push(request);
+          return all.run(request, call);
+        },
+        cancelExecution: (request, call) => {
+          cancels.push(request);
+          noteCancel();
+          return all.cancelExecution(request, call);
+        },
+      }),
+    ],
+    logger: createLogger({ level: 'error', service: 'scripted-lom', stream: discard }),
+    source: 'scripted-lom',
+  });
+  return { address: server.address, runs, cancels, cancelled, stop: () => server.stop(0) };
+}

@@ -1,0 +1,44 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { startService, type ServiceProcess } from './service-process.js';
+
+/** What the two services are told. */
+export interface ServicePairOptions {
+  /** Holds the configuration files; it is the caller's. */
+  readonly directory: string;
+  readonly nodes: Readonly<Record<string, unknown>>;
+  readonly plugins: readonly string[];
+  /** Settings of the services' configuration files. */
+  readonly lom?: Readonly<Record<string, unknown>>;
+  readonly lmm?: Readonly<Record<string, unknown>>;
+}
+
+/** LOM and the one LMM that it knows, as processes. */
+export interface ServicePair {
+  readonly lom: ServiceProcess;
+  readonly lmm: ServiceProcess;
+}
+
+/** Starts an LMM and a LOM on free loopback ports. */
+export async function startServicePair(options: ServicePairOptions): Promise<ServicePair> {
+  const file = async (name: string, content: unknown): Promise<string> => {
+    const path = join(options.directory, name);
+    await writeFile(path, stringify(content), { mode: 0o600 });
+    return path;
+  };
+  const inventory = await file('inventory.yaml', { nodes: options.nodes });
+  const lmm = await startService('lmm', await file('lmm.yaml', { listen: '127.0.0.1:0', ...options.lmm }));
+  const settings = {
+    listen: '127.0.0.1:0',
+    plugins: options.plugins,
+    inventory: [inventory],
+    mediators: [lmm.address],
+  };
+  try {
+    return { lmm, lom: await startService('lom', await file('lom.yaml', { ...settings, ...options.lom })) };
+  } catch (error) {
+    await lmm.stop();
+    throw error;
+  }
+}
