@@ -1,0 +1,89 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { RuneError } from '../../shared/errors.js';
+import { packageRoot } from '../../shared/package-root.js';
+import type { NodeCommand } from './transport.js';
+
+/**
+ * The one command that is ever run on a node: a constant that holds no data. It takes a counted header from stdin, then
+ * exactly that many bytes of shell, and only then evaluates them; whatever is out of step ends it with NOT_STARTED_EXIT_CODE.
+ * One line without backslash or exclamation mark, so that sh, csh and fish logins read it alike.
+ */
+export const REMOTE_COMMAND =
+  `exec bash --noprofile --norc -p -c '` +
+  `LOCALE=\${LC_ALL+v$LC_ALL}; LC_ALL=C; IFS= read -r -t 60 -N 14 H || exit 97; ` +
+  `case $H in RUNE1:[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]) ;; *) exit 97;; esac; ` +
+  `IFS= read -r -t 300 -N $((10#\${H#*:})) H || exit 97; eval "$H"' rune`;
+
+/** Exit code of REMOTE_COMMAND when the plugin's code certainly did not begin. */
+export const NOT_STARTED_EXIT_CODE = 97;
+
+/** The word that lets the plugin begin: the last bytes of the upload, sent when the node has said `begin`. */
+export const GO_LINE = 'go\n';
+
+/** What goes up to the node before GO_LINE, and the two secrets of this run by which its frames are known. */
+export interface Upload {
+  readonly bytes: Buffer;
+  /** Begins every frame of the supervisor. */
+  readonly nonce: string;
+  /** Begins the one frame of the plugin's own process; the plugin may see it. */
+  readonly startToken: string;
+}
+
+const SUPERVISOR = readFileSync(join(packageRoot, 'services/lmm/transports/supervisor.sh'), 'utf8')
+  .split('\n')
+  .map((line) => line.trimStart())
+  .filter((line) => line !== '' && !line.startsWith('#'))
+  .join('\n');
+
+/**
+ * Header, body, library, script and input as one buffer. Throws INVALID_REQUEST for what a shell cannot carry (a NUL byte)
+ * and for a run id that is not made of letters, digits, `-` and `_`.
+ */
+export function encodeUpload(command: NodeCommand, leaseMs: number): Upload {
+  checkCommand(command);
+  const nonce = randomBytes(16).toString('hex');
+  const startToken = randomBytes(16).toString('hex');
+  const body = Buffer.from(
+    `NONCE=${nonce} TOKEN=${startToken} RUN_ID=${command.runId} DELIVERY=${command.delivery} ` +
+      `LEAVES=${command.leavesProcesses ? 'yes' : 'no'} LIBRARY_BYTES=${command.library.length} ` +
+      `SCRIPT_BYTES=${command.script.length} INPUT_BYTES=${command.input.length} ` +
+      `LIMIT=${hundredths(command.timeoutMs)} GRACE=${hundredths(command.killGraceMs)} LEASE=${hundredths(leaseMs)}\n` +
+      SUPERVISOR,
+  );
+  const header = Buffer.from(`RUNE1:${String(body.length).padStart(8, '0')}`);
+  return {
+    bytes: Buffer.concat([header, body, command.library, command.script, command.input]),
+    nonce,
+    startToken,
+  };
+}
+
+/** Refuses what no node can be given, before any connection is made. Throws INVALID_REQUEST. */
+export function checkCommand(command: NodeCommand): void {
+  for (const field of ['script', 'library', 'input'] as const) {
+    if (command[field].includes(0)) {
+      throw new RuneError(
+        'INVALID_REQUEST',
+        `The plugin's ${field} holds a NUL byte, which no shell can carry.`,
+        {
+          field,
+          node: command.target.name,
+          runId: command.runId,
+        },
+      );
+    }
+  }
+  if (!/^[0-9A-Za-z_-]{1,64}$/.test(command.runId)) {
+    throw new RuneError('INVALID_REQUEST', 'The run id must be 1 to 64 letters, digits, "-" or "_".', {
+      field: 'run_id',
+      node: command.target.name,
+    });
+  }
+}
+
+/** Rounded up, so that a limit never ends before its time. */
+function hundredths(ms: number): number {
+  return Math.max(1, Math.ceil(ms / 10));
+}

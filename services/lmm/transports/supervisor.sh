@@ -1,0 +1,427 @@
+# shellcheck shell=bash
+# What runs on the node around one plugin: starts it as its own fresh process, feeds it, ends it, and says how it ended.
+# bash 4.2 syntax; no here-document, here-string or process substitution; while all goes well, no program but bash itself.
+# docs/node-protocol.md describes the protocol. Comment lines and indentation are taken out before it is sent.
+#
+# bash --noprofile --norc -p evaluates it in the C locale. The counted body sets before it:
+#   NONCE          begins every frame of this run; the plugin never sees it
+#   TOKEN          begins the one frame that the plugin's own process prints
+#   RUN_ID         becomes RUNE_RUN_ID in the plugin's environment
+#   DELIVERY       stream or directory
+#   LEAVES         yes: what is alive after a normal end stays alive
+#   LIBRARY_BYTES SCRIPT_BYTES INPUT_BYTES   what follows on stdin, in this order
+#   LIMIT GRACE LEASE   in hundredths of a second
+# and the remote command set LOCALE: empty, or v and the LC_ALL of the login.
+#
+# Two processes: the main one waits for the plugin and says how it ended; its watchdog holds the lease, feeds the plugin and
+# stops it. Whichever dies first, the other ends the plugin.
+# shellcheck disable=SC2153 # the variables above come from the body
+
+set +o posix
+unset TMOUT GLOBIGNORE FUNCNEST BASH_XTRACEFD
+RS=$'\036' NL=$'\n'
+NOW=0 WAIT=0 LAST=0 FIRST=0 PLUGIN='' WATCHDOG='' FOLDER='' SAID='' REASON='' JOBS='' SESSION='' LEFT=() UNSURE=''
+
+# fd 3 and 4: the channel's stdout and stderr; 5: the lease; 6: what jobs said; 7: the plugin's stdin; 8 and 9: to and from
+# the watchdog. Nothing that login files left open there reaches the plugin.
+exec 3>&1 4>&2 5<&0 6>&- 7>&- 8>&- 9>&- 2>/dev/null
+
+# One write, so that no byte of the plugin can come in between.
+frame() { printf %s "$RS$NONCE $1$NL"; }
+
+not_started() {
+  printf 'rune: %s\n' "$1" >&4
+  remove_folder
+  exit 97
+}
+
+remove_folder() { [ -z "$FOLDER" ] || rm -rf -- "$FOLDER"; }
+
+# Sets NOW in hundredths of a second, by a clock that nobody sets.
+now() {
+  local up
+  if read -r up _ </proc/uptime; then NOW=$((10#${up/./})); else NOW=$((SECONDS * 100)); fi
+}
+
+# Sets WAIT to so many hundredths of a second as read -t takes them: at least one.
+wait_for() {
+  local hundredths=$(($1 > 0 ? $1 : 1))
+  printf -v WAIT '%d.%02d' $((hundredths / 100)) $((hundredths % 100))
+}
+
+# Sets LAST to the process id that was given out last, or fails.
+last_pid() { read -r _ _ _ _ LAST </proc/loadavg; }
+
+# --- what of the plugin is alive ---
+
+# Appends the process to LEFT if it is alive and the plugin's; sets UNSURE if that cannot be told.
+# shellcheck disable=SC2086 # behind the name, stat holds one letter and numbers
+look_at() {
+  local pid=$1 stat='' environment='' state parent group session
+  IFS= read -r -d '' stat <"/proc/$pid/stat"
+  [ -n "$stat" ] || return 0
+  set -- ${stat##*) }
+  state=$1 parent=$2 group=$3 session=$4
+  case $state in Z | X) return 0 ;; esac
+  if [ "$group" = "$PLUGIN" ]; then
+    LEFT+=("$pid")
+    return 0
+  fi
+  if [ "$pid" = $$ ] || [ "$parent" = $$ ] || [ "$group" = "$WATCHDOG" ]; then return 0; fi
+  if [ -z "$SESSION" ]; then
+    IFS= read -r -d '' stat </proc/self/stat
+    set -- ${stat##*) }
+    SESSION=$4
+  fi
+  # The session of this process alone: nobody but the plugin started anything in it since.
+  if [ "$session" = "$SESSION" ] && [ "$session" = $$ ]; then
+    LEFT+=("$pid")
+    return 0
+  fi
+  IFS= read -r -N 131072 environment <"/proc/$pid/environ"
+  case $environment in
+    *"RUNE_RUN_ID=$RUN_ID"*) LEFT+=("$pid") ;;
+    '') [ "$session" != "$SESSION" ] || UNSURE=yes ;;
+  esac
+  return 0
+}
+
+# Fills LEFT. Only processes that began after FIRST can be the plugin's; a range is looked up, a wide one is listed.
+look_for_left() {
+  local from=$FIRST to pid entry rounds=0
+  LEFT=() UNSURE=''
+  if ! [ -r /proc/self/stat ]; then
+    UNSURE=yes
+    ! kill -0 -- "-$PLUGIN" || LEFT=("$PLUGIN")
+    return 0
+  fi
+  # What is forked while this looks is looked at too.
+  while [ "$rounds" -lt 8 ]; do
+    rounds=$((rounds + 1))
+    if last_pid && [ "$FIRST" -lt "$PLUGIN" ] && [ "$PLUGIN" -le "$LAST" ]; then
+      to=$LAST
+      [ "$to" -ne "$from" ] || return 0
+    else
+      # No such figure, or the numbers began again from the start.
+      from=0 to=2147483647 rounds=8
+    fi
+    if [ $((to - from)) -le 256 ]; then
+      for ((pid = from + 1; pid <= to; pid++)); do look_at "$pid"; done
+    else
+      for entry in /proc/[0-9]*; do
+        pid=${entry#/proc/}
+        [ "$pid" -le "$from" ] || look_at "$pid"
+      done
+    fi
+    from=$to
+  done
+}
+
+signal_left() {
+  kill "-$1" -- "-$PLUGIN"
+  [ ${#LEFT[@]} -eq 0 ] || kill "-$1" "${LEFT[@]}"
+}
+
+# Looks until nothing is left or NOW has reached the deadline.
+left_until() {
+  local deadline=$1 step=1
+  while :; do
+    look_for_left
+    [ ${#LEFT[@]} -gt 0 ] || return 0
+    now
+    [ "$NOW" -lt "$deadline" ] || return 1
+    nap "$step"
+    [ "$step" -ge 10 ] || step=$((step * 2))
+  done
+}
+
+# TERM, grace until the given deadline, KILL. Succeeds when nothing is left.
+kill_left() {
+  signal_left TERM
+  signal_left CONT
+  left_until "$1" && return 0
+  local rounds=0
+  while [ "$rounds" -lt 20 ]; do
+    rounds=$((rounds + 1))
+    signal_left KILL
+    now
+    left_until $((NOW + 10)) && return 0
+  done
+  return 1
+}
+
+# --- the plugin ---
+
+# Only these reach the plugin: exported functions, SHELLOPTS, BASH_ENV and whatever else a login sets do not.
+# Sets EXPORTS, one line of shell.
+plugin_environment() {
+  local name word
+  EXPORTS="export RUNE_RUN_ID=$RUN_ID"
+  for name in PATH HOME USER LOGNAME SHELL LANG "${!LC_@}" TZ TMPDIR XDG_RUNTIME_DIR DBUS_SESSION_BUS_ADDRESS \
+    http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY; do
+    if [ "$name" = LC_ALL ] || [ -z "${!name+set}" ]; then continue; fi
+    printf -v word %q "${!name}"
+    EXPORTS+=" $name=$word"
+  done
+  [ -z "$LOCALE" ] || { printf -v word %q "${LOCALE#v}" && EXPORTS+=" LC_ALL=$word"; }
+}
+
+# Puts the plugin and its library into FOLDER and sets RUN to the words that run it: the interpreter that its first line
+# names, since the folder may be on a file system that runs nothing.
+make_folder() {
+  local line interpreter rest
+  FOLDER=$(umask 077 && mktemp -d "${TMPDIR:-/tmp}/rune.XXXXXXXXXX") || not_started 'no temporary directory can be made'
+  if ! { (umask 077 && mkdir "$FOLDER/lib") && printf %s "$LIBRARY" >"$FOLDER/rune_bpcs.sh" &&
+    printf %s "$LIBRARY" >"$FOLDER/lib/rune_bpcs.sh" && printf %s "$SCRIPT" >"$FOLDER/plugin" &&
+    chmod 700 "$FOLDER/plugin"; }; then
+    not_started 'the temporary directory cannot be written'
+  fi
+  interpreter=$BASH rest=''
+  IFS= read -r line <"$FOLDER/plugin"
+  if [ "${line:0:2}" = '#!' ]; then
+    # As the kernel does it: the interpreter, and all the rest as one argument.
+    line=${line:2} line=${line#"${line%%[![:blank:]]*}"}
+    interpreter=${line%%[[:blank:]]*}
+    rest=${line#"$interpreter"} rest=${rest#"${rest%%[![:blank:]]*}"} rest=${rest%"${rest##*[![:blank:]]}"}
+  fi
+  [ -x "$interpreter" ] || not_started "the plugin's interpreter $interpreter is missing or cannot be run"
+  printf -v RUN '%q ' "$interpreter" ${rest:+"$rest"} "$FOLDER/plugin"
+}
+
+# Sets FEED to what the plugin's process reads before its input.
+make_feed() {
+  local prologue started count
+  plugin_environment
+  printf -v started %q "$RS$TOKEN started$NL"
+  if [ "$DELIVERY" = directory ]; then
+    make_folder
+    prologue="unset RUNE_S;$EXPORTS;printf %s $started;exec $RUN"
+    printf -v count %08d ${#prologue}
+    FEED=$count$prologue
+  else
+    # The plugin's first line stays line 1: everything before it stands on the same line.
+    prologue="IFS= read -r -N $LIBRARY_BYTES RUNE_L&&IFS= read -r -N $SCRIPT_BYTES RUNE_S||exit 97;$EXPORTS;"
+    prologue+="eval \"unset RUNE_L;\$RUNE_L\";printf %s $started;eval \"unset RUNE_S;\$RUNE_S\""
+    printf -v count %08d ${#prologue}
+    FEED=$count$prologue$LIBRARY$SCRIPT
+  fi
+}
+
+# --- the watchdog; its fd 0 comes from main and its fd 1 goes there ---
+
+# Waits so many hundredths of a second, or shorter if main says something; sets OVER or ORPHAN if it said so or is dead.
+watchdog_nap() {
+  local word
+  wait_for "$1"
+  if IFS= read -r -t "$WAIT" word; then OVER=yes; elif [ $? -le 128 ]; then ORPHAN=yes; fi
+  kill -CONT $$
+}
+
+watchdog_feed() {
+  # A pipe holds at least one page: what fits never waits for the plugin to read.
+  if [ "$INPUT_BYTES" -le 4096 ]; then
+    printf %s "$FEED$INPUT" >&7
+  else
+    printf %s "$FEED" >&7
+    printf %s "$INPUT" >&7 &
+  fi
+  exec 7>&-
+  unset FEED INPUT
+}
+
+# Reads the lease until the plugin must stop, or is over. Sets REASON, OVER or ORPHAN.
+watchdog_read_lease() {
+  local line end heard left tick status
+  now
+  end=$((NOW + LIMIT)) heard=$NOW
+  while :; do
+    left=$((end - NOW)) tick=$((heard + LEASE - NOW))
+    [ "$left" -gt 0 ] || { REASON=timeout && return; }
+    # After a pause of this very process, what came meanwhile counts.
+    [ "$tick" -gt 0 ] || read -r -t 0 -u 5 || { REASON=lease && return; }
+    [ "$tick" -le "$left" ] || tick=$left
+    [ "$tick" -le 100 ] || tick=100
+    wait_for "$tick"
+    IFS= read -r -t "$WAIT" -u 5 line
+    status=$?
+    now
+    if [ "$status" -eq 0 ]; then
+      heard=$NOW
+      [ -z "$line" ] || { REASON=cancel && return; }
+    elif [ "$status" -le 128 ]; then
+      REASON='cut'
+      return
+    fi
+    kill -CONT $$
+    if read -r -t 0; then
+      if IFS= read -r line; then OVER=yes; else ORPHAN=yes; fi
+      return
+    fi
+  done
+}
+
+# The plugin is over, or killed. Main says so on a channel that may be stalled: while the lease lives it may take its time.
+watchdog_guard() {
+  local line status heard until=0
+  now
+  heard=$NOW
+  while [ -z "$ORPHAN" ]; do
+    if [ "$until" -eq 0 ]; then
+      IFS= read -r -t 1 -u 5 line
+      status=$?
+      now
+      if [ "$status" -eq 0 ]; then
+        heard=$NOW
+      elif [ "$status" -le 128 ] || [ "$NOW" -ge $((heard + LEASE)) ]; then
+        until=$((NOW + GRACE + 500))
+      fi
+      watchdog_nap 1
+    else
+      watchdog_nap 100
+      now
+      if [ "$NOW" -ge "$until" ]; then
+        kill -KILL $$
+        ORPHAN=yes
+      fi
+    fi
+  done
+}
+
+watchdog() {
+  set +m
+  WATCHDOG=$BASHPID OVER='' ORPHAN=''
+  local go='' seconds deadline
+  nap() {
+    wait_for "$1"
+    sleep "$WAIT"
+  }
+  wait_for "$LEASE"
+  seconds=$WAIT
+  # Main holds nothing back from here on: without this word the plugin never gets its code.
+  if IFS= read -r -t "$seconds" -u 5 go && [ "$go" = go ]; then
+    watchdog_feed
+    watchdog_read_lease
+  else
+    exec 7>&-
+    unset FEED INPUT
+    REASON='cut'
+  fi
+  if [ -n "$REASON" ]; then
+    printf '%s %s\n' "$REASON" "$NOW"
+    # Forked, because the channel may be stalled; killed with the watchdog's group.
+    frame "stopping $REASON" >&3 &
+    kill -TERM -- "-$PLUGIN"
+    kill -CONT -- "-$PLUGIN"
+    deadline=$((NOW + GRACE))
+    while [ -z "$OVER$ORPHAN" ]; do
+      now
+      [ "$NOW" -lt "$deadline" ] || break
+      watchdog_nap $((deadline - NOW > 100 ? 100 : deadline - NOW))
+    done
+    [ -n "$OVER" ] || kill -KILL -- "-$PLUGIN"
+  fi
+  watchdog_guard
+  # Main is dead and cannot clean up any more.
+  now
+  look_for_left
+  kill_left $((NOW + GRACE))
+  remove_folder
+  kill -KILL -- "-$WATCHDOG"
+}
+
+# --- main ---
+
+frame begin >&3
+frame begin >&4
+
+last_pid && FIRST=$LAST
+# shellcheck disable=SC2016 # for the plugin's own shell to expand
+PLUGIN_SHELL='IFS= read -r -N 8 RUNE_S&&IFS= read -r -N $((10#$RUNE_S)) RUNE_S||exit 97;eval "$RUNE_S"'
+set -m
+coproc RUNE { exec -c "$BASH" --noprofile --norc -c "$PLUGIN_SHELL" plugin.sh; } >&3 2>&4 3>&- 4>&- 5>&-
+set +m
+PLUGIN=$!
+# What the plugin sends to its parent. Only now, since an ignored signal stays ignored in a child; and ignored, not handled,
+# since bash may sleep through the end of a child when a handler interrupts its wait.
+trap '' HUP INT QUIT PIPE ALRM TERM USR1 USR2 TSTP TTIN TTOU
+[ -n "${RUNE[1]-}" ] || not_started 'no process can be started'
+exec 7>&"${RUNE[1]}"
+# exit 137 and death by KILL give wait the same number; only jobs tells them apart, and only before wait has returned.
+# Nobody writes to the pipe that the plugin's process left behind, so the words of jobs wait there without another process.
+# shellcheck disable=SC2317 # the trap calls it
+if exec 6<>"/proc/self/fd/${RUNE[0]}"; then save_jobs() { jobs -l >&6; }; else save_jobs() { JOBS+=$(jobs -l); }; fi
+eval "exec ${RUNE[0]}<&- ${RUNE[1]}>&-"
+
+UPLOAD_SECONDS=300
+LIBRARY='' SCRIPT='' INPUT=''
+if ! { IFS= read -r -t "$UPLOAD_SECONDS" -N "$LIBRARY_BYTES" LIBRARY &&
+  IFS= read -r -t "$UPLOAD_SECONDS" -N "$SCRIPT_BYTES" SCRIPT &&
+  IFS= read -r -t "$UPLOAD_SECONDS" -N "$INPUT_BYTES" INPUT; }; then
+  not_started 'the upload ended early'
+fi
+make_feed
+
+set -m
+coproc WATCH { watchdog; } 4>&-
+WATCHDOG=$!
+[ -n "${WATCH[1]-}" ] || not_started 'no process can be started'
+exec 8>&"${WATCH[1]}" 9<&"${WATCH[0]}" 0</dev/null 5<&- 7>&-
+eval "exec ${WATCH[0]}<&- ${WATCH[1]}>&-"
+unset LIBRARY SCRIPT INPUT FEED
+# Without its watchdog the plugin has no limits: it ends.
+trap 'save_jobs; kill -0 "$WATCHDOG" || { SAID="cut 0" && kill -KILL -- "-$PLUGIN"; }' CHLD
+
+# Waits so many hundredths of a second, or until the watchdog says why it stops the plugin.
+nap() {
+  local words
+  wait_for "$1"
+  if IFS= read -r -t "$WAIT" -u 9 words; then SAID=${SAID:-$words}; elif [ $? -le 128 ]; then sleep "$WAIT"; fi
+}
+
+while :; do
+  wait "$PLUGIN"
+  STATUS=$?
+  [ "$STATUS" -gt 128 ] || break
+  if ! kill -0 "$PLUGIN"; then
+    wait "$PLUGIN"
+    STATUS=$?
+    break
+  fi
+  # The plugin stopped itself, and stays so until its time is over.
+  nap 10
+done
+trap - CHLD
+set +m
+printf 'over\n' >&8
+[ -n "$SAID" ] || ! read -r -t 0 -u 9 || IFS= read -r -u 9 SAID
+REASON=${SAID% *} STOPPED_AT=${SAID#* }
+
+HOW="exit $STATUS"
+if [ "$STATUS" -gt 128 ]; then
+  while read -r -t 0 -u 6 && IFS= read -r -u 6 LINE; do JOBS+=$LINE$NL; done
+  case $JOBS in
+    *" $PLUGIN Exit "*) ;;
+    *) HOW="signal $(kill -l $((STATUS - 128)))" ;;
+  esac
+fi
+
+COUNT=0 CONFIRMED=yes
+look_for_left
+if [ ${#LEFT[@]} -gt 0 ]; then
+  now
+  if [ -n "$REASON" ]; then
+    # What left the group has had no TERM yet.
+    SOON=$((NOW + 50)) DEADLINE=$((STOPPED_AT + GRACE))
+    kill_left $((DEADLINE > SOON ? DEADLINE : SOON)) || CONFIRMED=no
+  elif ! left_until $((NOW + 20)); then
+    # Not just ending: left over.
+    COUNT=${#LEFT[@]}
+    if [ "$LEAVES" = yes ]; then CONFIRMED=no; else kill_left $((NOW + GRACE)) || CONFIRMED=no; fi
+  fi
+fi
+[ -z "$UNSURE" ] || CONFIRMED=no
+remove_folder
+frame "end $HOW $CONFIRMED $COUNT ${REASON:-none}" >&4
+frame "end $HOW $CONFIRMED $COUNT ${REASON:-none}" >&3
+kill -KILL -- "-$WATCHDOG"
+exit 0
