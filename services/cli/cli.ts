@@ -67,6 +67,7 @@ export function createProgram(io: Io, handlers: Handlers, done: (code: number) =
     .configureOutput({
       writeOut: (text) => void io.stdout.write(text),
       writeErr: (text) => void io.stderr.write(text),
+      outputError: (text, write) => write(text.replace(/^error: /, 'rune: ')),
       getOutHelpWidth: () => io.stdout.size().columns,
       getErrHelpWidth: () => io.stderr.size().columns,
     })

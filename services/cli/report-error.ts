@@ -29,8 +29,13 @@ export async function reportError(
   const eps = toEps(thrown, { source: 'rune' });
   const usage = thrown.name === 'COMMAND_INVALID';
   const headline = usage ? escapeText(thrown.message) : errorHeadline(eps);
-  const details = errorDetails(eps, { withLog: true }).map((line) => `  ${line}\n`);
-  await io.stderr.write(`${style.red('rune:')} ${headline}\n${details.join('')}`);
+  const details = usage
+    ? (thrown.facts.validationErrors ?? []).map(({ field, description }) =>
+        escapeText(`${field}: ${description}`),
+      )
+    : errorDetails(eps, { withLog: true });
+  const text = details.map((line) => `  ${line}\n`).join('') + (usage ? 'See --help of the command.\n' : '');
+  await io.stderr.write(`${style.red('rune:')} ${headline}\n${text}`);
   if (format !== 'pretty' && !usage) {
     const [{ EpsError }, { escapeJson }] = await Promise.all([
       import('../shared/gen/rune/v1/eps.js'),

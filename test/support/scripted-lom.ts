@@ -1,7 +1,5 @@
 import { Writable } from 'node:stream';
-import {
-  ActionCapability,
-} from '../../services/shared/gen/rune/v1/mrs.js';
+import { ActionCapability } from '../../services/shared/gen/rune/v1/mrs.js';
 import {
   type CancelExecutionRequest,
   CancelExecutionResponse,
@@ -15,8 +13,8 @@ import {
 } from '../../services/shared/gen/rune/v1/lom.js';
 import { Node } from '../../services/shared/gen/rune/v1/run.js';
 import { createLogger } from '../../services/shared/logger.js';
-import type { Handlers } from '../../services/shared/rpc-binding.js';
-import { bindService, startRpcServer } from '../../services/shared/rpc-server.js';
+import { bindService, type Handlers } from '../../services/shared/rpc-binding.js';
+import { startRpcServer } from '../../services/shared/rpc-server.js';
 
 type LomHandlers = Handlers<typeof LomServiceService>;
 

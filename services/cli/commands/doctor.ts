@@ -27,7 +27,7 @@ export function defineDoctor(program: Command, start: (options: DoctorOptions) =
     .option('-n, --node <name>', 'also check that this node can be reached', collectNames('--node'));
   addServiceOptions(command)
     .addHelpText('after', EXAMPLES)
-    .action((parsed: ParsedServiceOptions & { node: string[] }) =>
-      start({ service: serviceOptions(parsed), nodes: parsed.node }),
+    .action((parsed: ParsedServiceOptions & { node?: string[] }) =>
+      start({ service: serviceOptions(parsed), nodes: parsed.node ?? [] }),
     );
 }

@@ -42,8 +42,13 @@ export function defineNodes(program: Command, start: (options: NodesOptions) => 
       .option('-l, --select <key=value>', 'nodes with this label; several must all match', collectLabel),
   )
     .addHelpText('after', '\nExample:\n  rune nodes list --select role=web')
-    .action((parsed: ParsedServiceOptions & { group: string[]; select: Record<string, string> }) =>
-      start({ kind: 'list', service: serviceOptions(parsed), groups: parsed.group, labels: parsed.select }),
+    .action((parsed: ParsedServiceOptions & { group?: string[]; select?: Record<string, string> }) =>
+      start({
+        kind: 'list',
+        service: serviceOptions(parsed),
+        groups: parsed.group ?? [],
+        labels: parsed.select ?? {},
+      }),
     );
   addServiceOptions(
     command

@@ -1,8 +1,8 @@
 import { RuneError } from '../../shared/errors.js';
 
 /** A flag's names, given one a flag or joined by commas, added to those before. Throws COMMAND_INVALID for an empty name. */
-export function collectNames(flag: string): (text: string, before: readonly string[]) => string[] {
-  return (text, before) => {
+export function collectNames(flag: string): (text: string, before?: readonly string[]) => string[] {
+  return (text, before = []) => {
     const names = text.split(',').map((name) => name.trim());
     if (names.includes(''))
       throw new RuneError('COMMAND_INVALID', `${flag} ${JSON.stringify(text)}: a name is empty.`);
@@ -11,7 +11,10 @@ export function collectNames(flag: string): (text: string, before: readonly stri
 }
 
 /** One label, `key=value`, added to those before. Throws COMMAND_INVALID for another form and for a key with two values. */
-export function collectLabel(text: string, before: Readonly<Record<string, string>>): Record<string, string> {
+export function collectLabel(
+  text: string,
+  before: Readonly<Record<string, string>> = {},
+): Record<string, string> {
   const at = text.indexOf('=');
   const [key, value] = [text.slice(0, at), text.slice(at + 1)];
   if (at < 1) throw new RuneError('COMMAND_INVALID', `--select ${text}: write key=value.`);

@@ -41,12 +41,12 @@ export interface LocalServicesOptions {
 }
 
 interface Parsed extends ParsedServiceOptions {
-  node: string[];
-  group: string[];
-  select: Record<string, string>;
-  exclude: string[];
+  node?: string[];
+  group?: string[];
+  select?: Record<string, string>;
+  exclude?: string[];
   allowEmpty?: true;
-  param: ParamAssignment[];
+  param?: ParamAssignment[];
   paramsFile?: string;
   plan?: true;
   dryRun?: true;
@@ -59,8 +59,8 @@ interface Parsed extends ParsedServiceOptions {
   cancelOnDisconnect?: true;
   save?: string;
   standalone?: true;
-  plugins: string[];
-  inventory: string[];
+  plugins?: string[];
+  inventory?: string[];
 }
 
 const EXAMPLES = `
@@ -76,11 +76,12 @@ Ctrl-C cancels the execution and waits until each node has confirmed the kill; a
 What the exit code means: rune help exit-codes`;
 
 function toOptions(action: string, parsed: Parsed): RunOptions {
-  const { node, group, select, exclude, transport, paramsFile, timeout, reason, maxParallel, save } = parsed;
+  const { node = [], group = [], select = {}, exclude = [], plugins = [], inventory = [] } = parsed;
+  const { transport, paramsFile, timeout, reason, maxParallel, save } = parsed;
   if (node.length + group.length + Object.keys(select).length === 0) {
     throw new RuneError('COMMAND_INVALID', 'Name the nodes: --node, --group or --select.');
   }
-  if (parsed.standalone === undefined && parsed.plugins.length + parsed.inventory.length > 0) {
+  if (parsed.standalone === undefined && plugins.length + inventory.length > 0) {
     throw new RuneError(
       'COMMAND_INVALID',
       '--plugins and --inventory belong to --standalone; a running service has its own.',
@@ -95,7 +96,7 @@ function toOptions(action: string, parsed: Parsed): RunOptions {
     labels: select,
     exclude,
     allowEmpty: parsed.allowEmpty === true,
-    params: parsed.param,
+    params: parsed.param ?? [],
     mode: parsed.plan === true ? 'plan' : 'run',
     dryRun: parsed.dryRun === true,
     acknowledgeRisk: parsed.yes === true,
@@ -106,9 +107,7 @@ function toOptions(action: string, parsed: Parsed): RunOptions {
     ...(reason === undefined ? {} : { reason }),
     ...(maxParallel === undefined ? {} : { maxParallel }),
     ...(save === undefined ? {} : { saveDirectory: save }),
-    ...(parsed.standalone === undefined
-      ? {}
-      : { standalone: { plugins: parsed.plugins, inventories: parsed.inventory } }),
+    ...(parsed.standalone === undefined ? {} : { standalone: { plugins, inventories: inventory } }),
   };
 }
 
@@ -128,8 +127,7 @@ export function defineRun(program: Command, start: (options: RunOptions) => Prom
     .option(
       '-p, --param <key=value>',
       'a parameter; key=@file and key=@- read the value from a file or stdin, key:=JSON takes JSON',
-      (text, before: ParamAssignment[]) => [...before, parseAssignment(text)],
-      [],
+      (text, before: readonly ParamAssignment[] = []) => [...before, parseAssignment(text)],
     )
     .option(
       '--params-file <file>',

@@ -17,7 +17,9 @@ const CALL_TIMEOUT_MS = 10_000;
 /** Adds the flags of ServiceOptions to a command. */
 export function addServiceOptions(command: Command): Command {
   return command
-    .addOption(new Option('-o, --output <format>', 'how results are written').choices(OUTPUT_FORMATS))
+    .addOption(
+      new Option('-o, --output <format>', 'how results are written (default pretty)').choices(OUTPUT_FORMATS),
+    )
     .option('--server <host:port>', 'where LOM listens (RUNE_SERVER; default 127.0.0.1:50051)')
     .option('--context <name>', 'context of ~/.config/rune/config.yaml to use (RUNE_CONTEXT)')
     .option(

@@ -46,10 +46,10 @@ export function defineUp(program: Command, start: (options: UpOptions) => Promis
     .option('--listen <host:port>', 'where LOM listens', parseListen, DEFAULT_ADDRESS)
     .option('-v, --verbose', 'show every log line of the services')
     .addHelpText('after', EXAMPLES)
-    .action((parsed: { plugins: string[]; inventory: string[]; listen: string; verbose?: true }) =>
+    .action((parsed: { plugins?: string[]; inventory?: string[]; listen: string; verbose?: true }) =>
       start({
-        plugins: parsed.plugins,
-        inventories: parsed.inventory,
+        plugins: parsed.plugins ?? [],
+        inventories: parsed.inventory ?? [],
         listen: parsed.listen,
         verbose: parsed.verbose === true,
       }),

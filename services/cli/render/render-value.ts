@@ -61,7 +61,7 @@ function tableLines(items: readonly unknown[], width: number): string[] | undefi
     rows.push(cells as string[]);
   }
   const columns = keys.map((key) => ({
-    header: escapeText(key).toUpperCase(),
+    header: escapeText(key.toUpperCase()),
     ...(items.every((item) => typeof (item as Fields)[key] === 'number') ? { align: 'number' as const } : {}),
   }));
   const lines = renderTable(columns, rows);
