@@ -38,7 +38,11 @@ export function createOutput(
   stream.on('error', () => closing.abort());
   return {
     terminal: stream.isTTY === true,
-    size: () => ({ columns: stream.columns ?? USUAL_SIZE.columns, rows: stream.rows ?? USUAL_SIZE.rows }),
+    size: () => ({
+      // A terminal that was never told its size says 0.
+      columns: stream.columns || USUAL_SIZE.columns,
+      rows: stream.rows || USUAL_SIZE.rows,
+    }),
     closed: closing.signal,
     write: (text) =>
       new Promise((resolve) => {
