@@ -3,7 +3,7 @@ import type { FaultPath } from '../shared/fault.js';
 import { quoted } from '../shared/fault.js';
 import type { Node } from '../shared/gen/rune/v1/run.js';
 import { checkJsonBounds } from '../shared/json-bounds.js';
-import { createSchemaCompiler } from '../shared/schema.js';
+import type { SchemaCompiler } from '../shared/schema.js';
 import { didYouMean } from '../shared/suggest.js';
 import type { FileFaults } from './file-faults.js';
 import type { GroupEntry, NodeEntry } from './inventory-entries.js';
@@ -30,8 +30,12 @@ const VARS_BOUNDS = { depthMax: 16, bytesMax: 64 * 1024 };
 const SSH_PORT = 22;
 
 /** Makes the inventory of these files. Faults go to `faults`; a node that has any may be missing. */
-export function createInventory(sources: readonly YamlSource[], faults: FileFaults): Inventory {
-  const entries = readEntries(sources, createSchemaCompiler(), faults);
+export function createInventory(
+  sources: readonly YamlSource[],
+  schemas: SchemaCompiler,
+  faults: FileFaults,
+): Inventory {
+  const entries = readEntries(sources, schemas, faults);
   const memberships = joinGroups(entries.nodes, entries.groups, faults);
   const found: Node[] = [];
   for (const entry of entries.nodes.values()) {

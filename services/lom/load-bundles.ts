@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { SchemaCompiler } from '../shared/schema.js';
 import { createSchemaCompiler } from '../shared/schema.js';
 import type { Bundle } from './bundle.js';
 import { readBundle } from './bundle.js';
@@ -8,8 +9,10 @@ import { createRegistry } from './registry.js';
 import { readSourceFile } from './source-file.js';
 
 /** Loads the plugin bundles of these directories. Throws one CONFIGURATION_INVALID that names all their faults. */
-export async function loadBundles(directories: readonly string[]): Promise<Registry> {
-  const schemas = createSchemaCompiler();
+export async function loadBundles(
+  directories: readonly string[],
+  schemas: SchemaCompiler = createSchemaCompiler(),
+): Promise<Registry> {
   const faults = createFileFaults();
   const bundles: Bundle[] = [];
   for (const directory of directories) {

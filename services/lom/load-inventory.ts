@@ -1,3 +1,5 @@
+import type { SchemaCompiler } from '../shared/schema.js';
+import { createSchemaCompiler } from '../shared/schema.js';
 import { createFileFaults } from './file-faults.js';
 import type { Inventory } from './inventory.js';
 import { createInventory } from './inventory.js';
@@ -9,7 +11,10 @@ import { readYaml } from './yaml-source.js';
 const INVENTORY_BYTES_MAX = 32 * 1024 * 1024;
 
 /** Loads the inventory of these files. Throws one CONFIGURATION_INVALID that names all their faults with file and line. */
-export async function loadInventory(files: readonly string[]): Promise<Inventory> {
+export async function loadInventory(
+  files: readonly string[],
+  schemas: SchemaCompiler = createSchemaCompiler(),
+): Promise<Inventory> {
   const faults = createFileFaults();
   const sources: YamlSource[] = [];
   for (const file of files) {
@@ -17,7 +22,7 @@ export async function loadInventory(files: readonly string[]): Promise<Inventory
     if ('bytes' in reading) sources.push(readYaml(reading.bytes, file));
     else faults.addFile(file, 'FILE', `the file ${reading.refusal}`);
   }
-  const inventory = createInventory(sources, faults);
+  const inventory = createInventory(sources, schemas, faults);
   faults.throwIfAny('The inventory');
   return inventory;
 }

@@ -27,9 +27,10 @@ export function readYaml(bytes: Buffer, file: string): YamlSource {
   }
   const lineAt = (offset: number): number => text.slice(0, offset).split('\n').length;
   const document = parseDocument(text, { prettyErrors: false, stringKeys: true, uniqueKeys: false });
-  const faults = [...document.errors, ...document.warnings].map(({ pos, message }) => ({
+  const faults = [...document.errors, ...document.warnings].map(({ pos, code, message }) => ({
     line: lineAt(pos[0]),
-    description: `is not valid YAML: ${firstLine(message)}`,
+    description:
+      code === 'MULTIPLE_DOCS' ? 'holds more than one document' : `is not valid YAML: ${firstLine(message)}`,
   }));
   if (faults.length === 0) {
     visit(document, {

@@ -120,7 +120,7 @@ function describeRule(breach: RuleBreach): Omit<Fault, 'path'> {
     case 'uniqueItems':
       return {
         reason: 'UNIQUE_ITEMS',
-        description: `must not hold the same item twice (${String(params['j'])} and ${String(params['i'])})`,
+        description: `must not hold the same item twice (${samePlaces(params)})`,
       };
     case 'minProperties':
       return { reason: 'MIN_PROPERTIES', description: `must have at least ${count(limit, 'property')}` };
@@ -175,6 +175,11 @@ function containsCount(params: RuleBreach['params']): string {
   return max === undefined
     ? `at least ${count(Number(min), 'item')}`
     : `${String(min)} to ${count(Number(max), 'item')}`;
+}
+
+function samePlaces(params: RuleBreach['params']): string {
+  const [i, j] = [Number(params['i']), Number(params['j'])];
+  return `${Math.min(i, j)} and ${Math.max(i, j)}`;
 }
 
 /** The pointer's parts, numbers where the value has an array. */
