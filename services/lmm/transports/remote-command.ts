@@ -49,7 +49,7 @@ export function encodeUpload(command: NodeCommand, leaseMs: number): Upload {
     `NONCE=${nonce} TOKEN=${startToken} RUN_ID=${command.runId} DELIVERY=${command.delivery} ` +
       `LEAVES=${command.leavesProcesses ? 'yes' : 'no'} LIBRARY_BYTES=${command.library.length} ` +
       `SCRIPT_BYTES=${command.script.length} INPUT_BYTES=${command.input.length} ` +
-      `LIMIT=${hundredths(command.timeoutMs)} GRACE=${hundredths(command.killGraceMs)} LEASE=${hundredths(leaseMs)}\n` +
+      `LIMIT=${hundredths(command.timeoutMs)} GRACE=${hundredths(command.killGraceMs)} LEASE=${hundredths(leaseMs)} FIRST_LINE=$LINENO\n` +
       SUPERVISOR,
   );
   const header = Buffer.from(`RUNE1:${String(body.length).padStart(8, '0')}`);

@@ -11,6 +11,7 @@
 #   LEAVES         yes: what is alive after a normal end stays alive
 #   LIBRARY_BYTES SCRIPT_BYTES INPUT_BYTES   what follows on stdin, in this order
 #   LIMIT GRACE LEASE   in hundredths of a second
+#   FIRST_LINE     the number that this bash gives to the first line: 0 before bash 5.1
 # and the remote command set LOCALE: empty, or v and the LC_ALL of the login.
 #
 # Two processes: the main one waits for the plugin and says how it ended; its watchdog holds the lease, feeds the plugin and
@@ -217,6 +218,17 @@ watchdog_nap() {
   kill -CONT $$
 }
 
+# Main must sleep in its wait before the plugin can end, or wait takes the end away before jobs has said what it was.
+watchdog_await_main() {
+  local stat rounds
+  for ((rounds = 0; rounds < 100; rounds++)); do
+    stat=''
+    IFS= read -r -d '' stat <"/proc/$$/stat"
+    case ${stat##*) } in S* | '') return ;; esac
+    [ "$rounds" -lt 20 ] || watchdog_nap 1
+  done
+}
+
 watchdog_feed() {
   # A pipe holds at least one page: what fits never waits for the plugin to read.
   if [ "$INPUT_BYTES" -le 4096 ]; then
@@ -299,6 +311,7 @@ watchdog() {
   seconds=$WAIT
   # Main holds nothing back from here on: without this word the plugin never gets its code.
   if IFS= read -r -t "$seconds" -u 5 go && [ "$go" = go ]; then
+    watchdog_await_main
     watchdog_feed
     watchdog_read_lease
   else
@@ -337,6 +350,8 @@ frame begin >&4
 last_pid && FIRST=$LAST
 # shellcheck disable=SC2016 # for the plugin's own shell to expand
 PLUGIN_SHELL='IFS= read -r -N 8 RUNE_S&&IFS= read -r -N $((10#$RUNE_S)) RUNE_S||exit 97;eval "$RUNE_S"'
+# The plugin's first line is line 1 in every message.
+[ "$FIRST_LINE" -eq 1 ] || PLUGIN_SHELL=$NL$PLUGIN_SHELL
 set -m
 coproc RUNE { exec -c "$BASH" --noprofile --norc -c "$PLUGIN_SHELL" plugin.sh; } >&3 2>&4 3>&- 4>&- 5>&-
 set +m
