@@ -49,7 +49,10 @@ describe('credentials', () => {
   };
 
   it('are looked up by name, and a node that names none gets "default"', () => {
-    const credentials = createCredentials({ default: { keyFiles: [] }, db: { keyFiles: [], user: 'postgres' } });
+    const credentials = createCredentials({
+      default: { keyFiles: [] },
+      db: { keyFiles: [], user: 'postgres' },
+    });
     assert.equal(credentials.select('', about).name, 'default');
     assert.equal(credentials.select('db', about).user, 'postgres');
   });
@@ -58,7 +61,8 @@ describe('credentials', () => {
     it(`has no credential ${JSON.stringify(name)} unless it is configured: a name is never a path`, () => {
       assert.throws(
         () => createCredentials({ default: { keyFiles: [] } }).select(name, about),
-        (error: RuneError) => error.name === 'CREDENTIAL_UNUSABLE' && error.message.includes(JSON.stringify(name)),
+        (error: RuneError) =>
+          error.name === 'CREDENTIAL_UNUSABLE' && error.message.includes(JSON.stringify(name)),
       );
     });
   }
@@ -77,13 +81,20 @@ describe('credentials', () => {
       const config = { keyFiles: [], ...(allowedHosts ? { allowedHosts } : {}) };
       const select = () => createCredentials({ default: config }).select('', { node: 'web', address });
       if (allowed) assert.equal(select().name, 'default');
-      else assert.throws(select, (error: RuneError) => error.name === 'CREDENTIAL_NOT_ALLOWED' && /web /.test(error.message));
+      else
+        assert.throws(
+          select,
+          (error: RuneError) => error.name === 'CREDENTIAL_NOT_ALLOWED' && /web /.test(error.message),
+        );
     });
   }
 
   it('offer their keys in the order of the configuration, described by type and fingerprint', async () => {
     const ways = await load({ keyFiles: [path('ed25519'), path('ecdsa'), path('rsa'), path('rsa_pem')] });
-    assert.deepEqual(ways.map((way) => way.label.split(' ')[0]), ['ssh-ed25519', 'ecdsa-sha2-nistp256', 'ssh-rsa', 'ssh-rsa']);
+    assert.deepEqual(
+      ways.map((way) => way.label.split(' ')[0]),
+      ['ssh-ed25519', 'ecdsa-sha2-nistp256', 'ssh-rsa', 'ssh-rsa'],
+    );
     const { stdout } = await run('ssh-keygen', ['-lf', path('ed25519')]);
     assert.equal(ways[0]?.label, `ssh-ed25519 ${stdout.split(' ')[1]}`);
   });
@@ -108,42 +119,67 @@ describe('credentials', () => {
     ['a missing key file', () => ({ keyFiles: [path('none')] }), /key file .*none does not exist/],
     ['a directory', () => ({ keyFiles: [directory] }), /is not a regular file/],
     ['a huge file', () => ({ keyFiles: [path('huge')] }), /is larger than/],
-    ['an encrypted key without passphrase', () => ({ keyFiles: [path('encrypted')] }), /encrypted .*is encrypted, and the credential has no passphrase_file/],
-    ['an encrypted PEM key without passphrase', () => ({ keyFiles: [path('encrypted_pem')] }), /is encrypted, and/],
-    ['a wrong passphrase', () => ({ keyFiles: [path('encrypted')], passphraseFile: path('wrong') }), /the passphrase does not open .*encrypted/],
-    ['a wrong passphrase of a PEM key', () => ({ keyFiles: [path('encrypted_pem')], passphraseFile: path('wrong') }), /the passphrase does not open/],
-    ['a missing passphrase file', () => ({ keyFiles: [path('encrypted')], passphraseFile: path('none') }), /passphrase file .*none does not exist/],
+    [
+      'an encrypted key without passphrase',
+      () => ({ keyFiles: [path('encrypted')] }),
+      /encrypted .*is encrypted, and the credential has no passphrase_file/,
+    ],
+    [
+      'an encrypted PEM key without passphrase',
+      () => ({ keyFiles: [path('encrypted_pem')] }),
+      /is encrypted, and/,
+    ],
+    [
+      'a wrong passphrase',
+      () => ({ keyFiles: [path('encrypted')], passphraseFile: path('wrong') }),
+      /the passphrase does not open .*encrypted/,
+    ],
+    [
+      'a wrong passphrase of a PEM key',
+      () => ({ keyFiles: [path('encrypted_pem')], passphraseFile: path('wrong') }),
+      /the passphrase does not open/,
+    ],
+    [
+      'a missing passphrase file',
+      () => ({ keyFiles: [path('encrypted')], passphraseFile: path('none') }),
+      /passphrase file .*none does not exist/,
+    ],
     ['a file that is no key', () => ({ keyFiles: [path('junk')] }), /junk is not a private key/],
     ['a public key', () => ({ keyFiles: [path('ed25519.pub')] }), /is a public key, not a private one/],
     ['no key and no agent', () => ({ keyFiles: [] }), /names no key file and no agent/],
-    ['one bad key among good ones', () => ({ keyFiles: [path('ed25519'), path('none')] }), /none does not exist/],
-    ['an agent that is not there', () => ({ keyFiles: [], agent: path('no.sock') }), /no ssh-agent answers at .*no\.sock/],
+    [
+      'one bad key among good ones',
+      () => ({ keyFiles: [path('ed25519'), path('none')] }),
+      /none does not exist/,
+    ],
+    [
+      'an agent that is not there',
+      () => ({ keyFiles: [], agent: path('no.sock') }),
+      /no ssh-agent answers at .*no\.sock/,
+    ],
   ];
   for (const [what, config, message] of UNUSABLE) {
     it(`are refused for ${what}, in words that name it and give no secret away`, async () => {
       const error = await refusal(config());
       assert.match(error.message, message);
       assert.match(error.message, /^The credential "default"/);
-      assert.doesNotMatch(`${error.message} ${String(error.cause)}`, /canary|correct horse|wrong\b.*battery|BEGIN/);
+      assert.doesNotMatch(
+        `${error.message} ${String(error.cause)}`,
+        /canary|correct horse|wrong\b.*battery|BEGIN/,
+      );
     });
   }
 
-  it('are refused for a key that this process may not read', async function () {
+  it('are refused for a key that this process may not read', async () => {
     await run('cp', [path('ed25519'), path('secret')]);
     await chmod(path('secret'), 0o000);
+    await chmod(directory, 0o755);
     const config = { keyFiles: [path('secret')] };
     process.seteuid?.(65534);
     try {
-      await chmodParent();
       assert.match((await refusal(config)).message, /may not be read by this process/);
     } finally {
       process.seteuid?.(0);
     }
   });
-
-  async function chmodParent(): Promise<void> {
-    process.seteuid?.(0);
-    await chmod(directory, 0o755);
-    process.seteuid?.(65534);
-  }
 });

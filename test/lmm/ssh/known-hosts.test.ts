@@ -18,7 +18,10 @@ interface TestKey extends HostKey {
 }
 
 function makeKey(type: 'ed25519' | 'ecdsa'): TestKey {
-  const pair = type === 'ed25519' ? ssh2.utils.generateKeyPairSync('ed25519') : ssh2.utils.generateKeyPairSync('ecdsa', { bits: 256 });
+  const pair =
+    type === 'ed25519'
+      ? ssh2.utils.generateKeyPairSync('ed25519')
+      : ssh2.utils.generateKeyPairSync('ecdsa', { bits: 256 });
   const [name, base64] = pair.public.split(' ');
   const key = parseHostKey(Buffer.from(base64 ?? '', 'base64'));
   assert(key);
@@ -118,14 +121,23 @@ describe('known_hosts', () => {
   it('does not take a certificate authority for a host key, and says where it is', () => {
     const known = parse(`@cert-authority *.example.org ${a.line}`);
     const place = { path: '/kh', line: 1 };
-    assert.deepEqual(known.verdict('web.example.org', 22, a), { kind: 'unknown', certificateAuthority: place });
-    assert.deepEqual(known.verdict('web.example.com', 22, a), { kind: 'unknown', certificateAuthority: undefined });
+    assert.deepEqual(known.verdict('web.example.org', 22, a), {
+      kind: 'unknown',
+      certificateAuthority: place,
+    });
+    assert.deepEqual(known.verdict('web.example.com', 22, a), {
+      kind: 'unknown',
+      certificateAuthority: undefined,
+    });
     assert.deepEqual(known.keysOf('web.example.org', 22), []);
   });
 
   it('lists the keys known for a host, without revoked ones', () => {
     const known = parse(`web01 ${other.line}`, `@revoked web01 ${b.line}`, `web* ${a.line}`);
-    assert.deepEqual(known.keysOf('web01', 22).map((key) => key.type), [other.type, a.type]);
+    assert.deepEqual(
+      known.keysOf('web01', 22).map((key) => key.type),
+      [other.type, a.type],
+    );
   });
 
   it('skips malformed lines, names each with its reason, and reads the others', () => {
@@ -140,7 +152,10 @@ describe('known_hosts', () => {
       `|2|x|y ${a.line}`,
       `web02\t${type}  ${base64}\r`,
     );
-    assert.deepEqual(known.faults.map((fault) => fault.line), [1, 2, 3, 4, 5, 6, 7]);
+    assert.deepEqual(
+      known.faults.map((fault) => fault.line),
+      [1, 2, 3, 4, 5, 6, 7],
+    );
     assert(known.faults.every((fault) => fault.path === '/kh' && fault.reason.length > 10));
     assert.equal(known.verdict('web02', 22, a).kind, 'match');
   });
@@ -227,7 +242,13 @@ describe('the decision about a host key', () => {
   it('says which name of an unknown host it looked for, and where', () => {
     const error = decide(`@cert-authority * ${b.line}`, []);
     assert.equal(error?.name, 'HOST_KEY_UNKNOWN');
-    for (const part of ['web (10.0.0.1:2222)', a.fingerprint, '[10.0.0.1]:2222', '/etc/kh', 'host certificates']) {
+    for (const part of [
+      'web (10.0.0.1:2222)',
+      a.fingerprint,
+      '[10.0.0.1]:2222',
+      '/etc/kh',
+      'host certificates',
+    ]) {
       assert(error.message.includes(part), `${part} in: ${error.message}`);
     }
   });

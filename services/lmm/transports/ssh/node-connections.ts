@@ -20,7 +20,7 @@ export interface Slot {
   release(): void;
   /** sshd refused another session: ask this connection for no more than it has now. */
   isFull(): void;
-  /** The connection can no longer be trusted to answer: it takes no new channel, and ends with its last one. */
+  /** The connection does not answer: it takes no new channel, and ends with its last one. */
   retire(): void;
 }
 
@@ -72,6 +72,8 @@ interface Pooled {
   channels: number;
   channelsMax: number;
   retired: boolean;
+  /** It did not answer: there is nobody to say goodbye to. */
+  silent: boolean;
   idleSinceMs: number;
   idleTimer: NodeJS.Timeout | undefined;
 }
@@ -185,6 +187,7 @@ export function createNodeConnections(target: SshTarget, context: NodeConnection
       channels: 0,
       channelsMax: settings.channelsPerConnectionMax,
       retired: false,
+      silent: false,
       idleSinceMs: performance.now(),
       idleTimer: undefined,
     };
@@ -231,13 +234,14 @@ export function createNodeConnections(target: SshTarget, context: NodeConnection
       },
       retire() {
         if (!each.retired) counters.evictions += 1;
+        each.silent = true;
         retire(each);
       },
     };
   }
 
   function becomeIdle(each: Pooled): void {
-    if (each.retired) return each.connection.end();
+    if (each.retired) return leave(each);
     each.channelsMax = settings.channelsPerConnectionMax;
     each.idleSinceMs = performance.now();
     each.idleTimer = setTimeout(() => {
@@ -249,7 +253,12 @@ export function createNodeConnections(target: SshTarget, context: NodeConnection
   function retire(each: Pooled): void {
     each.retired = true;
     clearTimeout(each.idleTimer);
-    if (each.channels === 0) each.connection.end();
+    if (each.channels === 0) leave(each);
+  }
+
+  function leave(each: Pooled): void {
+    if (each.silent) each.connection.destroy();
+    else each.connection.end();
   }
 
   function explainWait({ timeoutMs }: SlotWait): RuneError {

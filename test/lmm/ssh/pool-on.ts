@@ -1,0 +1,87 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { createCredentials, type CredentialConfig } from '../../../services/lmm/credentials.js';
+import type { ChannelEnd } from '../../../services/lmm/transports/channel.js';
+import { createAuthWaysLoader } from '../../../services/lmm/transports/ssh/auth-ways.js';
+import type { SshTarget } from '../../../services/lmm/transports/ssh/connection.js';
+import { readKnownHosts } from '../../../services/lmm/transports/ssh/known-hosts-files.js';
+import { createLimiter } from '../../../services/lmm/transports/ssh/limiter.js';
+import { createPool, type SshPool } from '../../../services/lmm/transports/ssh/pool.js';
+import type { SshChannel } from '../../../services/lmm/transports/ssh/ssh-channel.js';
+import { DEFAULT_SSH_SETTINGS, type SshSettings } from '../../../services/lmm/transports/ssh/ssh-settings.js';
+import { RuneError } from '../../../services/shared/errors.js';
+import type { TestSshd } from '../../support/sshd.js';
+
+const TIMEOUT_MS = 10_000;
+
+/** What a command printed and how its channel ended. */
+export interface Said {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly end: ChannelEnd;
+}
+
+/** A pool whose known_hosts file and default credential fit one test sshd. */
+export interface PoolOn {
+  readonly pool: SshPool;
+  readonly knownHostsPath: string;
+  target(changes?: Partial<SshTarget> & { readonly config?: CredentialConfig }): SshTarget;
+  open(command: string, target?: SshTarget, timeoutMs?: number): Promise<SshChannel>;
+  /** Runs a plain command and collects what it says. */
+  say(command: string, target?: SshTarget): Promise<Said>;
+  /** The error that keeps a channel from being opened. */
+  refusal(target: SshTarget, timeoutMs?: number): Promise<RuneError>;
+}
+
+/** Makes a pool for `sshd`, for root unless the target is changed. */
+export async function poolOn(sshd: TestSshd, settings: Partial<SshSettings> = {}): Promise<PoolOn> {
+  const knownHostsPath = join(sshd.directory, 'known_hosts');
+  await writeFile(knownHostsPath, `${sshd.knownHostsLines.join('\n')}\n`);
+  const all: SshSettings = { ...DEFAULT_SSH_SETTINGS, knownHostsRecheckMs: 0, ...settings };
+  const pool = createPool({
+    knownHosts: readKnownHosts({
+      paths: [knownHostsPath],
+      recheckMs: all.knownHostsRecheckMs,
+      onFault: () => undefined,
+    }),
+    loadAuthWays: createAuthWaysLoader(),
+    handshakes: createLimiter(all.handshakesMax),
+    settings: all,
+  });
+  const target: PoolOn['target'] = ({ config, ...changes } = {}) => {
+    const address = changes.address ?? sshd.host;
+    const credentials = createCredentials({ default: config ?? { keyFiles: [sshd.userKeyPath] } });
+    const credential = credentials.select('', { node: 'web01', address });
+    return { node: 'web01', address, port: sshd.port, user: 'root', pins: [], credential, ...changes };
+  };
+  const open: PoolOn['open'] = (command, to = target(), timeoutMs = TIMEOUT_MS) =>
+    pool.open(to, command, { timeoutMs, signal: new AbortController().signal });
+  return {
+    pool,
+    knownHostsPath,
+    target,
+    open,
+    async say(command, to) {
+      const channel = await open(command, to);
+      channel.stdin.end();
+      const [stdout, stderr, end] = await Promise.all([
+        text(channel.stdout),
+        text(channel.stderr),
+        channel.ended,
+      ]);
+      return { stdout, stderr, end };
+    },
+    async refusal(to, timeoutMs) {
+      let channel: SshChannel;
+      try {
+        channel = await open('true', to, timeoutMs);
+      } catch (error) {
+        if (error instanceof RuneError) return error;
+        throw error;
+      }
+      channel.destroy();
+      throw new Error('a channel was opened');
+    },
+  };
+}
