@@ -16,7 +16,8 @@ import { allNodes } from './pages.js';
 import { writeList } from './write-list.js';
 
 const indent = (lines: readonly string[]) => lines.map((line) => `  ${line}`);
-const address = ({ address: host, port }: Node) => (port === 0 ? host : `${host}:${port}`);
+const address = ({ address: host, port, transports }: Node) =>
+  port === 0 || !transports.includes('ssh') ? host : `${host}:${port}`;
 const labels = (node: Node) =>
   Object.entries(node.labels)
     .map(([key, value]) => `${key}=${value}`)

@@ -18,7 +18,7 @@ function typeWords({ type, enum: values, const: constant, $ref: reference }: Sch
 function notes(schema: Schema): string {
   const { description, default: preset, minimum, maximum, pattern, writeOnly } = schema;
   return [
-    ...(typeof description === 'string' ? [description] : []),
+    ...(typeof description === 'string' ? [description.replace(/\.$/, '')] : []),
     ...(writeOnly === true ? ['secret'] : []),
     ...(minimum === undefined ? [] : [`at least ${text(minimum)}`]),
     ...(maximum === undefined ? [] : [`at most ${text(maximum)}`]),

@@ -63,8 +63,8 @@ export async function startService({ name, env, signal, onLine }: ServiceStart):
   child.stdin.on('error', () => undefined);
 
   const stop = async () => {
+    // The guard in the child turns this into SIGTERM; a signal of ours would count as the second, which forces.
     child.stdin.end();
-    child.kill('SIGTERM');
     const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
     await exited;
     clearTimeout(timer);

@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
+import { RuneError } from '../../shared/errors.js';
 import { packageRoot } from '../../shared/package-root.js';
 import type { LocalServicesOptions } from '../commands/run.js';
 import { type LocalService, startService } from './start-service.js';
@@ -18,11 +19,26 @@ export interface LocalServices {
 /** The inventory where none is given: this machine, without SSH. */
 const THIS_MACHINE = 'nodes:\n  localhost:\n    transport: local\n    address: localhost\n';
 
-/** The environment of both services: what the person has set for them, and what is said here over it. */
-async function settings(
+/** Variables that would make the services speak TLS, which is for services that others can reach. */
+const TLS_VARIABLE = /^(?:LOM|LMM)_(?:MEDIATOR_)?TLS_/;
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** Paths as a list in a variable. */
+function listOf(paths: readonly string[], flag: string): string {
+  const comma = paths.find((path) => path.includes(','));
+  if (comma === undefined) return paths.join(',');
+  throw new RuneError(
+    'COMMAND_INVALID',
+    `${flag} ${comma}: a path with a comma cannot be handed to the service.`,
+  );
+}
+
+/** The variables of both services over what the person has set for them. */
+async function variables(
   options: LocalServicesOptions & { readonly listen: string },
   directory: string,
-): Promise<{ lmm: Record<string, string>; lom: (mediator: string) => Record<string, string> }> {
+): Promise<{ lmm: Env; lom: (mediator: string) => Env }> {
   const inventories = options.inventories.map((file) => resolve(file));
   if (inventories.length === 0) {
     const file = join(directory, 'inventory.yaml');
@@ -33,13 +49,14 @@ async function settings(
     options.plugins.length === 0
       ? [join(packageRoot, 'plugins')]
       : options.plugins.map((path) => resolve(path));
+  const [pluginList, inventoryList] = [listOf(plugins, '--plugins'), listOf(inventories, '--inventory')];
   return {
     lmm: { LMM_LISTEN: '127.0.0.1:0', LMM_LOCAL_ENABLED: 'true' },
     lom: (mediator) => ({
       LOM_LISTEN: options.listen,
-      LOM_PLUGINS: plugins.join(delimiter),
-      LOM_INVENTORY: inventories.join(delimiter),
-      LOM_MEDIATORS: mediator,
+      LOM_PLUGINS: pluginList,
+      LOM_INVENTORY: inventoryList,
+      LOM_MEDIATORS: JSON.stringify([mediator]),
     }),
   };
 }
@@ -51,19 +68,20 @@ async function settings(
 export async function startServices(
   options: LocalServicesOptions & {
     readonly listen: string;
-    readonly env: Readonly<Record<string, string | undefined>>;
+    readonly env: Env;
     readonly signal: AbortSignal;
     onLine?(name: string, line: string): void;
   },
 ): Promise<LocalServices> {
-  const { env, signal, onLine } = options;
+  const { signal, onLine } = options;
+  const env = Object.fromEntries(Object.entries(options.env).filter(([name]) => !TLS_VARIABLE.test(name)));
   const directory = await mkdtemp(join(tmpdir(), 'rune-up-'));
   const started: LocalService[] = [];
   const stop = async () => {
     for (const service of started.toReversed()) await service.stop();
     await rm(directory, { recursive: true, force: true });
   };
-  const start = async (name: 'lom' | 'lmm', own: Record<string, string>) => {
+  const start = async (name: 'lom' | 'lmm', own: Env) => {
     const service = await startService({
       name,
       env: { ...env, ...own },
@@ -74,7 +92,7 @@ export async function startServices(
     return service;
   };
   try {
-    const { lmm, lom } = await settings(options, directory);
+    const { lmm, lom } = await variables(options, directory);
     const mediator = await start('lmm', lmm);
     const orchestrator = await start('lom', lom(mediator.address));
     return {

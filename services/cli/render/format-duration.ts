@@ -1,6 +1,6 @@
 /** Milliseconds for people: "0.8 s", "42 s", "3 min 5 s", "2 h 10 min". */
 export function formatDuration(ms: number): string {
-  if (ms < 0) return '0 s';
+  if (ms <= 0) return '0 s';
   if (ms < 1) return `${ms.toFixed(2)} ms`;
   if (ms < 100) return `${Math.round(ms)} ms`;
   if (ms < 9950) return `${(ms / 1000).toFixed(1)} s`;

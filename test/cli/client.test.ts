@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createClient } from '../../services/cli/client.js';
+import { packageRoot } from '../../services/shared/package-root.js';
+import { RuneError } from '../../services/shared/errors.js';
+import { ExecutionState } from '../../services/shared/gen/rune/v1/run.js';
+import { startScriptedLom } from '../support/scripted-lom.js';
+import { printFacts } from './client-example.js';
+import { createEvents } from './events.js';
+
+describe('the TypeScript client', () => {
+  it('works as its documented example says', async () => {
+    const lom = await startScriptedLom(() => ({
+      async *run() {
+        const events = createEvents();
+        yield* [events.accepted(2), events.succeeded('web01', { os: 'Debian' })];
+        yield* [events.failed('web02', 'NODE_UNREACHABLE', 'Down.'), events.final(ExecutionState.PARTIAL)];
+      },
+    }));
+    const printed: unknown[][] = [];
+    const { log } = console;
+    console.log = (...values: unknown[]) => void printed.push(values);
+    try {
+      assert.deepEqual(await printFacts(lom.address, ['web01', 'web02']), ['web02: NODE_UNREACHABLE']);
+    } finally {
+      console.log = log;
+      await lom.stop();
+    }
+    assert.deepEqual(printed, [['web01', { os: 'Debian' }]]);
+    assert.deepEqual(lom.runs[0]?.targets?.nodes, ['web01', 'web02']);
+  });
+
+  it('has its example in docs/cli.md, word for word', async () => {
+    const example = await readFile(join(packageRoot, 'test', 'cli', 'client-example.ts'), 'utf8');
+    const page = await readFile(join(packageRoot, 'docs', 'cli.md'), 'utf8');
+    assert.ok(page.includes(example.trim()));
+  });
+
+  it('offers every other call with fields left out, and RuneErrors with names', async () => {
+    const lom = await startScriptedLom(() => ({
+      getNode: async ({ name }) => {
+        throw new RuneError('NODE_NOT_FOUND', `There is no node ${name}.`);
+      },
+    }));
+    const client = createClient({ address: lom.address });
+    try {
+      assert.equal((await client.listActions()).actions[0]?.action, 'tail-log');
+      assert.equal((await client.getAction({ action: 'tail-log' })).action?.version, '1.2.0');
+      assert.equal((await client.listNodes({ pageSize: 1 })).nodes[0]?.name, 'web01');
+      assert.deepEqual((await client.planExecution({ action: 'tail-log' })).runs, []);
+      assert.equal((await client.cancelExecution({ executionId: 'x' })).state, ExecutionState.CANCELLING);
+      assert.equal(await client.isServing(), true);
+      await assert.rejects(client.getNode({ name: 'web99' }), {
+        name: 'NODE_NOT_FOUND',
+        message: 'There is no node web99.',
+      });
+    } finally {
+      client.close();
+      await lom.stop();
+    }
+  });
+});

@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { createProgram, type Handlers } from '../../services/cli/cli.js';
+import { candidates } from '../../services/cli/completion/candidates.js';
+import { completionScript } from '../../services/cli/completion/script.js';
+import { startScriptedLom } from '../support/scripted-lom.js';
+import { createFakeIo } from './fake-io.js';
+import { RUNE } from './spawn-rune.js';
+
+const run = promisify(execFile);
+
+describe('completion', () => {
+  const program = createProgram(createFakeIo(), {} as Handlers, () => undefined);
+  const catalogue = {
+    actions: () => Promise.resolve(['host-facts', 'noop']),
+    nodes: () => Promise.resolve(['web01', 'web02', 'db01']),
+  };
+  const cases: [string[], string[], boolean?][] = [
+    [['ru'], ['run']],
+    [[''], ['run', 'actions', 'nodes', 'doctor', 'up', 'completion', 'help']],
+    [
+      ['run', ''],
+      ['host-facts', 'noop'],
+    ],
+    [['run', 'no'], ['noop']],
+    [['run', 'noop', '--no'], ['--node']],
+    [
+      ['run', 'noop', '--node', 'web'],
+      ['web01', 'web02'],
+    ],
+    [
+      ['run', '--node', 'web01', ''],
+      ['host-facts', 'noop'],
+    ],
+    [['run', '-n', 'd'], ['db01']],
+    [
+      ['run', 'noop', '-o', ''],
+      ['pretty', 'json', 'ndjson'],
+    ],
+    [['run', 'noop', '--params-file', ''], [], true],
+    [['run', 'noop', '--reason', ''], []],
+    [['run', 'noop', ''], []],
+    [
+      ['actions', ''],
+      ['list', 'show'],
+    ],
+    [['actions', 'show', 'h'], ['host-facts']],
+    [
+      ['nodes', 'show', 'w'],
+      ['web01', 'web02'],
+    ],
+    [
+      ['completion', ''],
+      ['bash', 'zsh'],
+    ],
+    [['help', 'e'], ['exit-codes']],
+  ];
+  for (const [words, expected, files = false] of cases) {
+    it(`of "rune ${words.join(' ')}" offers ${files ? 'files' : expected.join(', ') || 'nothing'}`, async () => {
+      assert.deepEqual(await candidates(program, words, catalogue), { words: expected, files });
+    });
+  }
+
+  describe('in bash', () => {
+    let directory: string;
+    before(async () => {
+      directory = await mkdtemp(join(tmpdir(), 'rune-completion-'));
+      await writeFile(join(directory, 'rune'), `#!/bin/sh\nexec '${process.execPath}' '${RUNE}' "$@"\n`, {
+        mode: 0o755,
+      });
+      await writeFile(join(directory, 'script.bash'), completionScript('bash'));
+    });
+    after(() => rm(directory, { recursive: true }));
+
+    /** What bash itself offers for the line. */
+    const offered = async (server: string, ...words: string[]) => {
+      const { stdout } = await run(
+        'bash',
+        [
+          '--noprofile',
+          '--norc',
+          '-euc',
+          'source script.bash; complete -p rune >&2; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _rune; printf "%s\\n" "${COMPREPLY[@]}"',
+          'bash',
+          'rune',
+          ...words,
+        ],
+        {
+          cwd: directory,
+          env: { PATH: `${directory}:${process.env['PATH']}`, HOME: '/nonexistent', RUNE_SERVER: server },
+        },
+      );
+      return stdout.split('\n').filter(Boolean);
+    };
+
+    it('offers commands and flags', async () => {
+      assert.deepEqual(await offered('127.0.0.1:1', 'do'), ['doctor']);
+      assert.deepEqual(await offered('127.0.0.1:1', 'run', 'x', '--params'), ['--params-file']);
+    });
+
+    it('offers actions and nodes of the service, and nothing when it does not answer', async () => {
+      const lom = await startScriptedLom(() => ({}));
+      try {
+        assert.deepEqual(await offered(lom.address, 'run', ''), ['tail-log']);
+        assert.deepEqual(await offered(lom.address, 'run', 'tail-log', '--node', 'w'), ['web01']);
+      } finally {
+        await lom.stop();
+      }
+      assert.deepEqual(await offered('127.0.0.1:1', 'run', ''), []);
+    });
+
+    it('offers files where a flag takes one', async () => {
+      assert.deepEqual(await offered('127.0.0.1:1', 'run', 'x', '--params-file', 'scr'), ['script.bash']);
+    });
+  });
+});

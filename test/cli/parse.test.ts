@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { type Handlers, runCli } from '../../services/cli/cli.js';
+import { createFakeIo } from './fake-io.js';
+
+/** What the command line makes of `line`: the handler it calls with its options, or the exit code and the complaint. */
+async function parse(
+  line: string,
+): Promise<{ called?: [string, unknown]; code: number; err: string; out: string }> {
+  let called: [string, unknown] | undefined;
+  const note = (name: keyof Handlers) => (options: unknown) => {
+    called = [name, options];
+    return Promise.resolve(0);
+  };
+  const names = ['run', 'actions', 'nodes', 'doctor', 'up', 'script', 'complete'] as const;
+  const handlers = Object.fromEntries(names.map((name) => [name, note(name)])) as unknown as Handlers;
+  const io = createFakeIo();
+  const code = await runCli(line.split(' ').filter(Boolean), io, handlers);
+  return { ...(called && { called }), code, err: io.err(), out: io.out() };
+}
+
+const SERVICE = { callTimeoutMs: 10_000 };
+const RUN = {
+  service: SERVICE,
+  action: 'noop',
+  nodes: ['a'],
+  groups: [],
+  labels: {},
+  exclude: [],
+  allowEmpty: false,
+  params: [],
+  mode: 'run',
+  dryRun: false,
+  acknowledgeRisk: false,
+  cancelOnDisconnect: false,
+};
+
+describe('the command line', () => {
+  const understood: [string, string, unknown][] = [
+    ['run noop --node a', 'run', RUN],
+    ['run --node a noop', 'run', RUN],
+    ['run noop@1.2.0 -n a', 'run', { ...RUN, action: 'noop@1.2.0' }],
+    ['run noop -n a,b -n c', 'run', { ...RUN, nodes: ['a', 'b', 'c'] }],
+    [
+      'run noop -g web -l k=v -l x=y=z',
+      'run',
+      { ...RUN, nodes: [], groups: ['web'], labels: { k: 'v', x: 'y=z' } },
+    ],
+    ['run noop -n a --exclude b', 'run', { ...RUN, exclude: ['b'] }],
+    ['run noop -n a -p k=v', 'run', { ...RUN, params: [{ key: 'k', kind: 'text', value: 'v' }] }],
+    ['run noop -n a --plan', 'run', { ...RUN, mode: 'plan' }],
+    ['run noop -n a --plan --dry-run', 'run', { ...RUN, mode: 'plan', dryRun: true }],
+    ['run noop -n a --use-ssm', 'run', { ...RUN, transport: 'ssm' }],
+    ['run noop -n a --transport local', 'run', { ...RUN, transport: 'local' }],
+    ['run noop -n a -y --timeout 2m', 'run', { ...RUN, acknowledgeRisk: true, timeoutMs: 120_000 }],
+    ['run noop -n a --save d', 'run', { ...RUN, saveDirectory: 'd' }],
+    ['run noop -n a --standalone', 'run', { ...RUN, standalone: { plugins: [], inventories: [] } }],
+    [
+      'run noop -n a --standalone --plugins p --inventory i',
+      'run',
+      { ...RUN, standalone: { plugins: ['p'], inventories: ['i'] } },
+    ],
+    [
+      'run noop -n a -o json --server h:1 --context c',
+      'run',
+      { ...RUN, service: { ...SERVICE, output: 'json', server: 'h:1', context: 'c' } },
+    ],
+    ['run noop -n a --call-timeout 1s', 'run', { ...RUN, service: { callTimeoutMs: 1000 } }],
+    ['actions', 'actions', { service: SERVICE }],
+    ['actions list -o ndjson', 'actions', { service: { ...SERVICE, output: 'ndjson' } }],
+    ['actions show noop', 'actions', { service: SERVICE, name: 'noop' }],
+    ['nodes', 'nodes', { kind: 'list', service: SERVICE, groups: [], labels: {} }],
+    ['nodes --group web', 'nodes', { kind: 'list', service: SERVICE, groups: ['web'], labels: {} }],
+    ['nodes show a --probe', 'nodes', { kind: 'show', service: SERVICE, name: 'a', probe: true }],
+    ['doctor --node a,b', 'doctor', { service: SERVICE, nodes: ['a', 'b'] }],
+    ['up', 'up', { plugins: [], inventories: [], listen: '127.0.0.1:50051', verbose: false }],
+    [
+      'up --listen 127.0.0.1:0 -v',
+      'up',
+      { plugins: [], inventories: [], listen: '127.0.0.1:0', verbose: true },
+    ],
+    ['completion zsh', 'script', 'zsh'],
+    ['__complete -- run --no', 'complete', ['run', '--no']],
+  ];
+  for (const [line, name, options] of understood) {
+    it(`understands: rune ${line}`, async () => {
+      const { called, err } = await parse(line);
+      assert.deepEqual(called, [name, options], err);
+    });
+  }
+
+  const refused: [string, RegExp][] = [
+    ['', /Usage: rune/],
+    ['frobnicate', /unknown command 'frobnicate'/],
+    ['run', /missing required argument 'action'/],
+    ['run noop', /Name the nodes: --node, --group or --select/],
+    ['run noop extra -n a', /too many arguments/],
+    ['run noop -n a --nod b', /unknown option '--nod'/],
+    ['run noop -n', /argument missing/],
+    ['run noop -n a,,b', /--node "a,,b": a name is empty/],
+    ['run noop -l novalue', /--select novalue: write key=value/],
+    ['run noop -l k=1 -l k=2', /--select k=2: no node has two values of k/],
+    ['run noop -n a --timeout 30', /--timeout 30: not a duration/],
+    ['run noop -n a --max-parallel 0', /--max-parallel 0: must be a whole number/],
+    ['run noop -n a --max-parallel 4294967296', /--max-parallel 4294967296/],
+    ['run noop -n a -o yaml', /Allowed choices are pretty, json, ndjson/],
+    ['run noop -n a --use-ssm --transport ssh', /cannot be used with/],
+    ['run noop -n a --plan --save d', /cannot be used with/],
+    ['run noop -n a --standalone --server h:1', /cannot be used with/],
+    ['run noop -n a --plugins p', /--plugins and --inventory belong to --standalone/],
+    ['run noop -n a -p =v', /--param =v: write key=value/],
+    ['up --listen 50051', /--listen 50051: write host:port/],
+    ['completion fish', /Allowed choices are bash, zsh/],
+    ['help nothing', /there is no such command or topic/],
+  ];
+  for (const [line, message] of refused) {
+    it(`refuses with 2: rune ${line}`, async () => {
+      const { called, code, err, out } = await parse(line);
+      assert.equal(called, undefined);
+      assert.equal(code, 2);
+      assert.match(err, message);
+      assert.equal(out, '');
+    });
+  }
+});
