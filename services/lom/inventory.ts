@@ -39,11 +39,10 @@ export function createInventory(
   const memberships = joinGroups(entries.nodes, entries.groups, faults);
   const found: Node[] = [];
   for (const entry of entries.nodes.values()) {
-    const groups = [...(memberships.get(entry.name) ?? [])]
-      .sort()
-      .flatMap((name) => entries.groups.get(name) ?? []);
-    // What an unsound group would have given is unknown; to miss it here would only mislead.
-    if (!entry.isSound || groups.some((group) => !group.isSound)) continue;
+    const names = memberships.get(entry.name);
+    const groups = [...(names ?? [])].sort().flatMap((name) => entries.groups.get(name) ?? []);
+    // What an unsound or unknown group would have given is unknown; to miss it here would only mislead.
+    if (!entry.isSound || names === undefined || groups.some((group) => !group.isSound)) continue;
     const node = makeNode(entry, groups, faults);
     if (node !== undefined) found.push(node);
   }
@@ -68,7 +67,7 @@ export function createInventory(
   };
 }
 
-/** The groups of each node, whichever side names the other. */
+/** The groups of each node, whichever side names the other; a node that names an unknown group has none to go by. */
 function joinGroups(
   nodes: ReadonlyMap<string, NodeEntry>,
   groups: ReadonlyMap<string, GroupEntry>,
@@ -76,17 +75,16 @@ function joinGroups(
 ): Map<string, Set<string>> {
   const memberships = new Map<string, Set<string>>();
   for (const { name, source, path, settings } of nodes.values()) {
-    const joined = new Set<string>();
-    for (const [index, group] of (settings.groups ?? []).entries()) {
-      if (groups.has(group)) joined.add(group);
-      else faults.add(source, [...path, 'groups', index], 'UNKNOWN', unknown('group', group, groups.keys()));
+    const named = settings.groups ?? [];
+    if (named.every((group) => groups.has(group))) memberships.set(name, new Set(named));
+    for (const [index, group] of named.entries()) {
+      if (!groups.has(group))
+        faults.add(source, [...path, 'groups', index], 'UNKNOWN', unknown('group', group, groups.keys()));
     }
-    memberships.set(name, joined);
   }
   for (const { name, source, path, settings } of groups.values()) {
     for (const [index, node] of (settings.nodes ?? []).entries()) {
-      const joined = memberships.get(node);
-      if (joined !== undefined) joined.add(name);
+      if (nodes.has(node)) memberships.get(node)?.add(name);
       else faults.add(source, [...path, 'nodes', index], 'UNKNOWN', unknown('node', node, nodes.keys()));
     }
   }

@@ -1,5 +1,6 @@
 const NAME_CHARS_MAX = 64;
-const DISTANCE_MAX = 2;
+/** Edits that still count as a slip, by the length of the name: a short name is soon another one. */
+const DISTANCES_MAX = [0, 0, 1, 1, 2];
 
 /**
  * The candidate that `name` most likely meant: equal but for letter case, or at most two edits away (one in a short name).
@@ -8,7 +9,7 @@ const DISTANCE_MAX = 2;
 export function suggest(name: string, candidates: Iterable<string>): string | undefined {
   if (name.length === 0 || name.length > NAME_CHARS_MAX) return undefined;
   const wanted = name.toLowerCase();
-  let limit = wanted.length < 4 ? 1 : DISTANCE_MAX;
+  let limit = DISTANCES_MAX[Math.min(wanted.length, DISTANCES_MAX.length - 1)] ?? 0;
   let best: string | undefined;
   for (const candidate of candidates) {
     const distance = editDistance(wanted, candidate.toLowerCase(), limit);

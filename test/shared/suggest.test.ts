@@ -15,6 +15,8 @@ describe('suggest', () => {
     ['', ['a'], undefined],
     ['x'.repeat(100_000), ['x'], undefined],
     ['a', [], undefined],
+    ['a', ['b', 'c'], undefined],
+    ['A', ['b', 'a'], 'a'],
   ];
   for (const [name, candidates, expected] of cases) {
     it(`${JSON.stringify(name.slice(0, 20))} among ${candidates.join(', ') || 'nothing'}: ${expected ?? 'nothing near'}`, () => {

@@ -1,0 +1,558 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { RuneError } from '../../services/shared/errors.js';
+import { packageRoot } from '../../services/shared/package-root.js';
+import { createSchemaCompiler } from '../../services/shared/schema.js';
+import type { Inventory } from '../../services/lom/inventory.js';
+import { loadInventory } from '../../services/lom/load-inventory.js';
+import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
+
+const schemas = createSchemaCompiler();
+
+describe('inventory', () => {
+  let directory: TempDirectory;
+  beforeEach(async () => {
+    directory = await makeTempDirectory();
+  });
+  afterEach(() => directory.remove());
+
+  /** The inventory of files `0.yaml`, `1.yaml`, … with these texts. */
+  async function load(...texts: string[]): Promise<Inventory> {
+    await directory.write(Object.fromEntries(texts.map((text, index) => [`${index}.yaml`, text])));
+    return loadInventory(
+      texts.map((_, index) => join(directory.path, `${index}.yaml`)),
+      schemas,
+    );
+  }
+
+  /** Every fault of these files, one `file:line REASON description` each. */
+  async function faults(...texts: string[]): Promise<string[]> {
+    try {
+      await load(...texts);
+    } catch (thrown) {
+      assert(thrown instanceof RuneError, String(thrown));
+      assert.equal(thrown.name, 'CONFIGURATION_INVALID');
+      return (thrown.facts.validationErrors ?? []).map(({ field, reason, description }) =>
+        `${field} ${reason} ${description}`.replaceAll(`${directory.path}/`, ''),
+      );
+    }
+    return [];
+  }
+
+  const NAME =
+    'is not a good name: use letters, digits, ".", "_" and "-", begin with a letter or digit, at most 253 characters';
+  const USER =
+    'must be a login name: letters, digits, ".", "_" and "-", beginning with a letter or "_", at most 32 characters';
+  const WORD =
+    'must be a word of letters, digits, ".", "_" and "-", beginning with a letter or digit, at most 64 characters';
+  const ADDRESS = 'must be a host name or an IP address, and nothing else';
+
+  it('gives a node all that its entry says', async () => {
+    const print = `SHA256:${'a'.repeat(43)}`;
+    const { nodes, warnings } = await load(`
+nodes:
+  web01:
+    address: 10.0.0.1
+    port: 2222
+    user: deploy
+    transports: [ssh, local]
+    credential: production
+    host_key_fingerprints: ["${print}"]
+    zone: eu-1
+    labels: {role: web, kubernetes.io/arch: amd64}
+    vars: {service: nginx, limits: [1, 2]}
+    groups: [web]
+    maintenance: true
+groups:
+  web:
+`);
+    assert.deepEqual(nodes, [
+      {
+        name: 'web01',
+        transports: ['ssh', 'local'],
+        address: '10.0.0.1',
+        port: 2222,
+        user: 'deploy',
+        credential: 'production',
+        hostKeyFingerprints: [print],
+        zone: 'eu-1',
+        labels: { role: 'web', 'kubernetes.io/arch': 'amd64' },
+        groups: ['web'],
+        vars: { service: 'nginx', limits: [1, 2] },
+        maintenance: true,
+      },
+    ]);
+    assert.deepEqual(warnings, []);
+  });
+
+  it('fills in what an entry leaves out', async () => {
+    const inventory = await load('nodes:\n  web01.example.com: {user: root}\n  here: {transport: local}\n');
+    const common = {
+      port: 22,
+      credential: '',
+      hostKeyFingerprints: [],
+      zone: '',
+      labels: {},
+      groups: [],
+      vars: {},
+      maintenance: false,
+    };
+    assert.deepEqual(inventory.nodes, [
+      { ...common, name: 'here', address: 'localhost', user: '', transports: ['local'] },
+      {
+        ...common,
+        name: 'web01.example.com',
+        address: 'web01.example.com',
+        user: 'root',
+        transports: ['ssh'],
+      },
+    ]);
+  });
+
+  it('may be empty, or several files', async () => {
+    assert.deepEqual((await load('')).nodes, []);
+    const inventory = await load(
+      'nodes: {b: {user: x}}\n',
+      'nodes: {a: {user: x}}\ngroups: {all: {nodes: [a, b]}}\n',
+    );
+    assert.deepEqual(
+      inventory.nodes.map((node) => node.name),
+      ['a', 'b'],
+    );
+    assert.deepEqual(inventory.get('b').groups, ['all']);
+  });
+
+  describe('groups', () => {
+    it('take members from both sides', async () => {
+      const { groups } = await load(
+        'nodes: {a: {user: x, groups: [g]}, b: {user: x}}\ngroups: {g: {nodes: [b, a]}, none: {}}\n',
+      );
+      assert.deepEqual(
+        [...groups].map(([name, nodes]) => [name, nodes.map((node) => node.name)]),
+        [
+          ['g', ['a', 'b']],
+          ['none', []],
+        ],
+      );
+    });
+
+    it('give defaults, labels and vars, and the node has the last word', async () => {
+      const inventory = await load(`
+nodes:
+  a: {groups: [g]}
+  b: {groups: [g], user: me, port: 1, zone: us, credential: own, transport: ssh, labels: {tier: two}, vars: {x: {own: 1}}}
+groups:
+  g:
+    defaults: {user: deploy, port: 2222, zone: eu, credential: main, transport: local}
+    labels: {tier: one, team: ops}
+    vars: {x: {from: group, deep: true}, y: 1}
+`);
+      const {
+        name: _a,
+        address: _b,
+        groups: _c,
+        hostKeyFingerprints: _d,
+        maintenance: _e,
+        ...a
+      } = inventory.get('a');
+      const {
+        name: _f,
+        address: _g,
+        groups: _h,
+        hostKeyFingerprints: _i,
+        maintenance: _j,
+        ...b
+      } = inventory.get('b');
+      assert.deepEqual(a, {
+        ...{ user: 'deploy', port: 2222, zone: 'eu', credential: 'main', transports: ['local'] },
+        ...{ labels: { tier: 'one', team: 'ops' }, vars: { x: { from: 'group', deep: true }, y: 1 } },
+      });
+      assert.deepEqual(b, {
+        ...{ user: 'me', port: 1, zone: 'us', credential: 'own', transports: ['ssh'] },
+        ...{ labels: { tier: 'two', team: 'ops' }, vars: { x: { own: 1 }, y: 1 } },
+      });
+    });
+
+    it('may say the same', async () => {
+      const two =
+        'groups: {g: {defaults: {user: x}, vars: {v: [1]}}, h: {defaults: {user: x}, vars: {v: [1]}}}\n';
+      assert.deepEqual(await faults(`nodes: {a: {groups: [g, h]}}\n${two}`), []);
+    });
+
+    const conflict = (key: string): string =>
+      `0.yaml:2 CONFLICT nodes.a gets different values of ${key} from the groups g and h: set it on the node`;
+    const conflicts: [key: string, g: string, h: string, own: string][] = [
+      ['user', 'defaults: {user: x}', 'defaults: {user: y}', 'user: me'],
+      ['port', 'defaults: {user: x, port: 1}', 'defaults: {port: 2}', 'port: 3'],
+      [
+        'transports',
+        'defaults: {user: x, transport: ssh}',
+        'defaults: {transports: [local]}',
+        'transport: local',
+      ],
+      [
+        'labels.tier',
+        'defaults: {user: x}, labels: {tier: one}',
+        'labels: {tier: two}',
+        'labels: {tier: three}',
+      ],
+      [
+        'vars.password',
+        'defaults: {user: x}, vars: {password: canary}',
+        'vars: {password: 1}',
+        'vars: {password: 2}',
+      ],
+    ];
+    for (const [key, g, h, own] of conflicts) {
+      it(`that disagree about ${key} are a fault naming both, unless the node decides`, async () => {
+        const groups = `groups:\n  g: {${g}}\n  h: {${h}}\n`;
+        assert.deepEqual(await faults(`nodes:\n  a: {groups: [h, g]}\n${groups}`), [conflict(key)]);
+        assert.deepEqual(await faults(`nodes:\n  a: {groups: [h, g], ${own}}\n${groups}`), []);
+      });
+    }
+  });
+
+  describe('refuses', () => {
+    const nodeWith = (entry: string): string => `nodes:\n  a:\n    user: x\n    ${entry}\n`;
+    const cases: [title: string, texts: string[], expected: string[]][] = [
+      ['what is no map', ['- a\n'], ['0.yaml:1 TYPE the file must be an object']],
+      ['an unknown top key', ['nodes: {}\nhosts: {}\n'], ['0.yaml:2 UNKNOWN hosts is not known']],
+      [
+        'an unknown key of a node',
+        [nodeWith('adress: 10.0.0.1')],
+        ['0.yaml:4 UNKNOWN nodes.a.adress is not known; did you mean "address"?'],
+      ],
+      [
+        'an unknown key of a group',
+        ['groups:\n  g:\n    user: x\n'],
+        ['0.yaml:3 UNKNOWN groups.g.user is not known'],
+      ],
+      [
+        'an unknown default',
+        ['groups:\n  g:\n    defaults: {usr: x}\n'],
+        ['0.yaml:3 UNKNOWN groups.g.defaults.usr is not known; did you mean "user"?'],
+      ],
+      ['a node that is no map', ['nodes:\n  a: 10.0.0.1\n'], ['0.yaml:2 TYPE nodes.a must be an object']],
+      [
+        'a port out of range',
+        [nodeWith('port: 65536')],
+        ['0.yaml:4 MAXIMUM nodes.a.port must be 65535 or less'],
+      ],
+      ['a port of zero', [nodeWith('port: 0')], ['0.yaml:4 MINIMUM nodes.a.port must be 1 or more']],
+      [
+        'a transport that does not exist',
+        [nodeWith('transport: ssm')],
+        ['0.yaml:4 ENUM nodes.a.transport must be one of "ssh", "local"'],
+      ],
+      [
+        'no transport at all',
+        [nodeWith('transports: []')],
+        ['0.yaml:4 MIN_ITEMS nodes.a.transports must have at least 1 item'],
+      ],
+      [
+        'both ways to name transports',
+        [nodeWith('transport: ssh\n    transports: [ssh]')],
+        ['0.yaml:4 CONFLICT nodes.a.transport is given together with transports: keep one of them'],
+      ],
+      [
+        'a label that is a number',
+        [nodeWith('labels: {rack: 12}')],
+        ['0.yaml:4 TYPE nodes.a.labels.rack must be a string'],
+      ],
+      [
+        'a label with a control character',
+        [nodeWith('labels: {rack: "a\\tb"}')],
+        ['0.yaml:4 LABEL nodes.a.labels.rack must not hold control characters'],
+      ],
+      [
+        'a label with a bad key',
+        [nodeWith('labels: {"a b": x}')],
+        [
+          '0.yaml:4 LABEL nodes.a.labels["a b"] is not a good label: use letters, digits, ".", "_", "-" and "/", begin with a letter or digit, at most 63 characters',
+        ],
+      ],
+      [
+        'no user for ssh',
+        ['nodes:\n  a: {}\n'],
+        ['0.yaml:2 REQUIRED nodes.a.user is required for ssh, on the node or in the defaults of a group'],
+      ],
+      [
+        'a name that cannot be an address, without one',
+        ['nodes:\n  a_: {user: x}\n'],
+        ['0.yaml:2 REQUIRED nodes.a_.address is required: the name of this node cannot serve as its address'],
+      ],
+      [
+        'a group that is not defined',
+        [nodeWith('groups: [wbe]') + 'groups: {web: {}}\n'],
+        [
+          '0.yaml:4 UNKNOWN nodes.a.groups[0] names the group "wbe", which is not defined; did you mean "web"?',
+        ],
+      ],
+      [
+        'a member that is not defined',
+        ['nodes: {web01: {user: x}}\ngroups:\n  web:\n    nodes:\n      - web01\n      - wbe01\n'],
+        [
+          '0.yaml:6 UNKNOWN groups.web.nodes[1] names the node "wbe01", which is not defined; did you mean "web01"?',
+        ],
+      ],
+      [
+        'two names that differ by case only',
+        ['nodes:\n  web01: {user: x}\n  WEB01: {user: x}\n'],
+        ['0.yaml:3 DUPLICATE nodes.WEB01 has the name of nodes.web01 in 0.yaml:2'],
+      ],
+      [
+        'one name in two files',
+        ['nodes: {a: {user: x}}\n', '\nnodes: {a: {user: x}}\n'],
+        ['1.yaml:2 DUPLICATE nodes.a has the name of nodes.a in 0.yaml:1'],
+      ],
+      [
+        'a group with the name of a node',
+        ['nodes: {web: {user: x}}\ngroups: {Web: {}}\n'],
+        ['0.yaml:2 DUPLICATE groups.Web has the name of nodes.web in 0.yaml:1'],
+      ],
+      [
+        'a node given twice',
+        ['nodes:\n  a: {user: x}\n  a: {user: y}\n'],
+        ['0.yaml:3 YAML the file holds the key "a" twice'],
+      ],
+      [
+        'vars that are too deep',
+        [nodeWith(`vars: ${'{a: '.repeat(17)}1${'}'.repeat(17)}`)],
+        [`0.yaml:4 DEPTH nodes.a.vars${'.a'.repeat(16)} is nested deeper than 16 objects and arrays`],
+      ],
+      [
+        'vars that are too large',
+        [nodeWith(`vars: {a: ${'x'.repeat(65_536)}}`)],
+        ['0.yaml:4 SIZE nodes.a.vars is larger than 65536 bytes as JSON'],
+      ],
+      [
+        'vars that lose digits',
+        [nodeWith('vars: {id: 9007199254740993}')],
+        ['0.yaml:4 NOT_EXACT nodes.a.vars.id is an integer beyond 2^53, which loses digits: use a string'],
+      ],
+      [
+        'vars that are no numbers',
+        [nodeWith('vars: {x: .nan}')],
+        ['0.yaml:4 NOT_FINITE nodes.a.vars.x must be a finite number'],
+      ],
+      [
+        'all of it at once, and nothing that only follows from it',
+        [
+          'nodes:\n  a: {port: 0, groups: [g]}\n  b: {groups: [g]}\n  c: {groups: [nog]}\n  d: {}\ngroups:\n  g: {defaults: {user: -x}}\n  h: {nodes: [a, e]}\n',
+        ],
+        [
+          '0.yaml:2 MINIMUM nodes.a.port must be 1 or more',
+          `0.yaml:7 USER groups.g.defaults.user ${USER}`,
+          '0.yaml:4 UNKNOWN nodes.c.groups[0] names the group "nog", which is not defined',
+          '0.yaml:8 UNKNOWN groups.h.nodes[1] names the node "e", which is not defined',
+          '0.yaml:5 REQUIRED nodes.d.user is required for ssh, on the node or in the defaults of a group',
+        ],
+      ],
+    ];
+    for (const [title, texts, expected] of cases) {
+      it(title, async () => assert.deepEqual(await faults(...texts), expected));
+    }
+
+    it('a file that is missing', async () => {
+      const file = join(directory.path, 'none.yaml');
+      await assert.rejects(loadInventory([file], schemas), {
+        name: 'CONFIGURATION_INVALID',
+        message: `The inventory has a fault: ${file}: the file does not exist.`,
+      });
+    });
+
+    it('lists 20 of many faults and counts the rest', async () => {
+      const text = `nodes:\n${Array.from({ length: 50 }, (_, index) => `  n${index}: {port: 0}\n`).join('')}`;
+      assert.equal((await faults(text)).length, 20);
+      await assert.rejects(load(text), {
+        message: `The inventory has 50 faults, of which 20 are listed; the first: ${directory.path}/0.yaml:2: nodes.n0.port must be 1 or more.`,
+      });
+    });
+  });
+
+  describe('refuses hostile', () => {
+    const key = (text: string): string => JSON.stringify(text);
+    for (const name of [
+      '-oProxyCommand=x',
+      '.hidden',
+      '_x',
+      'a b',
+      'a;id',
+      '$(id)',
+      '`id`',
+      'a@b',
+      'a%h',
+      'a/../b',
+      'a\nb',
+      'a\u0000',
+      'w\u0435b',
+      '',
+      'x'.repeat(254),
+    ]) {
+      it(`node name ${key(name.slice(0, 20))}`, async () => {
+        const found = await faults(`nodes:\n  ${key(name)}: {user: x}\n`);
+        assert.equal(found.length, 1);
+        assert(found[0]?.endsWith(NAME), found[0]);
+      });
+    }
+    for (const user of [
+      '-l',
+      '-oProxyCommand=x',
+      'a b',
+      'a@b',
+      'a;id',
+      '$(id)',
+      '1user',
+      '',
+      'a\n',
+      'root\u0000',
+      'x'.repeat(33),
+    ]) {
+      it(`user ${key(user)}`, async () => {
+        assert.deepEqual(await faults(`nodes:\n  a: {user: ${key(user)}}\n`), [
+          `0.yaml:2 USER nodes.a.user ${USER}`,
+        ]);
+      });
+    }
+    const addresses = [
+      ...[
+        '-oProxyCommand=x',
+        'a b',
+        'user@host',
+        'host:22',
+        '[::1]',
+        'http://host',
+        'host/path',
+        '%h',
+        '$(id)',
+        'a;id',
+        '',
+        '.',
+        'a..b',
+        'host.',
+        '-a.b',
+        'a-.b',
+      ],
+      ...[
+        '1.2.3',
+        '256.1.1.1',
+        '2130706433',
+        '0x7f000001',
+        '127.0.0.1\n',
+        'fe80::1%eth0',
+        'host\u0000',
+        'm\u00fcnchen.de',
+        'x'.repeat(64),
+        `${'a.'.repeat(127)}ab`,
+      ],
+    ];
+    for (const address of addresses) {
+      it(`address ${key(address.slice(0, 20))}`, async () => {
+        assert.deepEqual(await faults(`nodes:\n  a: {user: x, address: ${key(address)}}\n`), [
+          `0.yaml:2 ADDRESS nodes.a.address ${ADDRESS}`,
+        ]);
+      });
+    }
+    for (const [field, text] of [
+      ['credential', '../key'],
+      ['credential', '-x'],
+      ['zone', 'a b'],
+      ['zone', ''],
+    ] as const) {
+      it(`${field} ${key(text)}`, async () => {
+        assert.deepEqual(await faults(`nodes:\n  a: {user: x, ${field}: ${key(text)}}\n`), [
+          `0.yaml:2 WORD nodes.a.${field} ${WORD}`,
+        ]);
+      });
+    }
+    for (const print of [
+      '',
+      'MD5:aa:bb',
+      `SHA256:${'a'.repeat(42)}`,
+      `SHA256:${'a'.repeat(43)}=`,
+      `sha256:${'a'.repeat(43)}`,
+      `SHA256:${'a'.repeat(43)}\n`,
+    ]) {
+      it(`fingerprint ${key(print.slice(0, 20))}`, async () => {
+        assert.deepEqual(await faults(`nodes:\n  a: {user: x, host_key_fingerprints: [${key(print)}]}\n`), [
+          '0.yaml:2 FINGERPRINT nodes.a.host_key_fingerprints[0] must be a fingerprint as ssh-keygen -l prints it: "SHA256:" and 43 characters',
+        ]);
+      });
+    }
+    it('template text stays what it is', async () => {
+      const { vars, labels } = (
+        await load(`nodes:\n  a: {user: x, vars: {t: "{{7*7}} \${HOME} $(id)"}, labels: {t: "{{7*7}}"}}\n`)
+      ).get('a');
+      assert.deepEqual(vars, { t: '{{7*7}} ${HOME} $(id)' });
+      assert.deepEqual(labels, { t: '{{7*7}}' });
+    });
+  });
+
+  for (const address of [
+    '10.0.0.1',
+    '::1',
+    '2001:db8::1',
+    '::ffff:10.0.0.1',
+    'web01',
+    'web_01',
+    'WEB-01.example.com',
+    'x'.repeat(63),
+    'a.b.c.d.e',
+    '3com.example',
+    'xn--mnchen-3ya.de',
+  ]) {
+    it(`accepts the address ${address.slice(0, 20)}`, async () => {
+      assert.deepEqual(await faults(`nodes:\n  a: {user: x, address: "${address}"}\n`), []);
+    });
+  }
+
+  it('warns of two names for one machine', async () => {
+    const { warnings } = await load(`
+nodes:
+  a: {user: x, address: web01.example.com}
+  b: {user: y, address: WEB01.example.com}
+  c: {user: x, address: web01.example.com, port: 2222}
+  d: {transport: local}
+  e: {transport: local}
+  f: {user: x, address: "::1"}
+  g: {user: x, address: "::1"}
+`);
+    assert.deepEqual(warnings, [
+      'The nodes a, b share the address web01.example.com:22.',
+      'The nodes f, g share the address [::1]:22.',
+    ]);
+  });
+
+  it('finds a node by its exact name and suggests a near one', async () => {
+    const inventory = await load('nodes: {web01: {user: x}}\n');
+    assert.equal(inventory.find('web01')?.name, 'web01');
+    assert.equal(inventory.find('WEB01'), undefined);
+    assert.equal(inventory.find('constructor'), undefined);
+    assert.throws(() => inventory.get('WEB01'), {
+      name: 'NODE_NOT_FOUND',
+      message: 'The inventory has no node "WEB01"; did you mean "web01"?',
+    });
+    assert.throws(() => inventory.get('db'), { message: 'The inventory has no node "db".' });
+  });
+
+  it('holds 10,000 nodes', async () => {
+    const nodes = Array.from(
+      { length: 10_000 },
+      (_, index) => `  n${index}: {address: 10.0.${index >> 8}.${index & 255}}\n`,
+    );
+    const members = Array.from({ length: 10_000 }, (_, index) => `n${index}`).join(', ');
+    const inventory = await load(
+      `nodes:\n${nodes.join('')}groups:\n  all: {nodes: [${members}], defaults: {user: deploy}}\n`,
+    );
+    assert.equal(inventory.nodes.length, 10_000);
+    assert.equal(inventory.groups.get('all')?.length, 10_000);
+    assert.deepEqual(inventory.warnings, []);
+    assert.equal(inventory.get('n9999').user, 'deploy');
+  });
+
+  it('loads the example that is shipped', async () => {
+    const inventory = await loadInventory([join(packageRoot, 'deploy', 'inventory.example.yaml')], schemas);
+    assert(inventory.nodes.length > 0);
+    assert.deepEqual(inventory.warnings, []);
+  });
+});
