@@ -5,7 +5,7 @@ import type { NodeTarget } from '../../../shared/gen/rune/v1/lmm.js';
 import { NodeProbe } from '../../../shared/gen/rune/v1/run.js';
 import type { Logger } from '../../../shared/logger.js';
 import type { Credentials } from '../../credentials.js';
-import { REMOTE_COMMAND } from '../remote-command.js';
+import { checkCommand, REMOTE_COMMAND } from '../remote-command.js';
 import { superviseRun, type NodeProtocolSettings } from '../supervise.js';
 import type { StopSignal, Transport } from '../transport.js';
 import { createAuthWaysLoader } from './auth-ways.js';
@@ -50,6 +50,7 @@ export function createSshTransport(options: SshTransportOptions): SshTransport {
   return {
     name: 'ssh',
     async run(command, sink, stop) {
+      checkCommand(command);
       const target = sshTarget(command.target, options.credentials);
       const startedMs = performance.now();
       const opening = stopAsError(stop, target.node);

@@ -1,0 +1,103 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createCredentials } from '../../../services/lmm/credentials.js';
+import { createSshTransport, type SshTransport } from '../../../services/lmm/transports/ssh/ssh-transport.js';
+import type { SshSettings } from '../../../services/lmm/transports/ssh/ssh-settings.js';
+import { DEFAULT_NODE_PROTOCOL } from '../../../services/lmm/transports/supervise.js';
+import type { NodeCommand, NodeEnding, RunSink } from '../../../services/lmm/transports/transport.js';
+import type { NodeTarget } from '../../../services/shared/gen/rune/v1/lmm.js';
+import { newId } from '../../../services/shared/ids.js';
+import { createLogger } from '../../../services/shared/logger.js';
+import { PassThrough } from 'node:stream';
+import type { TestSshd } from '../../support/sshd.js';
+
+/** An SSH transport that can reach one test sshd, and what a test says to it. */
+export interface TransportOn {
+  readonly transport: SshTransport;
+  readonly knownHostsPath: string;
+  target(changes?: Partial<NodeTarget>): NodeTarget;
+  command(script: string, changes?: Partial<NodeCommand>): NodeCommand;
+  /** Runs a plugin and collects what it printed. */
+  run(
+    command: NodeCommand,
+    stop?: AbortSignal,
+  ): Promise<{ ending: NodeEnding; stdout: string; stderr: string }>;
+}
+
+/** What a sink was given, as text. */
+export interface CollectedOutput {
+  readonly sink: RunSink;
+  readonly started: Promise<void>;
+  stdout(): string;
+  stderr(): string;
+}
+
+/** A sink that keeps everything. */
+export function collectOutput(): CollectedOutput {
+  const kept = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
+  let start = (): void => undefined;
+  const started = new Promise<void>((resolve) => {
+    start = resolve;
+  });
+  return {
+    sink: {
+      started: () => start(),
+      stdout: (chunk) => void kept.stdout.push(chunk),
+      stderr: (chunk) => void kept.stderr.push(chunk),
+    },
+    started,
+    stdout: () => Buffer.concat(kept.stdout).toString('utf8'),
+    stderr: () => Buffer.concat(kept.stderr).toString('utf8'),
+  };
+}
+
+/** Makes an SSH transport whose known_hosts file and credentials fit `sshd`. */
+export async function transportOn(sshd: TestSshd, settings: Partial<SshSettings> = {}): Promise<TransportOn> {
+  const knownHostsPath = join(sshd.directory, 'known_hosts');
+  await writeFile(knownHostsPath, `${sshd.knownHostsLines.join('\n')}\n`);
+  const transport = createSshTransport({
+    credentials: createCredentials({
+      default: { keyFiles: [sshd.userKeyPath] },
+      elsewhere: { keyFiles: [sshd.userKeyPath], allowedHosts: ['*.example.org'] },
+      missing: { keyFiles: [join(sshd.directory, 'no_such_key')] },
+      wrong: { keyFiles: [join(sshd.directory, 'host_ed25519')] },
+    }),
+    knownHosts: [knownHostsPath],
+    settings: { knownHostsRecheckMs: 0, ...settings },
+    nodeProtocol: DEFAULT_NODE_PROTOCOL,
+    logger: createLogger({ level: 'error', service: 'test', stream: new PassThrough().resume() }),
+  });
+  const target = (changes: Partial<NodeTarget> = {}): NodeTarget => ({
+    name: 'web01',
+    transport: 'ssh',
+    address: sshd.host,
+    port: sshd.port,
+    user: 'root',
+    credential: '',
+    hostKeyFingerprints: [],
+    ...changes,
+  });
+  return {
+    transport,
+    knownHostsPath,
+    target,
+    command: (script, changes = {}) => ({
+      runId: newId(),
+      target: target(),
+      script: Buffer.from(script),
+      library: Buffer.alloc(0),
+      delivery: 'stream',
+      input: Buffer.from('{}'),
+      leavesProcesses: false,
+      timeoutMs: 30_000,
+      killGraceMs: 1_000,
+      connectTimeoutMs: 10_000,
+      ...changes,
+    }),
+    async run(command, stop = new AbortController().signal) {
+      const output = collectOutput();
+      const ending = await transport.run(command, output.sink, stop);
+      return { ending, stdout: output.stdout(), stderr: output.stderr() };
+    },
+  };
+}
