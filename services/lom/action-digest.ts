@@ -16,6 +16,6 @@ export function sha256(bytes: Buffer | string): string {
  * make it again with `sha256sum FILE… | sha256sum` in the bundle's directory.
  */
 export function actionDigest(files: readonly DigestFile[]): string {
-  const sorted = [...files].sort((a, b) => (a.path < b.path ? -1 : 1));
+  const sorted = files.toSorted((a, b) => (a.path < b.path ? -1 : 1));
   return sha256(sorted.map(({ path, bytes }) => `${sha256(bytes)}  ${path}\n`).join(''));
 }

@@ -43,7 +43,7 @@ export interface GroupSettings {
 }
 
 /** Something named in an inventory, and where it stands. An unsound entry has faults, and only its memberships can be used. */
-export interface Entry<Settings> {
+interface Entry<Settings> {
   readonly name: string;
   readonly source: YamlSource;
   readonly path: FaultPath;

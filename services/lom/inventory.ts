@@ -40,15 +40,15 @@ export function createInventory(
   const found: Node[] = [];
   for (const entry of entries.nodes.values()) {
     const names = memberships.get(entry.name);
-    const groups = [...(names ?? [])].sort().flatMap((name) => entries.groups.get(name) ?? []);
+    const groups = [...(names ?? [])].toSorted().flatMap((name) => entries.groups.get(name) ?? []);
     // What an unsound or unknown group would have given is unknown; to miss it here would only mislead.
     if (!entry.isSound || names === undefined || groups.some((group) => !group.isSound)) continue;
     const node = makeNode(entry, groups, faults);
     if (node !== undefined) found.push(node);
   }
-  const nodes = found.sort((a, b) => (a.name < b.name ? -1 : 1));
+  const nodes = found.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   const byName = new Map(nodes.map((node) => [node.name, node]));
-  const groups = new Map([...entries.groups.keys()].sort().map((name): [string, Node[]] => [name, []]));
+  const groups = new Map([...entries.groups.keys()].toSorted().map((name): [string, Node[]] => [name, []]));
   for (const node of nodes) for (const name of node.groups) groups.get(name)?.push(node);
 
   return {

@@ -5,7 +5,7 @@ import { checkJsonBounds } from '../shared/json-bounds.js';
 import type { Action } from './action.js';
 
 /** What parameters may hold; a deeper value could not travel in a message. */
-export const PARAMS_BOUNDS = { depthMax: 32, bytesMax: 1024 * 1024 };
+const PARAMS_BOUNDS = { depthMax: 32, bytesMax: 1024 * 1024 };
 
 const ROOT = 'params';
 

@@ -46,7 +46,7 @@ export function createRegistry(bundles: readonly Bundle[], faults: FileFaults): 
   for (const known of versions.values()) {
     known.sort((a, b) => compareSemver(b.capability.version, a.capability.version));
   }
-  const newest = [...versions.keys()].sort().flatMap((name) => versions.get(name)?.slice(0, 1) ?? []);
+  const newest = [...versions.keys()].toSorted().flatMap((name) => versions.get(name)?.slice(0, 1) ?? []);
 
   return {
     get(reference) {

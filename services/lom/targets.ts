@@ -44,7 +44,7 @@ export function resolveTargets(targets: Targets | undefined, inventory: Inventor
       field: 'targets',
     });
   }
-  return [...selected.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  return [...selected.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 const isEmpty = ({ nodes, groups, labels }: Targets): boolean =>

@@ -1,11 +1,12 @@
 import type { Fault, FaultPath } from './fault.js';
-import { pathOfPointer } from './fault.js';
 import { checkJsonBounds } from './json-bounds.js';
 import { compileLinearPattern } from './linear-pattern.js';
+import type { SchemaObject, Subschema } from './schema-graph.js';
+import { edges, isObject, rootOf, SCHEMA_KEYWORDS, visitAll } from './schema-graph.js';
 import { didYouMean } from './suggest.js';
 
 /** Bounds of one schema text; a schema beyond them compiles or validates too slowly to be let in. */
-export const SCHEMA_LIMITS = {
+const SCHEMA_LIMITS = {
   bytesMax: 64 * 1024,
   propertiesMax: 200,
   depthMax: 16,
@@ -44,57 +45,6 @@ export interface SchemaSource {
   readonly secretLocations: readonly ValueLocation[];
 }
 
-type SchemaObject = Record<string, unknown>;
-
-/** What stands under a keyword: one schema, a list of schemas, schemas by name, or plain data. */
-type KeywordKind = 'schema' | 'list' | 'map' | 'data';
-
-/** Where the value that a subschema describes stands, seen from the value of the schema around it. */
-type Step = 'same' | 'any' | 'name' | 'none';
-
-interface Keyword {
-  readonly kind: KeywordKind;
-  readonly step: Step;
-}
-
-const data: Keyword = { kind: 'data', step: 'none' };
-const KEYWORDS: Readonly<Record<string, Keyword>> = {
-  ...Object.fromEntries(
-    [
-      ...['$schema', '$id', '$comment', '$ref', 'title', 'description', 'default', 'examples', 'deprecated'],
-      ...['readOnly', 'writeOnly', 'type', 'enum', 'const', 'format', 'pattern', 'minLength', 'maxLength'],
-      ...['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf', 'required'],
-      ...[
-        'minItems',
-        'maxItems',
-        'uniqueItems',
-        'minContains',
-        'maxContains',
-        'minProperties',
-        'maxProperties',
-      ],
-      ...['dependentRequired', 'contentEncoding', 'contentMediaType'],
-    ].map((keyword) => [keyword, data]),
-  ),
-  $defs: { kind: 'map', step: 'none' },
-  properties: { kind: 'map', step: 'name' },
-  patternProperties: { kind: 'map', step: 'any' },
-  dependentSchemas: { kind: 'map', step: 'same' },
-  additionalProperties: { kind: 'schema', step: 'any' },
-  unevaluatedProperties: { kind: 'schema', step: 'any' },
-  propertyNames: { kind: 'schema', step: 'none' },
-  items: { kind: 'schema', step: 'any' },
-  unevaluatedItems: { kind: 'schema', step: 'any' },
-  contains: { kind: 'schema', step: 'any' },
-  prefixItems: { kind: 'list', step: 'any' },
-  allOf: { kind: 'list', step: 'same' },
-  anyOf: { kind: 'list', step: 'same' },
-  oneOf: { kind: 'list', step: 'same' },
-  not: { kind: 'schema', step: 'same' },
-  if: { kind: 'schema', step: 'same' },
-  then: { kind: 'schema', step: 'same' },
-  else: { kind: 'schema', step: 'same' },
-};
 const NOT_SERVED = [
   '$anchor',
   '$dynamicRef',
@@ -104,15 +54,6 @@ const NOT_SERVED = [
   'definitions',
   'dependencies',
 ];
-
-interface Subschema {
-  readonly path: FaultPath;
-  readonly schema: unknown;
-  readonly keyword: string;
-  readonly step: Step;
-  /** Property name for step 'name'. */
-  readonly name: string;
-}
 
 /**
  * Reads a schema text and checks everything that must hold before it is compiled. Faults have the path inside the schema and
@@ -181,23 +122,20 @@ function checkKeywords(path: FaultPath, schema: SchemaObject, faults: Fault[]): 
     faults.push({ path: [...path, keyword], reason, description });
   };
   for (const [keyword, value] of Object.entries(schema)) {
-    if (NOT_SERVED.includes(keyword))
+    if (NOT_SERVED.includes(keyword)) {
       add(keyword, 'NOT_SUPPORTED', 'is not supported: use "$defs" and "$ref": "#/$defs/…"');
-    else if (!Object.hasOwn(KEYWORDS, keyword)) {
-      add(
-        keyword,
-        'UNKNOWN',
-        `is not a keyword of JSON Schema 2020-12${didYouMean(keyword, Object.keys(KEYWORDS))}`,
-      );
-    } else if (keyword === '$schema' && value !== SCHEMA_DIALECT)
+    } else if (!SCHEMA_KEYWORDS.has(keyword)) {
+      const near = didYouMean(keyword, SCHEMA_KEYWORDS);
+      add(keyword, 'UNKNOWN', `is not a keyword of JSON Schema 2020-12${near}`);
+    } else if (keyword === '$schema' && value !== SCHEMA_DIALECT) {
       add(keyword, 'CONST', `must be "${SCHEMA_DIALECT}"`);
-    else if (keyword === '$id' && path.length > 0)
+    } else if (keyword === '$id' && path.length > 0) {
       add(keyword, 'NOT_SUPPORTED', 'is allowed at the top only');
-    else if (keyword === 'format' && !(SCHEMA_FORMATS as readonly unknown[]).includes(value)) {
+    } else if (keyword === 'format' && !(SCHEMA_FORMATS as readonly unknown[]).includes(value)) {
       add(keyword, 'ENUM', `must be one of ${SCHEMA_FORMATS.join(', ')}`);
-    } else if (keyword === 'pattern' && typeof value === 'string')
+    } else if (keyword === 'pattern' && typeof value === 'string') {
       checkPattern(value, [...path, keyword], faults);
-    else if (keyword === 'patternProperties' && isObject(value)) {
+    } else if (keyword === 'patternProperties' && isObject(value)) {
       for (const pattern of Object.keys(value)) checkPattern(pattern, [...path, keyword, pattern], faults);
     } else if (keyword === 'uniqueItems' && value === true && !isWithin(schema['maxItems'])) {
       add(keyword, 'UNIQUE_ITEMS', `needs maxItems of at most ${SCHEMA_LIMITS.uniqueItemsMax} beside it`);
@@ -220,7 +158,7 @@ function checkReferences(root: SchemaObject, known: ReadonlySet<unknown>, faults
   const follow = (schema: unknown, path: FaultPath): void => {
     if (!isObject(schema) || done.has(schema)) return;
     open.add(schema);
-    for (const next of edges(root, { path, schema, keyword: '', step: 'same', name: '' })) {
+    for (const next of edges(root, { ...rootOf(schema), path })) {
       if (next.keyword === '$ref' && (next.schema === undefined || !known.has(next.schema))) {
         const description = 'must be "#/…" and point at a schema in the same text; nothing is ever fetched';
         faults.push({ path: next.path, reason: 'REFERENCE', description });
@@ -249,61 +187,9 @@ function expand(root: SchemaObject, secretLocations: ValueLocation[]): boolean {
       else if (next.step !== 'none') visit(next, [...location, next.step === 'name' ? next.name : null]);
     }
   };
-  visit({ path: [], schema: root, keyword: '', step: 'same', name: '' }, []);
+  visit(rootOf(root), []);
   return visited <= SCHEMA_LIMITS.expandedSchemasMax;
 }
-
-/** Walks a schema and all that stands in it, without following references; `visit` says whether to go deeper. */
-function visitAll(root: unknown, visit: (at: Subschema, depth: number) => boolean): void {
-  const walk = (at: Subschema, depth: number): void => {
-    if (visit(at, depth)) for (const next of children(at)) walk(next, depth + 1);
-  };
-  walk({ path: [], schema: root, keyword: '', step: 'same', name: '' }, 1);
-}
-
-/** The subschemas of a schema and what its reference points at. */
-function* edges(root: SchemaObject, at: Subschema): Generator<Subschema> {
-  yield* children(at);
-  if (isObject(at.schema) && Object.hasOwn(at.schema, '$ref')) {
-    const schema = pointedAt(root, at.schema['$ref']);
-    yield { path: [...at.path, '$ref'], schema, keyword: '$ref', step: 'same', name: '' };
-  }
-}
-
-function* children(at: Subschema): Generator<Subschema> {
-  if (!isObject(at.schema)) return;
-  for (const [keyword, value] of Object.entries(at.schema)) {
-    const { kind, step } = Object.hasOwn(KEYWORDS, keyword) ? (KEYWORDS[keyword] ?? data) : data;
-    const path = [...at.path, keyword];
-    if (kind === 'schema') yield { path, schema: value, keyword, step, name: '' };
-    else if (kind === 'list' && Array.isArray(value)) {
-      for (const [index, schema] of value.entries())
-        yield { path: [...path, index], schema, keyword, step, name: '' };
-    } else if (kind === 'map' && isObject(value)) {
-      for (const [name, schema] of Object.entries(value))
-        yield { path: [...path, name], schema, keyword, step, name };
-    }
-  }
-}
-
-function pointedAt(root: SchemaObject, reference: unknown): unknown {
-  if (typeof reference !== 'string' || !/^#(\/|$)/.test(reference)) return undefined;
-  let pointer: string;
-  try {
-    pointer = decodeURIComponent(reference.slice(1));
-  } catch {
-    return undefined;
-  }
-  return pathOfPointer(pointer).reduce<unknown>(
-    (at, part) => (isContainer(at) && Object.hasOwn(at, part) ? at[part] : undefined),
-    root,
-  );
-}
-
-const isObject = (value: unknown): value is SchemaObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-const isContainer = (value: unknown): value is SchemaObject => typeof value === 'object' && value !== null;
 
 const isWithin = (value: unknown): boolean =>
   typeof value === 'number' && value <= SCHEMA_LIMITS.uniqueItemsMax;

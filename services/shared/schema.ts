@@ -68,11 +68,6 @@ export function createSchemaCompiler(
   };
 }
 
-/** Compiles one schema; see SchemaCompiler.compile. Many schemas are compiled faster by one SchemaCompiler. */
-export function compileSchema(schemaJson: string, root = 'params'): Validator {
-  return createSchemaCompiler().compile(schemaJson, root);
-}
-
 function compileOne(schemaJson: string, root: string, dialect: Ajv2020): Validator {
   const { source, faults } = readSchema(schemaJson);
   if (source === undefined) throw refusal(faults);

@@ -6,7 +6,7 @@ const DISTANCES_MAX = [0, 0, 1, 1, 2];
  * The candidate that `name` most likely meant: equal but for letter case, or at most two edits away (one in a short name).
  * Undefined if none is near.
  */
-export function suggest(name: string, candidates: Iterable<string>): string | undefined {
+function suggest(name: string, candidates: Iterable<string>): string | undefined {
   if (name.length === 0 || name.length > NAME_CHARS_MAX) return undefined;
   const wanted = name.toLowerCase();
   let limit = DISTANCES_MAX[Math.min(wanted.length, DISTANCES_MAX.length - 1)] ?? 0;

@@ -164,12 +164,22 @@ groups:
         ...b
       } = inventory.get('b');
       assert.deepEqual(a, {
-        ...{ user: 'deploy', port: 2222, zone: 'eu', credential: 'main', transports: ['local'] },
-        ...{ labels: { tier: 'one', team: 'ops' }, vars: { x: { from: 'group', deep: true }, y: 1 } },
+        user: 'deploy',
+        port: 2222,
+        zone: 'eu',
+        credential: 'main',
+        transports: ['local'],
+        labels: { tier: 'one', team: 'ops' },
+        vars: { x: { from: 'group', deep: true }, y: 1 },
       });
       assert.deepEqual(b, {
-        ...{ user: 'me', port: 1, zone: 'us', credential: 'own', transports: ['ssh'] },
-        ...{ labels: { tier: 'two', team: 'ops' }, vars: { x: { own: 1 }, y: 1 } },
+        user: 'me',
+        port: 1,
+        zone: 'us',
+        credential: 'own',
+        transports: ['ssh'],
+        labels: { tier: 'two', team: 'ops' },
+        vars: { x: { own: 1 }, y: 1 },
       });
     });
 
@@ -415,36 +425,32 @@ groups:
       });
     }
     const addresses = [
-      ...[
-        '-oProxyCommand=x',
-        'a b',
-        'user@host',
-        'host:22',
-        '[::1]',
-        'http://host',
-        'host/path',
-        '%h',
-        '$(id)',
-        'a;id',
-        '',
-        '.',
-        'a..b',
-        'host.',
-        '-a.b',
-        'a-.b',
-      ],
-      ...[
-        '1.2.3',
-        '256.1.1.1',
-        '2130706433',
-        '0x7f000001',
-        '127.0.0.1\n',
-        'fe80::1%eth0',
-        'host\u0000',
-        'm\u00fcnchen.de',
-        'x'.repeat(64),
-        `${'a.'.repeat(127)}ab`,
-      ],
+      '-oProxyCommand=x',
+      'a b',
+      'user@host',
+      'host:22',
+      '[::1]',
+      'http://host',
+      'host/path',
+      '%h',
+      '$(id)',
+      'a;id',
+      '',
+      '.',
+      'a..b',
+      'host.',
+      '-a.b',
+      'a-.b',
+      '1.2.3',
+      '256.1.1.1',
+      '2130706433',
+      '0x7f000001',
+      '127.0.0.1\n',
+      'fe80::1%eth0',
+      'host\u0000',
+      'm\u00fcnchen.de',
+      'x'.repeat(64),
+      `${'a.'.repeat(127)}ab`,
     ];
     for (const address of addresses) {
       it(`address ${key(address.slice(0, 20))}`, async () => {

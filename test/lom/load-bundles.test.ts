@@ -119,14 +119,15 @@ describe('load bundles', () => {
     ];
     const manifest = {
       ...MANIFEST,
-      ...{
-        delivery: 'directory',
-        mode: 'attached',
-        risk: 'destructive',
-        idempotent: true,
-        supports_dry_run: true,
-      },
-      ...{ leaves_processes: true, timeout_ms: 1000, examples, entrypoint: 'bin/run.py' },
+      delivery: 'directory',
+      mode: 'attached',
+      risk: 'destructive',
+      idempotent: true,
+      supports_dry_run: true,
+      leaves_processes: true,
+      timeout_ms: 1000,
+      examples,
+      entrypoint: 'bin/run.py',
     };
     await directory.write(
       bundle({ 'say/manifest.yaml': manifest, 'say/bin/run.py': '#!/usr/bin/python3\n' }),

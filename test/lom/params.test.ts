@@ -15,7 +15,11 @@ function actionWith(inputSchema: object): Action {
       action: 'tail-log',
       inputSchema: JSON.stringify(inputSchema),
     },
-    ...{ script: none, scriptSha256: '', library: none, librarySha256: '', file: 'manifest.yaml' },
+    script: none,
+    scriptSha256: '',
+    library: none,
+    librarySha256: '',
+    file: 'manifest.yaml',
     input: compiler.compile(JSON.stringify(inputSchema), 'params'),
     output: compiler.compile('{"type":"object"}', 'output'),
   };

@@ -34,25 +34,21 @@ describe('semver', () => {
 
   it('sorts as the specification says, numbers as numbers however long', () => {
     const sorted = [
-      ...[
-        '1.0.0-alpha',
-        '1.0.0-alpha.1',
-        '1.0.0-alpha.beta',
-        '1.0.0-beta',
-        '1.0.0-beta.2',
-        '1.0.0-beta.11',
-        '1.0.0-rc.1',
-      ],
-      ...[
-        '1.0.0',
-        '1.0.1',
-        '1.2.0',
-        '1.10.0',
-        '2.0.0',
-        '10.0.0',
-        '100000000000000000000000.0.0',
-        '100000000000000000000001.0.0',
-      ],
+      '1.0.0-alpha',
+      '1.0.0-alpha.1',
+      '1.0.0-alpha.beta',
+      '1.0.0-beta',
+      '1.0.0-beta.2',
+      '1.0.0-beta.11',
+      '1.0.0-rc.1',
+      '1.0.0',
+      '1.0.1',
+      '1.2.0',
+      '1.10.0',
+      '2.0.0',
+      '10.0.0',
+      '100000000000000000000000.0.0',
+      '100000000000000000000001.0.0',
     ];
     for (const [index, version] of sorted.entries()) {
       assert.equal(compareSemver(version, version), 0);
