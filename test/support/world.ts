@@ -54,6 +54,10 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       credentials: { default: { key_files: [sshd.userKeyPath] } },
       ...options.lmm,
     },
+  }).catch(async (error: unknown) => {
+    await sshd.stop();
+    await rm(directory, { recursive: true, force: true });
+    throw error;
   });
   const client = createClient({ address: lom.address });
   return {
