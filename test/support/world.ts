@@ -47,7 +47,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       ...options.nodes?.(sshd),
     },
     plugins: [join(packageRoot, 'plugins'), await makeTestBundle(directory)],
-    lom: options.lom ?? {},
+    lom: { kill_grace: '1s', ...options.lom },
     lmm: {
       local_enabled: true,
       known_hosts: [],
