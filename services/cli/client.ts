@@ -1,5 +1,4 @@
 import { type CallOptions, createRpcClient, type RpcClientSettings } from '../shared/rpc-client.js';
-import { HealthCheckResponse_ServingStatus, HealthService } from '../shared/gen/grpc/health/v1/health.js';
 import {
   CancelExecutionRequest,
   type CancelExecutionResponse,
@@ -85,7 +84,6 @@ export interface ClientOptions {
  */
 export function createClient(options: ClientOptions): LomClient {
   const lom = createRpcClient(LomServiceService, options);
-  const health = createRpcClient(HealthService, options);
   return {
     run: (request, call) => lom.run(RunRequest.fromPartial(request), call),
     cancelExecution: (request, call) =>
@@ -96,12 +94,17 @@ export function createClient(options: ClientOptions): LomClient {
     listNodes: (request, call) => lom.listNodes(ListNodesRequest.fromPartial(request ?? {}), call),
     getNode: (request, call) => lom.getNode(GetNodeRequest.fromPartial(request), call),
     async isServing(call) {
-      const { status } = await health.check({ service: '' }, call);
-      return status === HealthCheckResponse_ServingStatus.SERVING;
+      // Few programs ask, so the others do not load it.
+      const { HealthCheckResponse_ServingStatus, HealthService } =
+        await import('../shared/gen/grpc/health/v1/health.js');
+      const health = createRpcClient(HealthService, options);
+      try {
+        const { status } = await health.check({ service: '' }, call);
+        return status === HealthCheckResponse_ServingStatus.SERVING;
+      } finally {
+        health.close();
+      }
     },
-    close() {
-      lom.close();
-      health.close();
-    },
+    close: () => lom.close(),
   };
 }

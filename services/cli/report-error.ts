@@ -14,6 +14,11 @@ export async function reportError(
   format: OutputFormat,
 ): Promise<number> {
   const style = createStyle(mayColour(io.stderr, io.env));
+  if (thrown instanceof RuneError && thrown.name === 'CALL_CANCELLED') {
+    // The person knows: it was their own interrupt.
+    await io.stderr.write(`${style.red('rune:')} ${escapeText(thrown.message)}\n`);
+    return EXIT_CODE.CANCELLED;
+  }
   if (!(thrown instanceof RuneError)) {
     const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
     const lines = text.split('\n').map(escapeText).join('\n');

@@ -37,6 +37,7 @@ describe('completion', () => {
       ['host-facts', 'noop'],
     ],
     [['run', '-n', 'd'], ['db01']],
+    [['run', '-n', 'web01,d'], ['web01,db01']],
     [
       ['run', 'noop', '-o', ''],
       ['pretty', 'json', 'ndjson'],

@@ -50,8 +50,8 @@ describe('an execution for a person', () => {
     const steps = [10, 20, 30, 40, 100].map((percent) => progress('web01', percent, 'copying'));
     const { err } = await show([accepted(1), ...steps], 500);
     assert.deepEqual(err.slice(1, -1), [
-      'web01  20 % copying',
-      'web01  40 % copying',
+      'web01  10 % copying',
+      'web01  30 % copying',
       'web01  100 % copying',
     ]);
   });

@@ -47,11 +47,14 @@ function descend(
   return { command, path, operands };
 }
 
-async function valuesOf(option: Option, catalogue: Catalogue): Promise<Candidates> {
+async function valuesOf(option: Option, current: string, catalogue: Catalogue): Promise<Candidates> {
   const flag = option.long ?? '';
   if (option.argChoices !== undefined) return { words: option.argChoices, files: false };
   if (FILE_FLAGS.has(flag)) return { words: [], files: true };
-  return NODE_FLAGS.has(flag) ? { words: await catalogue.nodes(), files: false } : NONE;
+  if (!NODE_FLAGS.has(flag)) return NONE;
+  // Names may be joined by commas: what stands before the last one stays.
+  const joined = current.slice(0, current.lastIndexOf(',') + 1);
+  return { words: (await catalogue.nodes()).map((name) => joined + name), files: false };
 }
 
 async function operandsOf(path: string, program: Command, catalogue: Catalogue): Promise<readonly string[]> {
@@ -85,7 +88,7 @@ export async function candidates(
   const pending = optionOf(command, before.at(-1) ?? '');
   const found =
     pending !== undefined && takesValue(pending)
-      ? await valuesOf(pending, catalogue)
+      ? await valuesOf(pending, current, catalogue)
       : current.startsWith('-')
         ? { words: [...command.options.flatMap(({ long }) => long ?? []), '--help'], files: false }
         : operands > 0

@@ -9,7 +9,7 @@ _rune() {
   COMPREPLY=()
   while IFS= read -r word; do
     if [[ $word == ${FILES_MARK} ]]; then
-      compopt -o filenames 2>/dev/null
+      compopt -o filenames 2>/dev/null || true
       while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen -f -- "$current")
     elif [[ -n $word ]]; then
       COMPREPLY+=("$word")
