@@ -1,7 +1,11 @@
-import { isAlias, isMap, isScalar, isSeq, parseDocument, visit } from 'yaml';
-import type { Document, ParsedNode } from 'yaml';
+import { Composer, isAlias, isMap, isScalar, isSeq, Lexer, Parser, visit } from 'yaml';
+import type { CST, Document, ParsedNode } from 'yaml';
 import type { FaultPath } from '../shared/fault.js';
 import { quoted } from '../shared/fault.js';
+
+const DEPTH_MAX = 100;
+// Repeated keys are looked for below: the composer's own search takes quadratic time.
+const OPTIONS = { stringKeys: true, uniqueKeys: false, resolveKnownTags: false };
 
 /** A YAML file's content as plain data, with the line on which each part of it stands. */
 export interface YamlSource {
@@ -26,12 +30,23 @@ export function readYaml(bytes: Buffer, file: string): YamlSource {
     return { file, value: undefined, faults: [{ line: 1, description: 'is not UTF-8' }], lineOf: () => 1 };
   }
   const lineAt = (offset: number): number => text.slice(0, offset).split('\n').length;
-  const document = parseDocument(text, { prettyErrors: false, stringKeys: true, uniqueKeys: false });
-  const faults = [...document.errors, ...document.warnings].map(({ pos, code, message }) => ({
+  const { tokens, tooDeepAt } = parseTokens(text);
+  if (tooDeepAt !== undefined) {
+    const fault = { line: lineAt(tooDeepAt), description: `is nested deeper than ${DEPTH_MAX} levels` };
+    return { file, value: undefined, faults: [fault], lineOf: () => fault.line };
+  }
+  const [document, second] = new Composer(OPTIONS).compose(tokens, true, text.length);
+  if (document === undefined) throw new Error('The YAML composer made no document.');
+  const faults = [...document.errors, ...document.warnings].map(({ pos, message }) => ({
     line: lineAt(pos[0]),
-    description:
-      code === 'MULTIPLE_DOCS' ? 'holds more than one document' : `is not valid YAML: ${firstLine(message)}`,
+    description: `is not valid YAML: ${firstLine(message)}`,
   }));
+  if (second !== undefined) {
+    faults.push({ line: lineAt(second.range[0]), description: 'holds more than one document' });
+  }
+  if (document.directives.yaml.version !== '1.2') {
+    faults.push({ line: 1, description: 'must be YAML 1.2' });
+  }
   if (faults.length === 0) {
     visit(document, {
       Alias: (_, { range }) => {
@@ -55,6 +70,18 @@ export function readYaml(bytes: Buffer, file: string): YamlSource {
   }
   const value: unknown = faults.length === 0 ? document.toJS() : undefined;
   return { file, value, faults, lineOf: (path) => lineAt(offsetOf(document, path)) };
+}
+
+/** The text's structure, given up where it is so deep that the composer, which recurses, would exhaust the stack. */
+function parseTokens(text: string): { tokens: CST.Token[]; tooDeepAt?: number } {
+  const parser = new Parser();
+  const tokens: CST.Token[] = [];
+  for (const lexeme of new Lexer().lex(text)) {
+    tokens.push(...parser.next(lexeme));
+    if (parser.stack.length > DEPTH_MAX) return { tokens, tooDeepAt: parser.offset };
+  }
+  tokens.push(...parser.end());
+  return { tokens };
 }
 
 function offsetOf(document: Document.Parsed, path: FaultPath): number {

@@ -71,7 +71,7 @@ export function createSchemaCompiler(
 function compileOne(schemaJson: string, root: string, dialect: Ajv2020): Validator {
   const { source, faults } = readSchema(schemaJson);
   if (source === undefined) throw refusal(faults);
-  if (dialect.validate(SCHEMA_DIALECT, source.schema) !== true) {
+  if (!dialect.validate(SCHEMA_DIALECT, source.schema)) {
     const breaches: RuleBreach[] = dialect.errors ?? [];
     throw refusal(describeBreaches(breaches, source.schema, []));
   }
@@ -81,7 +81,7 @@ function compileOne(schemaJson: string, root: string, dialect: Ajv2020): Validat
     const isLarge = countValues(value, DETAILED_VALUES_MAX) > DETAILED_VALUES_MAX;
     const run = isLarge ? (first ??= build(source, false)) : detailed;
     try {
-      if (run(value) === true) return [];
+      if (run(value)) return [];
     } catch {
       // A RangeError: comparing values that are nested thousands of levels deep exhausts the stack.
       return [{ path: [], reason: 'DEPTH', description: 'is nested too deeply to be checked' }];

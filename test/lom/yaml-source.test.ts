@@ -41,6 +41,15 @@ describe('YAML source', () => {
       ['2 is not valid YAML: Unresolved tag: tag:yaml.org,2002:js/function'],
     ],
     ['several documents', 'a: 1\n---\nb: 1\n', ['2 holds more than one document']],
+    ['another version of YAML', '%YAML 1.1\n---\na: yes\n', ['1 must be YAML 1.2']],
+    [
+      'binary values',
+      'a: !!binary aGk=\n',
+      ['1 is not valid YAML: Unresolved tag: tag:yaml.org,2002:binary'],
+    ],
+    ['lists without end', `a: 1\nb: ${'['.repeat(200_000)}`, ['2 is nested deeper than 100 levels']],
+    ['maps without end', '{a: '.repeat(200_000), ['1 is nested deeper than 100 levels']],
+    ['blocks without end', '- '.repeat(200_000), ['1 is nested deeper than 100 levels']],
     ['bytes that are not UTF-8', Buffer.from([0x61, 0x3a, 0xff]), ['1 is not UTF-8']],
   ];
   for (const [title, text, expected] of refused) {
@@ -49,6 +58,12 @@ describe('YAML source', () => {
       assert.equal(read(text).value, undefined);
     });
   }
+
+  it('refuses a key that is no text', () => {
+    assert.match(faults('? [a, b]\n: 1\n')[0] ?? '', /^1 is not valid YAML: /);
+  });
+
+  it('takes << for an ordinary key', () => assert.deepEqual(read('<<: {a: 1}\n').value, { '<<': { a: 1 } }));
 
   it('names the line of a syntax error', () => {
     const [fault] = faults('a: 1\nb: [1\nc: 2\n');

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { RuneError } from '../../services/shared/errors.js';
 import { createSchemaCompiler } from '../../services/shared/schema.js';
 
@@ -548,17 +549,16 @@ describe('schema', () => {
   });
 
   it('prints nothing when a schema cannot be compiled', () => {
-    const written: unknown[] = [];
-    const { write } = process.stderr;
-    process.stderr.write = (chunk: unknown): boolean => {
-      written.push(chunk);
-      return true;
-    };
-    try {
-      refusal(object({ a: { minLength: 1 } }));
-    } finally {
-      process.stderr.write = write;
-    }
-    assert.deepEqual(written, []);
+    const program = `
+      import { createSchemaCompiler } from ${JSON.stringify(new URL('../../services/shared/schema.js', import.meta.url))};
+      try {
+        createSchemaCompiler().compile('{"type":"object","properties":{"a":{"minLength":1}}}', 'params');
+      } catch ({ name }) {
+        process.stdout.write(name);
+      }`;
+    const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
+      encoding: 'utf8',
+    });
+    assert.deepEqual([stdout, stderr], ['CONFIGURATION_INVALID', '']);
   });
 });
