@@ -147,9 +147,10 @@ function describe(started: Started): TestSshd {
   let stopped: Promise<void> | undefined;
 
   const descendants = (): number[] => {
-    for (const found of processesBelow(isAlive(child) ? [pid, ...seen.keys()] : [...seen.keys()]))
-      seen.set(found.pid, found.startedAt);
+    // First, because the number of a process that ended may name another one by now.
     for (const [known, startedAt] of seen) if (readStat(known)?.startedAt !== startedAt) seen.delete(known);
+    const roots = isAlive(child) ? [pid, ...seen.keys()] : [...seen.keys()];
+    for (const found of processesBelow(roots)) seen.set(found.pid, found.startedAt);
     return [...seen.keys()];
   };
   const sessionPids = (): number[] =>
