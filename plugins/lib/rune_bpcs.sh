@@ -801,7 +801,7 @@ rune_finish() {
   local __rune_s __rune_has_message=''
   __rune_object ${__rune_out_pairs[@]+"${__rune_out_pairs[@]}"}
   if [[ -n $__rune_err_code ]]; then __rune_failure "$__rune_err_code" "$__rune_err_message"; fi
-  __rune_success "${1:-success}"
+  __rune_success "${1-success}"
 }
 
 rune_emit() {
