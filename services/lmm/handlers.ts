@@ -1,5 +1,5 @@
 import { RuneError } from '../shared/errors.js';
-import { LmmServiceService, type MediateResponse } from '../shared/gen/rune/v1/lmm.js';
+import type { LmmServiceService, MediateResponse } from '../shared/gen/rune/v1/lmm.js';
 import { replyHeader } from '../shared/header.js';
 import type { Handlers } from '../shared/rpc-binding.js';
 import type { Mediator } from './mediate.js';

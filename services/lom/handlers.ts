@@ -1,5 +1,5 @@
 import { toDuration } from '../shared/duration.js';
-import { LomServiceService } from '../shared/gen/rune/v1/lom.js';
+import type { LomServiceService } from '../shared/gen/rune/v1/lom.js';
 import { replyHeader } from '../shared/header.js';
 import type { Handlers } from '../shared/rpc-binding.js';
 import type { Dispatcher } from './dispatch.js';

@@ -6,8 +6,6 @@ import type { Bundle } from './bundle.js';
 import type { FileFaults } from './file-faults.js';
 import { compareSemver } from './semver.js';
 
-export type { Action } from './action.js';
-
 /** The actions that can be run. */
 export interface Registry {
   /** The action of a reference `name` (its newest version) or `name@version`. Throws ACTION_NOT_FOUND. */

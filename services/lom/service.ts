@@ -7,6 +7,7 @@ import { createRpcClient } from '../shared/rpc-client.js';
 import { bindService } from '../shared/rpc-binding.js';
 import { startRpcServer } from '../shared/rpc-server.js';
 import type { RunningService } from '../shared/run-service.js';
+import { createSchemaCompiler } from '../shared/schema.js';
 import { serverTlsOf } from '../shared/service-settings.js';
 import type { SettingsOf } from '../shared/settings.js';
 import type { LOM_SETTINGS } from './config.js';
@@ -42,7 +43,11 @@ export async function startLom(
   { logger }: { logger: Logger },
 ): Promise<RunningService> {
   const plugins = settings.plugins.length > 0 ? settings.plugins : [join(packageRoot, 'plugins')];
-  const [registry, inventory] = await Promise.all([loadBundles(plugins), loadInventory(settings.inventory)]);
+  const schemas = createSchemaCompiler();
+  const [registry, inventory] = await Promise.all([
+    loadBundles(plugins, schemas),
+    loadInventory(settings.inventory, schemas),
+  ]);
   for (const warning of inventory.warnings) logger.warn(warning);
   const lostStopsWithinMs = settings.orphanAfterMs + NODE_LEASE_MS + settings.killGraceMs + LOST_MARGIN_MS;
   const tls = mediatorTls(settings);

@@ -1,4 +1,4 @@
-import { StopReason } from '../../services/shared/gen/rune/v1/run.js';
+import type { StopReason } from '../../services/shared/gen/rune/v1/run.js';
 import type { NodeCommand, NodeEnding, RunSink, Transport } from '../../services/lmm/transports/transport.js';
 
 const PHASES = { connectMs: 1, startMs: 2, runMs: 3 };
