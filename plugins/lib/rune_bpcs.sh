@@ -275,101 +275,124 @@ __rune_walk() {
         __rune_st=E
         ((__rune_pos += ${#__rune_p} + 1))
         ;;
-      *)
-        if [[ $__rune_st == S ]]; then __rune_st=V; fi
-        __rune_comma=''
-        # Byte FD ends the text: every other piece needs one too, or a comma at its end would be lost in splitting.
-        if ((__rune_pos + ${#__rune_p} < ${#__rune_s})); then __rune_p+=$'\xfd'; fi
-        for __rune_w in $__rune_p; do
-          ((__rune_pos += ${#__rune_w} + 1))
-          case $__rune_comma$__rune_st$__rune_b in
-            ,E'{') __rune_st=k ;;
-            ,E'[')
-              __rune_st=V
-              if [[ -n $__rune_tag ]]; then __rune_key=$((__rune_key + 1)); fi
-              ;;
-            ,*) return 1 ;;
-          esac
-          __rune_comma=,
-          while :; do
-            # From here on the offset is __rune_pos less what is left of __rune_w.
-            case $__rune_st${__rune_w:0:1} in
-              ? | ?$'\xfd') break ;;
-              C:)
-                __rune_st=V
-                __rune_w=${__rune_w:1}
-                ;;
-              [KE]'}' | [AE]']')
-                __rune_x=$__rune_b${__rune_w:0:1}
-                case $__rune_x in
-                  '{}') __rune_x=o ;;
-                  '[]') __rune_x=a ;;
-                  *) return 1 ;;
-                esac
-                __rune_w=${__rune_w:1}
-                ((__rune_d -= 1))
-                __rune_b=${__rune_open[__rune_d]}
-                __rune_tag=${__rune_b:1}
-                __rune_b=${__rune_b:0:1}
-                __rune_st=E
-                if [[ -n $__rune_tag ]]; then
-                  __rune_key=${__rune_keys[__rune_d]}
-                  __rune_new=${__rune_starts[__rune_d]}
-                  __rune_raw[$__rune_tag:$__rune_key]=$__rune_new:$((__rune_pos - ${#__rune_w} - __rune_new))
-                  __rune_kind[$__rune_tag:$__rune_key]=$__rune_x
-                fi
-                ;;
-              [VA]['{[']*)
-                __rune_open[__rune_d]=$__rune_b$__rune_tag
-                __rune_b=${__rune_w:0:1}
-                __rune_new=''
-                if [[ -n $__rune_tag ]]; then
-                  __rune_keys[__rune_d]=$__rune_key
-                  __rune_starts[__rune_d]=$((__rune_pos - ${#__rune_w}))
-                  if [[ $__rune_tag == [ry]* ]]; then __rune_enter "$__rune_b"; fi
-                elif ((__rune_d == 0)); then
-                  __rune_new=$1
-                elif ((__rune_d == __rune_depth_max)); then
-                  __rune_bad="nested deeper than $__rune_depth_max"
-                  return 1
-                fi
-                __rune_tag=$__rune_new
-                __rune_w=${__rune_w:1}
-                ((__rune_d += 1))
-                __rune_st=K
-                if [[ $__rune_b == '[' ]]; then
-                  __rune_st=A
-                  __rune_key=0
-                fi
-                ;;
-              ?[$' \t\n\r'])
-                __rune_w=${__rune_w#"${__rune_w%%[!$' \t\n\r']*}"}
-                ;;
-              [VA]?)
-                # shellcheck disable=SC2295
-                __rune_x=${__rune_w%%$__rune_stop}
-                __rune_w=${__rune_w:${#__rune_x}}
-                __rune_new=j
-                case $__rune_x in
-                  null) __rune_new=n ;;
-                  true | false | [0-9]) ;;
-                  '' | *[!0-9]* | 0*) [[ $__rune_x =~ $__rune_number ]] || return 1 ;;
-                esac
-                if [[ -n $__rune_tag ]]; then __rune_record "$__rune_new" "$__rune_x"; fi
-                __rune_st=E
-                ;;
-              *) return 1 ;;
-            esac
-          done
-        done
-        ((__rune_pos -= 1))
-        # A string comes next, if anything does.
-        __rune_new=$__rune_st
-        if [[ $__rune_st == [CE] ]]; then __rune_st=X; fi
+      'E{},{')
+        # From one object of a list to the next.
+        if [[ -z $__rune_tag && ${__rune_open[__rune_d - 1]} == '[' ]]; then
+          __rune_st=K
+          ((__rune_pos += 4))
+        else
+          __rune_tokens "$1" || return 1
+        fi
         ;;
+      'C{:'[tfn0-9]*,)
+        __rune_x=${__rune_p:1:${#__rune_p}-2}
+        case $__rune_x in
+          true | false | [0-9] | [1-9][0-9] | [1-9][0-9][0-9])
+            if [[ -n $__rune_tag ]]; then __rune_record j "$__rune_x"; fi
+            __rune_st=k
+            ((__rune_pos += ${#__rune_p} + 1))
+            ;;
+          *) __rune_tokens "$1" || return 1 ;;
+        esac
+        ;;
+      *) __rune_tokens "$1" || return 1 ;;
     esac
   done
   [[ $__rune_new$__rune_d == E0 ]] && ((__rune_pos == ${#__rune_s}))
+}
+
+# For __rune_walk: reads a piece between two strings token by token.
+__rune_tokens() {
+  if [[ $__rune_st == S ]]; then __rune_st=V; fi
+  __rune_comma=''
+  # Byte FD ends the text: every other piece needs one too, or a comma at its end would be lost in splitting.
+  if ((__rune_pos + ${#__rune_p} < ${#__rune_s})); then __rune_p+=$'\xfd'; fi
+  for __rune_w in $__rune_p; do
+    ((__rune_pos += ${#__rune_w} + 1))
+    case $__rune_comma$__rune_st$__rune_b in
+      ,E'{') __rune_st=k ;;
+      ,E'[')
+        __rune_st=V
+        if [[ -n $__rune_tag ]]; then __rune_key=$((__rune_key + 1)); fi
+        ;;
+      ,*) return 1 ;;
+    esac
+    __rune_comma=,
+    while :; do
+      # From here on the offset is __rune_pos less what is left of __rune_w.
+      case $__rune_st${__rune_w:0:1} in
+        ? | ?$'\xfd') break ;;
+        C:)
+          __rune_st=V
+          __rune_w=${__rune_w:1}
+          ;;
+        [KE]'}' | [AE]']')
+          __rune_x=$__rune_b${__rune_w:0:1}
+          case $__rune_x in
+            '{}') __rune_x=o ;;
+            '[]') __rune_x=a ;;
+            *) return 1 ;;
+          esac
+          __rune_w=${__rune_w:1}
+          ((__rune_d -= 1))
+          __rune_b=${__rune_open[__rune_d]}
+          __rune_tag=${__rune_b:1}
+          __rune_b=${__rune_b:0:1}
+          __rune_st=E
+          if [[ -n $__rune_tag ]]; then
+            __rune_key=${__rune_keys[__rune_d]}
+            __rune_new=${__rune_starts[__rune_d]}
+            __rune_raw[$__rune_tag:$__rune_key]=$__rune_new:$((__rune_pos - ${#__rune_w} - __rune_new))
+            __rune_kind[$__rune_tag:$__rune_key]=$__rune_x
+          fi
+          ;;
+        [VA]['{[']*)
+          __rune_open[__rune_d]=$__rune_b$__rune_tag
+          __rune_b=${__rune_w:0:1}
+          __rune_new=''
+          if [[ -n $__rune_tag ]]; then
+            __rune_keys[__rune_d]=$__rune_key
+            __rune_starts[__rune_d]=$((__rune_pos - ${#__rune_w}))
+            if [[ $__rune_tag == [ry]* ]]; then __rune_enter "$__rune_b"; fi
+          elif ((__rune_d == 0)); then
+            __rune_new=$1
+          elif ((__rune_d == __rune_depth_max)); then
+            __rune_bad="nested deeper than $__rune_depth_max"
+            return 1
+          fi
+          __rune_tag=$__rune_new
+          __rune_w=${__rune_w:1}
+          ((__rune_d += 1))
+          __rune_st=K
+          if [[ $__rune_b == '[' ]]; then
+            __rune_st=A
+            __rune_key=0
+          fi
+          ;;
+        ?[$' \t\n\r'])
+          __rune_w=${__rune_w#"${__rune_w%%[!$' \t\n\r']*}"}
+          ;;
+        [VA]?)
+          # shellcheck disable=SC2295
+          __rune_x=${__rune_w%%$__rune_stop}
+          __rune_w=${__rune_w:${#__rune_x}}
+          __rune_new=j
+          case $__rune_x in
+            null) __rune_new=n ;;
+            true | false | [0-9]) ;;
+            '' | *[!0-9]* | 0*) [[ $__rune_x =~ $__rune_number ]] || return 1 ;;
+          esac
+          if [[ -n $__rune_tag ]]; then __rune_record "$__rune_new" "$__rune_x"; fi
+          __rune_st=E
+          ;;
+        *) return 1 ;;
+      esac
+    done
+  done
+  ((__rune_pos -= 1))
+  # A string comes next, if anything does.
+  __rune_new=$__rune_st
+  if [[ $__rune_st == [CE] ]]; then __rune_st=X; fi
 }
 
 # Fails when one of the strings in __rune_q holds a raw tab or line end.
@@ -533,15 +556,20 @@ rune_init() {
 }
 
 __rune_load() {
-  local LC_ALL=C __rune_c __rune_key
+  local LC_ALL=C __rune_c='' __rune_key
   __rune_s=''
-  # In the C locale -N reads blocks; every other form of read makes one system call a byte on a pipe.
-  while IFS= read -r -d '' -N 65536 __rune_c; do
+  if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)); then
+    # Here read makes one system call a byte, and -N takes the byte 255 for an end. One fork costs less.
+    __rune_s=$(</dev/stdin)
+  else
+    # Only -N, and only in the C locale, reads blocks from a pipe.
+    while IFS= read -r -d '' -N 65536 __rune_c; do
+      __rune_s+=$__rune_c
+      __rune_c=''
+      if ((${#__rune_s} > __rune_input_bytes_max)); then break; fi
+    done
     __rune_s+=$__rune_c
-    if ((${#__rune_s} > __rune_input_bytes_max)); then break; fi
-    __rune_c=''
-  done
-  __rune_s+=$__rune_c
+  fi
   if ((${#__rune_s} > __rune_input_bytes_max)); then
     __rune_bad="more than $__rune_input_bytes_max bytes"
     return 1
