@@ -34,7 +34,7 @@ describe('a result for people', () => {
   });
 
   it('joins short scalars and lists long ones', () => {
-    assert.equal(text({ units: ['nginx', 'ssh'] }), 'units:\n  nginx, ssh');
+    assert.equal(text({ units: ['nginx', 'ssh'] }), 'units: nginx, ssh');
     assert.equal(text(['x'.repeat(40), 'y'.repeat(40)]), `- ${'x'.repeat(40)}\n- ${'y'.repeat(40)}`);
   });
 

@@ -68,7 +68,7 @@ describe('rune against a scripted LOM', () => {
       const lom = await lomOf(() => ({ run: () => play(...threeNodes()) }));
       const { code, out, err } = await run(lom);
       assert.equal(code, 6);
-      assert.equal(out, 'web01:\n  lines:\n    a, b\n  unit: nginx\n');
+      assert.equal(out, 'web01:\n  lines: a, b\n  unit:  nginx\n');
       assert.match(err, /^tail-log 1\.2\.0 on 3 nodes, execution 0199aaaa-/);
       assert.match(err, /^web01 \| reading the journal$/m);
       assert.match(err, /^web01 {2}succeeded in 1\.2 s$/m);

@@ -38,26 +38,23 @@ export function renderProbe(probe: NodeProbe): string[] {
   ];
 }
 
-/** A node as lines for people. */
+/** A node as lines for people; what is not set is left out. */
 export function renderNode(node: Node, width: number): string[] {
+  const facts = {
+    address: address(node),
+    user: node.user,
+    transports: node.transports,
+    credential: node.credential,
+    zone: node.zone,
+    groups: node.groups,
+    labels: node.labels,
+    'pinned host keys': node.hostKeyFingerprints,
+    variables: node.vars ?? {},
+  };
+  const set = Object.entries(facts).filter(([, value]) => Object.keys(value).length > 0);
   return [
     `${escapeText(node.name)}${node.maintenance ? ' (in maintenance: no action runs here)' : ''}`,
-    ...indent(
-      renderValue(
-        {
-          address: address(node),
-          user: node.user,
-          transports: node.transports,
-          credential: node.credential,
-          zone: node.zone,
-          groups: node.groups,
-          labels: node.labels,
-          'pinned host keys': node.hostKeyFingerprints,
-          variables: node.vars ?? {},
-        },
-        width,
-      ),
-    ),
+    ...indent(renderValue(Object.fromEntries(set), width)),
   ];
 }
 

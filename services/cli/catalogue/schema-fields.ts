@@ -8,7 +8,9 @@ const isSchema = (value: unknown): value is Schema =>
 
 const text = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value));
 
-function typeWords({ type, enum: values, const: constant, $ref: reference }: Schema): string {
+function typeWords({ type, enum: values, const: constant, $ref: reference, anyOf, oneOf }: Schema): string {
+  const choices = [anyOf, oneOf].find((list) => Array.isArray(list));
+  if (Array.isArray(choices)) return choices.map((one) => typeWords(isSchema(one) ? one : {})).join(' or ');
   if (Array.isArray(values)) return `one of ${values.map(text).join(', ')}`;
   if (constant !== undefined) return text(constant);
   if (type === undefined) return typeof reference === 'string' ? reference : 'any';

@@ -123,7 +123,7 @@ async function checks(nodes: readonly string[], session: Session): Promise<Check
         return ok(
           name,
           'can be reached and accepts the login',
-          probe === undefined ? [] : renderProbe(probe),
+          probe === undefined || probe.hostKeyFingerprint === '' ? [] : renderProbe(probe),
         );
       }),
     );

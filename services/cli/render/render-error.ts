@@ -45,9 +45,10 @@ export function errorDetails(error: EpsError, options: { readonly withLog: boole
   ];
   return [
     ...(ended.length === 0 ? [] : [ended.join(', ')]),
-    ...(facts?.validationErrors ?? []).map(({ field, description }) =>
-      escapeText(`${field}: ${description}`),
-    ),
+    ...(facts?.validationErrors ?? [])
+      // The message often says it already.
+      .filter(({ description }) => !(error.errorData?.message ?? '').includes(description))
+      .map(({ field, description }) => escapeText(`${field}: ${description}`)),
     ...(facts === undefined || facts.expectedFormat === ''
       ? []
       : [`expected: ${escapeText(facts.expectedFormat)}`]),

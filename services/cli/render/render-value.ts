@@ -5,6 +5,8 @@ import { renderTable } from './table.js';
 const DEPTH_MAX = 24;
 const KEY_WIDTH_MAX = 24;
 const TABLE_COLUMNS_MAX = 12;
+const INLINE_CHARS_MAX = 60;
+const INLINE_ITEMS_MAX = 30;
 const INDENT = '  ';
 
 type Scalar = string | number | boolean | null;
@@ -22,13 +24,17 @@ function scalarLines(value: Scalar): string[] {
     .map(escapeText);
 }
 
-/** The value on one line, where it has one. */
+/** The value on one line, where it has one that is short enough to read. */
 function inline(value: unknown): string | undefined {
   if (isScalar(value)) {
     const lines = scalarLines(value);
     return lines.length === 1 ? lines[0] : undefined;
   }
-  return Object.keys(value as object).length === 0 ? '(none)' : undefined;
+  if (Object.keys(value as object).length === 0) return '(none)';
+  if (!Array.isArray(value) || value.length > INLINE_ITEMS_MAX || !value.every(isScalar)) return undefined;
+  const texts = value.map(inline);
+  const joined = texts.every((text) => text !== undefined) ? texts.join(', ') : '';
+  return joined !== '' && joined.length <= INLINE_CHARS_MAX ? joined : undefined;
 }
 
 function fieldLines(fields: Fields, width: number, depth: number): string[] {
@@ -69,22 +75,21 @@ function tableLines(items: readonly unknown[], width: number): string[] | undefi
 }
 
 function itemLines(items: readonly unknown[], width: number, depth: number): string[] {
-  const texts = items.map(inline);
-  const joined = texts.every((text) => text !== undefined) ? texts.join(', ') : undefined;
-  if (joined !== undefined && joined.length <= width) return [joined];
-  return items.flatMap((item, index) => {
-    const lines = texts[index] === undefined ? renderValue(item, width - 2, depth + 1) : [texts[index]];
+  return items.flatMap((item) => {
+    const text = isScalar(item) ? inline(item) : undefined;
+    const lines = text === undefined ? renderValue(item, width - 2, depth + 1) : [text];
     return lines.map((line, at) => (at === 0 ? `- ${line}` : `  ${line}`));
   });
 }
 
 /**
  * A JSON value as lines for people: one field a line, nested objects indented, arrays of uniform objects as tables. All text
- * is escaped for a terminal; `width` only decides between a table or a joined line and a list.
+ * is escaped for a terminal; `width` only decides between a table and a list.
  */
 export function renderValue(value: unknown, width: number, depth = 0): string[] {
   if (isScalar(value)) return scalarLines(value);
-  if (Object.keys(value as object).length === 0) return ['(none)'];
+  const joined = inline(value);
+  if (joined !== undefined) return [joined];
   if (depth >= DEPTH_MAX) return [`(more than ${DEPTH_MAX} levels deep: see --output json)`];
   if (Array.isArray(value)) return tableLines(value, width) ?? itemLines(value, width, depth);
   return fieldLines(value as Fields, width, depth);

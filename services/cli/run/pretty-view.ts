@@ -26,6 +26,8 @@ const LIVE_RUNS_MAX = 12;
 const EXPLAINED_FAILURES_MAX = 10;
 /** On anything but a terminal, progress of one run is printed at most this often. */
 const PROGRESS_EVERY_MS = 1000;
+/** Where nothing limits a line, tables up to this width stay tables. */
+const FILE_COLUMNS = 200;
 const INDENT = '  ';
 
 interface ActiveRun {
@@ -136,7 +138,7 @@ export function createPrettyView(io: Pick<Io, 'stdout' | 'stderr' | 'env' | 'now
   }
 
   async function showResult(node: string, result: Result): Promise<void> {
-    const width = stdout.size().columns - INDENT.length;
+    const width = stdout.terminal ? stdout.size().columns - INDENT.length : FILE_COLUMNS;
     const lines = renderValue(resultValue(result) ?? {}, width);
     const single = total <= 1;
     if (single && lines.length === 1 && lines[0] === '(none)') return;
