@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createClient } from '../../services/cli/client.js';
 import { RuneError } from '../../services/shared/errors.js';
 import type { RunResponse } from '../../services/shared/gen/rune/v1/lom.js';
 import { ExecutionState, RunState, StopReason } from '../../services/shared/gen/rune/v1/run.js';
 import { eventually } from '../support/eventually.js';
+import { findProcesses } from '../support/processes.js';
 import { runAction } from '../support/run-action.js';
 import { startWorld, type World } from '../support/world.js';
 
@@ -13,20 +14,6 @@ const STALL_MS = 5000;
 
 const rssBytes = (pid: number): number =>
   Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
-
-/** Processes of this host whose environment carries the run id. */
-function processesOf(runId: string): string[] {
-  return readdirSync('/proc').filter((pid) => {
-    try {
-      return (
-        /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/environ`, 'utf8').includes(`RUNE_RUN_ID=${runId}`)
-      );
-    } catch {
-      // It ended while we looked.
-      return false;
-    }
-  });
-}
 
 const errorOf = async (calling: Promise<unknown>): Promise<RuneError> => {
   try {
@@ -76,7 +63,7 @@ describe('when things break', function () {
     assert.equal(outcome?.error?.errorData?.name, 'OUTCOME_UNKNOWN');
     assert.ok((outcome?.stoppedOnNodeBy?.getTime() ?? 0) > Date.now());
     assert.equal(state, ExecutionState.FAILED);
-    await eventually(() => processesOf(runId).length === 0, {
+    await eventually(() => findProcesses(runId).length === 0, {
       label: 'the end of the plugin on the node',
       timeoutMs: 30_000,
     });
@@ -96,7 +83,7 @@ describe('when things break', function () {
       }),
     );
     assert.equal(error.name, 'SERVICE_UNREACHABLE');
-    await eventually(() => processesOf(runId).length === 0, {
+    await eventually(() => findProcesses(runId).length === 0, {
       label: 'the end of the plugin on the node',
       timeoutMs: 30_000,
     });
@@ -167,7 +154,7 @@ describe('when things break', function () {
     assert.equal(outcomes.get('user')?.state, RunState.CANCELLED);
     assert.equal(outcomes.get('user')?.stopReason, StopReason.SHUTDOWN);
     assert.equal(outcomes.get('user')?.cancelConfirmed, true);
-    assert.deepEqual(processesOf(runId), []);
+    assert.deepEqual(findProcesses(runId), []);
     assert.equal(await lmm.exited, 0);
   });
 

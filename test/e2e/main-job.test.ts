@@ -1,30 +1,17 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ExecutionState, RunState, type Outcome } from '../../services/shared/gen/rune/v1/run.js';
 import type { RunResponse } from '../../services/shared/gen/rune/v1/lom.js';
 import { RuneError } from '../../services/shared/errors.js';
 import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/free-port.js';
+import { findProcesses } from '../support/processes.js';
 import { runAction, type Ran } from '../support/run-action.js';
 import { sshNode, startWorld, type World } from '../support/world.js';
 
 const errorName = (outcome: Outcome | undefined): string | undefined => outcome?.error?.errorData?.name;
-
-/** Processes of this host whose environment carries the run id. */
-function processesOf(runId: string): string[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/environ`, 'utf8').includes(`RUNE_RUN_ID=${runId}`);
-      } catch {
-        // It ended while we looked.
-        return false;
-      }
-    });
-}
 
 const whenRunning =
   (act: (event: RunResponse) => void) =>
@@ -123,7 +110,7 @@ describe('the main job, through both services over a real sshd', function () {
 
   it('keeps a parameter out of every argument list, environment and temporary file on the way', async () => {
     const canary = 'canary-5d2f7c';
-    let seen: string[] = [];
+    let seen: number[] = [];
     await run(
       {
         action: 'sleep-for',
@@ -132,18 +119,7 @@ describe('the main job, through both services over a real sshd', function () {
         reason: canary,
       },
       whenRunning(() => {
-        seen = readdirSync('/proc')
-          .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-          .filter((pid) => {
-            try {
-              return ['cmdline', 'environ'].some((file) =>
-                readFileSync(`/proc/${pid}/${file}`, 'utf8').includes(canary),
-              );
-            } catch {
-              // It ended while we looked.
-              return false;
-            }
-          });
+        seen = findProcesses(canary);
       }),
     );
     assert.deepEqual(seen, []);
@@ -216,13 +192,13 @@ describe('the main job, through both services over a real sshd', function () {
           (event) => {
             if (event.event?.$case !== 'log') return;
             runId = event.runId;
-            assert.notDeepEqual(processesOf(runId), []);
+            assert.notDeepEqual(findProcesses(runId), []);
             void world.client.cancelExecution({ executionId: event.executionId, reason: 'test' });
           },
         );
         assert.equal(state, ExecutionState.CANCELLED);
         assert.equal(outcomes.get(node)?.cancelConfirmed, true);
-        assert.deepEqual(processesOf(runId), []);
+        assert.deepEqual(findProcesses(runId), []);
       });
     }
 
@@ -235,7 +211,7 @@ describe('the main job, through both services over a real sshd', function () {
       assert.equal(state, ExecutionState.TIMED_OUT);
       assert.equal(errorName(outcomes.get('user')), 'RUN_TIMED_OUT');
       assert.equal(outcomes.get('user')?.cancelConfirmed, true);
-      assert.deepEqual(processesOf(runId), []);
+      assert.deepEqual(findProcesses(runId), []);
     });
 
     it('when the caller leaves and had asked for that', async () => {
@@ -245,7 +221,7 @@ describe('the main job, through both services over a real sshd', function () {
         runId = event.runId;
         if (event.event?.$case === 'log') break;
       }
-      await eventually(() => processesOf(runId).length === 0, { label: 'the end of the plugin' });
+      await eventually(() => findProcesses(runId).length === 0, { label: 'the end of the plugin' });
     });
   });
 
