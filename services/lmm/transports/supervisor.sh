@@ -20,6 +20,9 @@
 
 set +o posix
 unset TMOUT GLOBIGNORE FUNCNEST BASH_XTRACEFD
+# -N reads blocks. Before 4.4 it takes the byte 255 for an end, and no count at all for a count of 0.
+COUNTED=-N
+[ "${BASH_VERSINFO[0]}${BASH_VERSINFO[1]}" -ge 44 ] || COUNTED="-d '' -n"
 RS=$'\036' NL=$'\n'
 NOW=0 WAIT=0 LAST=0 FIRST=0 PLUGIN='' WATCHDOG='' FOLDER='' SAID='' REASON='' JOBS='' SESSION='' LEFT=() UNSURE=''
 
@@ -52,6 +55,9 @@ wait_for() {
 
 # Sets LAST to the process id that was given out last, or fails.
 last_pid() { read -r _ _ _ _ LAST </proc/loadavg; }
+
+# Reads so many bytes of the upload as the variable $1 says into the variable $2, all within five minutes.
+take() { [ "${!1}" -eq 0 ] || eval "IFS= read -r -t 300 $COUNTED ${!1} $2"; }
 
 # --- what of the plugin is alive ---
 
@@ -201,8 +207,10 @@ make_feed() {
     FEED=$count$prologue
   else
     # The plugin's first line stays line 1: everything before it stands on the same line.
-    prologue="IFS= read -r -N $LIBRARY_BYTES RUNE_L&&IFS= read -r -N $SCRIPT_BYTES RUNE_S||exit 97;$EXPORTS;"
-    prologue+="eval \"unset RUNE_L;\$RUNE_L\";printf %s $started;eval \"unset RUNE_S;\$RUNE_S\""
+    prologue="RUNE_L= RUNE_S=;"
+    [ "$LIBRARY_BYTES" -eq 0 ] || prologue+="IFS= read -r $COUNTED $LIBRARY_BYTES RUNE_L||exit 97;"
+    [ "$SCRIPT_BYTES" -eq 0 ] || prologue+="IFS= read -r $COUNTED $SCRIPT_BYTES RUNE_S||exit 97;"
+    prologue+="$EXPORTS;eval \"unset RUNE_L;\$RUNE_L\";printf %s $started;eval \"unset RUNE_S;\$RUNE_S\""
     printf -v count %08d ${#prologue}
     FEED=$count$prologue$LIBRARY$SCRIPT
   fi
@@ -285,7 +293,7 @@ watchdog_guard() {
       if [ "$status" -eq 0 ]; then
         heard=$NOW
       elif [ "$status" -le 128 ] || [ "$NOW" -ge $((heard + LEASE)) ]; then
-        until=$((NOW + GRACE + 500))
+        until=$((NOW + GRACE + 300))
       fi
       watchdog_nap 1
     else
@@ -367,11 +375,8 @@ exec 7>&"${RUNE[1]}"
 if exec 6<>"/proc/self/fd/${RUNE[0]}"; then save_jobs() { jobs -l >&6; }; else save_jobs() { JOBS+=$(jobs -l); }; fi
 eval "exec ${RUNE[0]}<&- ${RUNE[1]}>&-"
 
-UPLOAD_SECONDS=300
 LIBRARY='' SCRIPT='' INPUT=''
-if ! { IFS= read -r -t "$UPLOAD_SECONDS" -N "$LIBRARY_BYTES" LIBRARY &&
-  IFS= read -r -t "$UPLOAD_SECONDS" -N "$SCRIPT_BYTES" SCRIPT &&
-  IFS= read -r -t "$UPLOAD_SECONDS" -N "$INPUT_BYTES" INPUT; }; then
+if ! { take LIBRARY_BYTES LIBRARY && take SCRIPT_BYTES SCRIPT && take INPUT_BYTES INPUT; }; then
   not_started 'the upload ended early'
 fi
 make_feed

@@ -1,0 +1,46 @@
+import { Writable } from 'node:stream';
+import { createCredentials } from '../../services/lmm/credentials.js';
+import { createLocalTransport } from '../../services/lmm/transports/local.js';
+import { createSshTransport } from '../../services/lmm/transports/ssh/ssh-transport.js';
+import type { NodeProtocolSettings } from '../../services/lmm/transports/supervise.js';
+import type { Transport } from '../../services/lmm/transports/transport.js';
+import type { NodeTarget } from '../../services/shared/gen/rune/v1/lmm.js';
+import { createLogger } from '../../services/shared/logger.js';
+import type { TestSshd } from './sshd.js';
+
+/** A way to a test node, as data: another process can open it too. */
+export type Link =
+  | { readonly kind: 'local' }
+  | {
+      readonly kind: 'ssh';
+      readonly user: string;
+      readonly port: number;
+      readonly keyFile: string;
+      readonly hostKeyFingerprints: readonly string[];
+    };
+
+/** The link to a test sshd as one of its users. */
+export function sshLink(sshd: TestSshd, user: string): Link {
+  const { port, userKeyPath: keyFile, hostKeyFingerprints } = sshd;
+  return { kind: 'ssh', user, port, keyFile, hostKeyFingerprints };
+}
+
+/** The transport for a link. Close it. */
+export function openLink(link: Link, nodeProtocol: NodeProtocolSettings): Transport {
+  if (link.kind === 'local') return createLocalTransport({ settings: nodeProtocol });
+  const silence = new Writable({ write: (_chunk, _encoding, done) => done() });
+  return createSshTransport({
+    credentials: createCredentials({ default: { keyFiles: [link.keyFile] } }),
+    knownHosts: [],
+    nodeProtocol,
+    logger: createLogger({ level: 'error', service: 'test', stream: silence }),
+  });
+}
+
+/** The node at the other end of a link. */
+export function nodeOf(link: Link): NodeTarget {
+  const node = { name: 'web01', transport: link.kind, address: '127.0.0.1', credential: '' };
+  return link.kind === 'local'
+    ? { ...node, port: 0, user: '', hostKeyFingerprints: [] }
+    : { ...node, port: link.port, user: link.user, hostKeyFingerprints: [...link.hostKeyFingerprints] };
+}
