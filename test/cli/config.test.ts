@@ -3,7 +3,7 @@ import { configPath } from '../../services/cli/config/load-config.js';
 import { parseConfig } from '../../services/cli/config/parse-config.js';
 import { parseDuration } from '../../services/cli/config/parse-duration.js';
 import { resolveConnection } from '../../services/cli/config/resolve-connection.js';
-import { RuneError } from '../../services/shared/errors.js';
+import type { RuneError } from '../../services/shared/errors.js';
 
 const FILE = `
 current_context: home

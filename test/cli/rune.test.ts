@@ -769,6 +769,20 @@ describe('rune alone', () => {
     assert.match(out, /^rune \d+\.\d+\.\d+$/m);
   });
 
+  it('--version does not wait for gRPC to be loaded', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'rune-version-'));
+    try {
+      const hook = join(directory, 'loaded.cjs');
+      await writeFile(hook, "process.on('exit', () => console.error(Object.keys(require.cache).join(' ')));");
+      const process = spawnRune(['--version'], { env: { NODE_OPTIONS: `--require ${hook}` } });
+      assert.equal(await process.exited, 0);
+      assert.match(process.err(), /commander/);
+      assert.doesNotMatch(process.err(), /grpc|yaml/);
+    } finally {
+      await rm(directory, { recursive: true });
+    }
+  });
+
   it('without a command shows its help and ends with 2', async () => {
     const { code, err } = await rune();
     assert.equal(code, 2);

@@ -37,7 +37,7 @@ export function spawnRuneOnTerminal(
   const quoted = [process.execPath, RUNE, ...args]
     .map((word) => `'${word.replaceAll("'", `'\\''`)}'`)
     .join(' ');
-  const child = spawn('script', ['--quiet', '--return', '--command', quoted, '/dev/null'], {
+  const child = spawn('/usr/bin/script', ['--quiet', '--return', '--command', quoted, '/dev/null'], {
     env: environment({ TERM: 'xterm', ...options.env }),
     stdio: ['pipe', 'pipe', 'pipe'],
   });

@@ -127,7 +127,7 @@ export function defineRun(program: Command, start: (options: RunOptions) => Prom
     .option(
       '-p, --param <key=value>',
       'a parameter; key=@file and key=@- read the value from a file or stdin, key:=JSON takes JSON',
-      (text, before: readonly ParamAssignment[] = []) => [...before, parseAssignment(text)],
+      (text, before: readonly ParamAssignment[] | undefined) => [...(before ?? []), parseAssignment(text)],
     )
     .option(
       '--params-file <file>',
