@@ -14,13 +14,16 @@ export const REMOTE_COMMAND =
   `exec bash --noprofile --norc -p -c '` +
   `LOCALE=\${LC_ALL+v$LC_ALL}; LC_ALL=C; IFS= read -r -t 60 -N 14 H || exit 97; ` +
   `case $H in RUNE1:[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]) ;; *) exit 97;; esac; ` +
-  `IFS= read -r -t 300 -N $((10#\${H#*:})) H || exit 97; eval "$H"' rune`;
+  `IFS= read -r -N $((10#\${H#*:})) H || exit 97; eval "$H"' rune`;
 
 /** Exit code of REMOTE_COMMAND when the plugin's code certainly did not begin. */
 export const NOT_STARTED_EXIT_CODE = 97;
 
 /** The word that lets the plugin begin: the last bytes of the upload, sent when the node has said `begin`. */
 export const GO_LINE = 'go\n';
+
+/** The word that ends the plugin. Any line that is not empty does; an empty one is a heartbeat. */
+export const CANCEL_LINE = 'cancel\n';
 
 /** What goes up to the node before GO_LINE, and the two secrets of this run by which its frames are known. */
 export interface Upload {

@@ -3,7 +3,7 @@ import { StopReason } from '../../shared/gen/rune/v1/run.js';
 import type { Channel, ChannelEnd } from './channel.js';
 import { createFrameDecoder, type Frame, type NodeStopReason } from './frame-decoder.js';
 import { readNodeStream, type NodeStream } from './node-stream.js';
-import { encodeUpload, GO_LINE, NOT_STARTED_EXIT_CODE, type Upload } from './remote-command.js';
+import { CANCEL_LINE, encodeUpload, GO_LINE, NOT_STARTED_EXIT_CODE, type Upload } from './remote-command.js';
 import type { NodeCommand, NodeEnding, RunPhases, RunSink, StopSignal } from './transport.js';
 
 /** Time limits of the node protocol; docs/node-protocol.md says what each one bounds. */
@@ -215,7 +215,7 @@ function supervise(
       failCancelled();
       return;
     }
-    channel.stdin.write('cancel\n');
+    channel.stdin.write(CANCEL_LINE);
     holdNothingBack();
     if (channelEnd === undefined) giveUpAfter(command.killGraceMs + settings.endMarginMs);
   };
@@ -225,7 +225,9 @@ function supervise(
     wentMs = performance.now();
     channel.stdin.write(GO_LINE);
     heartbeat = setInterval(() => {
-      if (!channel.stdin.writableNeedDrain) channel.stdin.write('\n');
+      // A word that the node lost is said again.
+      if (!channel.stdin.writableNeedDrain)
+        channel.stdin.write(askedReason === undefined ? '\n' : CANCEL_LINE);
     }, settings.heartbeatMs);
     overtime = setTimeout(holdNothingBack, timerDelay(command.timeoutMs));
     giveUpAfter(command.timeoutMs + command.killGraceMs + settings.endMarginMs);

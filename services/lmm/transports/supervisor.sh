@@ -53,11 +53,18 @@ wait_for() {
   printf -v WAIT '%d.%02d' $((hundredths / 100)) $((hundredths % 100))
 }
 
+# Waits so many hundredths of a second. Only where something is being ended: a program more does not matter there.
+nap() {
+  wait_for "$1"
+  sleep "$WAIT"
+}
+
 # Sets LAST to the process id that was given out last, or fails.
 last_pid() { read -r _ _ _ _ LAST </proc/loadavg; }
 
-# Reads so many bytes of the upload as the variable $1 says into the variable $2, all within five minutes.
-take() { [ "${!1}" -eq 0 ] || eval "IFS= read -r -t 300 $COUNTED ${!1} $2"; }
+# Reads so many bytes of the upload as the variable $1 says into the variable $2. No -t: bash would then ask the clock at
+# every byte, which makes 30 KB cost 50 ms; an upload that stalls ends with its channel.
+take() { [ "${!1}" -eq 0 ] || eval "IFS= read -r $COUNTED ${!1} $2"; }
 
 # --- what of the plugin is alive ---
 
@@ -267,11 +274,12 @@ watchdog_read_lease() {
     now
     if [ "$status" -eq 0 ]; then
       heard=$NOW
-      [ -z "$line" ] || { REASON=cancel && return; }
     elif [ "$status" -le 128 ]; then
       REASON='cut'
       return
     fi
+    # A word, or a part of it. What bash drops when the time is over in the middle of a line, the mediator says again.
+    [ -z "$line" ] || { REASON=cancel && return; }
     kill -CONT $$
     if read -r -t 0; then
       if IFS= read -r line; then OVER=yes; else ORPHAN=yes; fi
@@ -311,10 +319,6 @@ watchdog() {
   set +m
   WATCHDOG=$BASHPID OVER='' ORPHAN=''
   local go='' seconds deadline
-  nap() {
-    wait_for "$1"
-    sleep "$WAIT"
-  }
   wait_for "$LEASE"
   seconds=$WAIT
   # Main holds nothing back from here on: without this word the plugin never gets its code.
@@ -390,13 +394,6 @@ eval "exec ${WATCH[0]}<&- ${WATCH[1]}>&-"
 unset LIBRARY SCRIPT INPUT FEED
 # Without its watchdog the plugin has no limits: it ends.
 trap 'save_jobs; kill -0 "$WATCHDOG" || { SAID="cut 0" && kill -KILL -- "-$PLUGIN"; }' CHLD
-
-# Waits so many hundredths of a second, or until the watchdog says why it stops the plugin.
-nap() {
-  local words
-  wait_for "$1"
-  if IFS= read -r -t "$WAIT" -u 9 words; then SAID=${SAID:-$words}; elif [ $? -le 128 ]; then sleep "$WAIT"; fi
-}
 
 while :; do
   wait "$PLUGIN"
