@@ -454,6 +454,12 @@ __rune_unmark() {
   if [[ $__rune_s =~ $__rune_marked ]]; then __rune_map __rune_map_unmark; fi
 }
 
+# Turns OFFSET:LENGTH in __rune_s into that part of __rune_doc. Needs the C locale.
+__rune_slice() {
+  local __rune_at=${__rune_s%:*} __rune_size=${__rune_s#*:}
+  __rune_s=${__rune_doc:__rune_at:__rune_size}
+}
+
 # Sets __rune_s to the text ($2 is t) or the JSON ($2 is j) of member $1; fails when it is absent or null.
 __rune_fetch() {
   __rune_s=${__rune_raw[$1]-}
@@ -469,8 +475,7 @@ __rune_fetch() {
           __rune_unmark
           ;;
         *)
-          local __rune_at=${__rune_s%:*} __rune_size=${__rune_s#*:}
-          __rune_s=${__rune_doc:__rune_at:__rune_size}
+          __rune_slice
           __rune_unmark
           ;;
       esac
@@ -532,7 +537,7 @@ rune_init() {
   local __rune_s __rune_bad=''
   [[ $__rune_state == new ]] || return 0
   __rune_state=ready
-  trap '__rune_at_exit "$?" "$BASH_COMMAND"' EXIT
+  trap '__rune_at_exit "$?"' EXIT
   if ! __rune_load; then
     __rune_raw=()
     __rune_kind=()
@@ -556,20 +561,21 @@ rune_init() {
 }
 
 __rune_load() {
-  local LC_ALL=C __rune_c='' __rune_key
+  local LC_ALL=C __rune_c='' __rune_key __rune_count=-N __rune_whole=''
   __rune_s=''
+  # Only -N, and only in the C locale, reads blocks from a pipe. Before 4.4 it does not either, and takes the byte 255
+  # for an end: there a fork costs less than a system call for each byte, where /dev/stdin can be opened.
   if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)); then
-    # Here read makes one system call a byte, and -N takes the byte 255 for an end. One fork costs less.
-    __rune_s=$(</dev/stdin)
-  else
-    # Only -N, and only in the C locale, reads blocks from a pipe.
-    while IFS= read -r -d '' -N 65536 __rune_c; do
-      __rune_s+=$__rune_c
-      __rune_c=''
-      if ((${#__rune_s} > __rune_input_bytes_max)); then break; fi
-    done
-    __rune_s+=$__rune_c
+    __rune_count=-n
+    { __rune_s=$(</dev/stdin); } 2>/dev/null || :
+    __rune_whole=$__rune_s
   fi
+  while [[ -z $__rune_whole ]] && IFS= read -r -d '' "$__rune_count" 65536 __rune_c; do
+    __rune_s+=$__rune_c
+    __rune_c=''
+    if ((${#__rune_s} > __rune_input_bytes_max)); then break; fi
+  done
+  __rune_s+=$__rune_c
   if ((${#__rune_s} > __rune_input_bytes_max)); then
     __rune_bad="more than $__rune_input_bytes_max bytes"
     return 1
@@ -584,7 +590,10 @@ __rune_load() {
   if [[ $__rune_doc == *'\u0000'* ]]; then
     __rune_bad='it holds \u0000, which no shell variable can hold'
     for __rune_key in "${!__rune_raw[@]}"; do
-      if [[ $__rune_key == "${__rune_section[p]:-p}":* ]] && __rune_fetch "$__rune_key" j && [[ $__rune_s == *'\u0000'* ]]; then
+      [[ $__rune_key == "${__rune_section[p]:-p}":* ]] || continue
+      __rune_s=${__rune_raw[$__rune_key]}
+      if [[ ${__rune_kind[$__rune_key]} == [oa] ]]; then __rune_slice; fi
+      if [[ $__rune_s == *'\u0000'* ]]; then
         __rune_bad="parameter \"${__rune_key#*:}\" holds \\u0000, which no shell variable can hold"
       fi
     done
@@ -919,11 +928,11 @@ rune_on_exit() { __rune_exit_commands+=("$1"); }
 
 # The EXIT trap: a plugin that ends without an answer answers all the same; then the author's commands run.
 __rune_at_exit() {
-  local __rune_status=$1 __rune_last=$2 __rune_i
+  local __rune_status=$1 __rune_i
   trap - EXIT
   if [[ $__rune_state != answered ]]; then
     # In a subshell, because answering exits and the commands below must still run.
-    (rune_error_kv 100 'The plugin ended without an answer' "exit_status:=$__rune_status" "last_command=$__rune_last") || :
+    (rune_error_kv 100 'The plugin ended without an answer' "exit_status:=$__rune_status") || :
     __rune_status=100
   fi
   for ((__rune_i = 0; __rune_i < ${#__rune_exit_commands[@]}; __rune_i++)); do

@@ -1,0 +1,57 @@
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { packageRoot } from '../../services/shared/package-root.js';
+
+/** The bash that plugins are tested with: RUNE_TEST_BASH=/path, else the one on PATH. */
+export const testBash = process.env['RUNE_TEST_BASH'] ?? 'bash';
+
+/** Text of the shell library, as it is sent before a plugin. */
+export const shellLibrary = readFileSync(join(packageRoot, 'plugins', 'lib', 'rune_bpcs.sh'), 'utf8');
+
+/** How a process ended and what it printed. */
+export interface BashEnding {
+  readonly stdout: Buffer;
+  readonly stderr: string;
+  readonly exitCode: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** What differs from a plugin that reads nothing in the C.UTF-8 locale. */
+export interface BashChanges {
+  readonly input?: string | Buffer;
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/** Runs the library and then the script in one fresh bash that has neither on disk, as `stream` delivery does. */
+export function runWithLibrary(script: string, changes: BashChanges = {}): Promise<BashEnding> {
+  return runBash(
+    ['-c', 'eval "$RUNE_LIBRARY"; unset RUNE_LIBRARY; eval "$RUNE_SCRIPT"', 'plugin.sh'],
+    { ...changes, environment: { RUNE_LIBRARY: shellLibrary, RUNE_SCRIPT: script, ...changes.environment } },
+  );
+}
+
+/** Runs the bash under test with these arguments, without start-up files and with little in its environment. */
+export function runBash(args: readonly string[], changes: BashChanges = {}): Promise<BashEnding> {
+  const child = spawn(testBash, ['--noprofile', '--norc', ...args], {
+    env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LC_ALL: 'C.UTF-8', ...changes.environment },
+  });
+  const stdout: Buffer[] = [];
+  const stderr: Buffer[] = [];
+  child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
+  child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
+  // A script may end before it has read its input.
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(changes.input ?? '');
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (exitCode, signal) => {
+      resolve({
+        stdout: Buffer.concat(stdout),
+        stderr: Buffer.concat(stderr).toString(),
+        exitCode,
+        signal,
+      });
+    });
+  });
+}
