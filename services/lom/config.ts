@@ -3,26 +3,18 @@ import {
   durationSetting,
   integerSetting,
   listSetting,
-  objectSetting,
   textSetting,
 } from '../shared/settings.js';
-import type { Complain } from '../shared/settings.js';
 import { SERVICE_SETTINGS } from '../shared/service-settings.js';
 import type { MediatorEndpoint } from './mediators.js';
 
 const ENDPOINT = /^(?:([A-Za-z0-9][A-Za-z0-9._-]*)=)?((?:\[[0-9A-Fa-f:.]+\]|[^\s:=,/]+):\d{1,5})$/;
 
-function readEndpoints(raw: unknown, complain: Complain): readonly MediatorEndpoint[] | undefined {
-  const items: unknown = typeof raw === 'string' ? raw.split(',').map((item) => item.trim()) : raw;
-  if (!Array.isArray(items) || items.length === 0) {
-    complain('must be a list with at least one address');
-    return undefined;
-  }
-  return items.flatMap((item: unknown, index): MediatorEndpoint[] => {
-    const [, zone = '', address] = (typeof item === 'string' ? ENDPOINT.exec(item) : null) ?? [];
-    if (address !== undefined) return [{ address, zone }];
-    complain('must be host:port or zone=host:port', [index]);
-    return [];
+/** The mediators that the setting `mediators` names. */
+export function readEndpoints(texts: readonly string[]): MediatorEndpoint[] {
+  return texts.map((text) => {
+    const [, zone = '', address = ''] = ENDPOINT.exec(text) ?? [];
+    return { address, zone };
   });
 }
 
@@ -44,15 +36,12 @@ export const LOM_SETTINGS = {
     default: ['inventory.yaml'],
     doc: 'Inventory files, see docs/inventory.md.',
   }),
-  mediators: objectSetting(
-    {
-      name: 'mediators',
-      kind: 'list of host:port or zone=host:port',
-      default: ['127.0.0.1:50052'],
-      doc: 'The LMM processes; one with a zone serves the nodes of that zone only. Each address is one process.',
-    },
-    readEndpoints,
-  ),
+  mediators: listSetting({
+    name: 'mediators',
+    default: ['127.0.0.1:50052'],
+    each: { kind: 'host:port or zone=host:port', pattern: ENDPOINT },
+    doc: 'The LMM processes; one with a zone serves the nodes of that zone only. Each address is one process.',
+  }),
   mediatorTlsCaFile: textSetting({
     name: 'mediator_tls.ca_file',
     doc: 'CA of the mediators, PEM; TLS is used where it is set.',

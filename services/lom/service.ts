@@ -10,7 +10,7 @@ import type { RunningService } from '../shared/run-service.js';
 import { createSchemaCompiler } from '../shared/schema.js';
 import { serverTlsOf } from '../shared/service-settings.js';
 import type { SettingsOf } from '../shared/settings.js';
-import type { LOM_SETTINGS } from './config.js';
+import { readEndpoints, type LOM_SETTINGS } from './config.js';
 import { createDispatcher } from './dispatch.js';
 import { lomHandlers } from './handlers.js';
 import { loadInventory } from './load-inventory.js';
@@ -59,7 +59,12 @@ export async function startLom(
       streamMarginMs: LOST_MARGIN_MS,
     },
   );
-  const sources: PlanSources = { registry, inventory, mediators: settings.mediators, settings };
+  const sources: PlanSources = {
+    registry,
+    inventory,
+    mediators: readEndpoints(settings.mediators),
+    settings,
+  };
   const orchestrator = createOrchestrator({
     sources,
     dispatcher,

@@ -153,19 +153,22 @@ export function flagSetting<const W extends Wanted<boolean>>(wanted: W): Setting
   });
 }
 
-/** Texts: a sequence in the file, comma-separated in a variable. */
-export function listSetting<const W extends Wanted<readonly string[]>>(
-  wanted: W,
-): Setting<ValueOf<readonly string[], W>> {
-  return make('list of texts', wanted, (raw, complain) => {
+/** Texts: a sequence in the file, comma-separated in a variable; each must fit `each.pattern`, described by `each.kind`. */
+export function listSetting<
+  const W extends Wanted<readonly string[]> & {
+    readonly each?: { readonly kind: string; readonly pattern: RegExp };
+  },
+>(wanted: W): Setting<ValueOf<readonly string[], W>> {
+  const { kind, pattern } = wanted.each ?? { kind: 'a text that is not empty', pattern: /^./s };
+  return make(wanted.each === undefined ? 'list of texts' : `list, each ${kind}`, wanted, (raw, complain) => {
     const items: unknown = typeof raw === 'string' ? splitList(raw) : raw;
     if (!Array.isArray(items)) {
       complain('must be a list');
       return undefined;
     }
     return items.filter((item: unknown, index): item is string => {
-      const good = typeof item === 'string' && item !== '';
-      if (!good) complain('must be a text that is not empty', [index]);
+      const good = typeof item === 'string' && pattern.test(item);
+      if (!good) complain(`must be ${kind}`, [index]);
       return good;
     });
   });

@@ -56,7 +56,7 @@ async function variables(
       LOM_LISTEN: options.listen,
       LOM_PLUGINS: pluginList,
       LOM_INVENTORY: inventoryList,
-      LOM_MEDIATORS: JSON.stringify([mediator]),
+      LOM_MEDIATORS: mediator,
     }),
   };
 }
