@@ -7,12 +7,14 @@ import {
   objectSetting,
   textSetting,
 } from '../shared/settings.js';
+import { RUN_LIMIT_SETTINGS } from '../shared/run-limit-settings.js';
 import { SERVICE_SETTINGS } from '../shared/service-settings.js';
 import { readCredentialConfigs } from './credential-config.js';
 
 /** The settings of rune-lmm; docs/configuration.md shows the same table. */
 export const LMM_SETTINGS = {
   ...SERVICE_SETTINGS,
+  ...RUN_LIMIT_SETTINGS,
   listen: textSetting({
     name: 'listen',
     default: '127.0.0.1:50052',
@@ -57,34 +59,6 @@ export const LMM_SETTINGS = {
     min: '1s',
     max: '24h',
     doc: 'How long a plugin may run when the request does not say.',
-  }),
-  timeoutMsMax: durationSetting({
-    name: 'timeout_max',
-    default: '24h',
-    min: '1s',
-    max: '24h',
-    doc: 'The longest timeout that a request may ask for.',
-  }),
-  killGraceMs: durationSetting({
-    name: 'kill_grace',
-    default: '5s',
-    min: '1s',
-    max: '5m',
-    doc: 'Between asking a plugin to stop (TERM) and ending it (KILL).',
-  }),
-  connectTimeoutMs: durationSetting({
-    name: 'connect_timeout',
-    default: '10s',
-    min: '1s',
-    max: '2m',
-    doc: 'Connecting to a node and authenticating.',
-  }),
-  orphanAfterMs: durationSetting({
-    name: 'orphan_after',
-    default: '60s',
-    min: '1s',
-    max: '24h',
-    doc: 'A run that nobody is attached to for this long is cancelled.',
   }),
   outputBytesMax: bytesSetting({
     name: 'output_max',

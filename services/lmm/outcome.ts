@@ -3,7 +3,7 @@ import { toEps } from '../shared/eps.js';
 import { RuneError } from '../shared/errors.js';
 import type { ErrorFacts, ValidationError } from '../shared/gen/rune/v1/eps.js';
 import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
-import { RunState, StopReason, type Outcome, type Result } from '../shared/gen/rune/v1/run.js';
+import { Outcome, RunState, StopReason, type Result } from '../shared/gen/rune/v1/run.js';
 import { decodeAnswer, evidenceOf, type PluginAnswer } from './plugin-protocol.js';
 import type { NodeEnding, PluginEnd, RunPhases } from './transports/transport.js';
 
@@ -112,22 +112,12 @@ function phasesOf(phases: RunPhases): NonNullable<Outcome['phases']> {
 }
 
 function base(record: RunRecord): Outcome {
-  return {
-    state: RunState.UNSPECIFIED,
-    result: undefined,
-    error: undefined,
-    exitCode: undefined,
-    signal: '',
-    stopReason: StopReason.UNSPECIFIED,
-    cancelConfirmed: false,
-    maySurvive: false,
-    leftProcesses: 0,
-    stoppedOnNodeBy: undefined,
-    startedAt: record.startedAt,
+  const { startedAt, logDroppedBytes } = record;
+  return Outcome.fromPartial({
     endedAt: new Date(),
-    phases: undefined,
-    logDroppedBytes: record.logDroppedBytes,
-  };
+    logDroppedBytes,
+    ...(startedAt === undefined ? {} : { startedAt }),
+  });
 }
 
 /** The outcome of a run whose plugin began, or may have. */

@@ -5,6 +5,7 @@ import {
   listSetting,
   textSetting,
 } from '../shared/settings.js';
+import { RUN_LIMIT_SETTINGS } from '../shared/run-limit-settings.js';
 import { SERVICE_SETTINGS } from '../shared/service-settings.js';
 import type { MediatorEndpoint } from './mediators.js';
 
@@ -21,6 +22,7 @@ export function readEndpoints(texts: readonly string[]): MediatorEndpoint[] {
 /** The settings of rune-lom; docs/configuration.md shows the same table. */
 export const LOM_SETTINGS = {
   ...SERVICE_SETTINGS,
+  ...RUN_LIMIT_SETTINGS,
   listen: textSetting({
     name: 'listen',
     default: '127.0.0.1:50051',
@@ -71,34 +73,6 @@ export const LOM_SETTINGS = {
     min: 1,
     max: 10_000,
     doc: 'Runs of one execution at the same time.',
-  }),
-  timeoutMsMax: durationSetting({
-    name: 'timeout_max',
-    default: '24h',
-    min: '1s',
-    max: '24h',
-    doc: 'The longest timeout of a run.',
-  }),
-  killGraceMs: durationSetting({
-    name: 'kill_grace',
-    default: '5s',
-    min: '1s',
-    max: '5m',
-    doc: 'Between asking a plugin to stop (TERM) and ending it (KILL).',
-  }),
-  connectTimeoutMs: durationSetting({
-    name: 'connect_timeout',
-    default: '10s',
-    min: '1s',
-    max: '2m',
-    doc: 'Connecting to a node and authenticating.',
-  }),
-  orphanAfterMs: durationSetting({
-    name: 'orphan_after',
-    default: '60s',
-    min: '1s',
-    max: '24h',
-    doc: 'A mediator that has lost this service cancels its runs after this long.',
   }),
   watcherBufferBytesMax: bytesSetting({
     name: 'watcher_buffer_max',

@@ -8,7 +8,7 @@ import type { Logger } from '../shared/logger.js';
 import type { MediateResponse } from '../shared/gen/rune/v1/lmm.js';
 import type { ExecutionStatus, RunResponse } from '../shared/gen/rune/v1/lom.js';
 import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
-import { ExecutionState, RunState, StopReason, type Outcome } from '../shared/gen/rune/v1/run.js';
+import { ExecutionState, RunState, StopReason, Outcome } from '../shared/gen/rune/v1/run.js';
 import type { Dispatcher, RunIdentity } from './dispatch.js';
 import { finalState } from './final-state.js';
 import type { Plan, PlannedNode } from './plan.js';
@@ -66,23 +66,6 @@ function weigh({ event }: Queued): { bytes: number; droppable: boolean } {
     droppable: false,
   };
 }
-
-const NO_OUTCOME: Outcome = {
-  state: RunState.UNSPECIFIED,
-  result: undefined,
-  error: undefined,
-  exitCode: undefined,
-  signal: '',
-  stopReason: StopReason.UNSPECIFIED,
-  cancelConfirmed: false,
-  maySurvive: false,
-  leftProcesses: 0,
-  stoppedOnNodeBy: undefined,
-  startedAt: undefined,
-  endedAt: undefined,
-  phases: undefined,
-  logDroppedBytes: 0,
-};
 
 /** Starts an execution at once. */
 export function startExecution(
@@ -184,22 +167,20 @@ export function startExecution(
   ): Outcome => {
     const error = RuneError.from(thrown);
     if (!accepted && error.name !== 'OUTCOME_UNKNOWN') {
-      return {
-        ...NO_OUTCOME,
+      return Outcome.fromPartial({
         state: RunState.FAILED,
         endedAt: new Date(),
         error: describe(error, run, identity),
-      };
+      });
     }
     const message = `The mediator was lost while it had the run: ${error.message}`;
-    return {
-      ...NO_OUTCOME,
+    return Outcome.fromPartial({
       state: RunState.LOST,
       maySurvive: true,
       endedAt: new Date(),
       stoppedOnNodeBy: new Date(Date.now() + settings.lostStopsWithinMs),
       error: describe(new RuneError('OUTCOME_UNKNOWN', message), run, identity),
-    };
+    });
   };
 
   const relay = async (
@@ -231,15 +212,13 @@ export function startExecution(
         run,
         identity,
       );
-      const stopReason = StopReason.CANCEL;
-      return {
-        ...NO_OUTCOME,
+      return Outcome.fromPartial({
         state: RunState.CANCELLED,
-        stopReason,
+        stopReason: StopReason.CANCEL,
         cancelConfirmed: true,
         endedAt: new Date(),
         error,
-      };
+      });
     }
     let outcome: Outcome | undefined;
     try {
