@@ -129,7 +129,7 @@ describe('the SSH transport', () => {
       /the link was lost \((the node closed the connection|the connection broke \(ECONNRESET\))\)/,
     );
     assert(plugin.length > 2);
-    await eventually(() => own.descendants().length === 1, { label: 'the plugin to end with its lease' });
+    await eventually(() => own.descendants().length === 0, { label: 'the plugin to end with its lease' });
     await onOwn.transport.close();
     await own.stop();
   });
@@ -187,6 +187,29 @@ describe('the SSH transport', () => {
     await assert.rejects(on.run(on.command('true')), { name: 'SERVICE_SHUTTING_DOWN' });
     assert.equal(on.transport.metrics().open, 0);
     await eventually(() => sshd.sessionPids().length === 0, { label: 'sshd to see the end' });
+  });
+
+  it('leaves no socket and no timer in this process, nor a process on the node, however its runs ended', async () => {
+    const handles = (): number =>
+      process.getActiveResourcesInfo().filter((name) => /TCP|Pipe|Timeout/.test(name)).length;
+    const own = await startSshd({ hostKeyTypes: ['ed25519'] });
+    const before = handles();
+    const onOwn = await transportOn(own);
+    const stop = new AbortController();
+    const output = collectOutput();
+    const cancelled = onOwn.transport.run(onOwn.command('sleep 300'), output.sink, stop.signal);
+    await output.started;
+    stop.abort(StopReason.CANCEL);
+    await Promise.all([
+      cancelled,
+      ...Array.from({ length: 10 }, () => onOwn.run(onOwn.command('true'))),
+      assert.rejects(onOwn.run(onOwn.command('true', { target: onOwn.target({ credential: 'wrong' }) }))),
+      assert.rejects(onOwn.run(onOwn.command('true', { target: onOwn.target({ port: 1 }) }))),
+    ]);
+    await onOwn.transport.close();
+    await eventually(() => handles() <= before, { label: 'the handles to be gone' });
+    await eventually(() => own.descendants().length === 0, { label: 'every session to end' });
+    await own.stop();
   });
 
   describe('probing a node', () => {

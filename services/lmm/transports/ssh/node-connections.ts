@@ -103,6 +103,9 @@ export function createNodeConnections(target: SshTarget, context: NodeConnection
   const settleDown = (): void => {
     pump();
     context.changed();
+    reportIfEmpty();
+  };
+  const reportIfEmpty = (): void => {
     if (pooled.size + attempts.size + waiters.size === 0) context.emptied();
   };
   const usable = (): Pooled[] => [...pooled].filter((each) => !each.retired && each.connection.isOpen);
@@ -297,6 +300,7 @@ export function createNodeConnections(target: SshTarget, context: NodeConnection
           waiters.delete(waiter);
           clearTimeout(timer);
           if (waiters.size === 0) clearTimeout(growTimer);
+          reportIfEmpty();
           wait.signal.removeEventListener('abort', onAbort);
         };
         const waiter: Waiter = {

@@ -81,8 +81,8 @@ export function createPool(context: ConnectContext): SshPool {
   };
 
   const nodeFor = (target: SshTarget): NodeConnections => {
-    const { node, address, port, user, credential, pins } = target;
-    const key = JSON.stringify([node, user, address, port, credential.name, pins]);
+    const { address, port } = target;
+    const key = keyOf(target);
     const known = nodes.get(key);
     if (known) return known;
     const made = createNodeConnections(target, {
@@ -96,7 +96,7 @@ export function createPool(context: ConnectContext): SshPool {
       },
       emptied: () => {
         starved.delete(made);
-        nodes.delete(key);
+        if (nodes.get(key) === made) nodes.delete(key);
       },
     });
     nodes.set(key, made);
@@ -118,7 +118,7 @@ export function createPool(context: ConnectContext): SshPool {
         const wait: SlotWait = { timeoutMs, deadlineMs: performance.now() + timeoutMs, signal };
         const known = await readKnown(target, context.knownHosts);
         if (closing) throw closing;
-        nodeFor(target).verifyAgain(known);
+        nodes.get(keyOf(target))?.verifyAgain(known);
         return await openPersistently(target, command, wait);
       } finally {
         waiting -= 1;
@@ -145,6 +145,7 @@ export function createPool(context: ConnectContext): SshPool {
     const { node } = target;
     let replaced = false;
     for (let refusals = 0; ;) {
+      wait.signal.throwIfAborted();
       const slot = await nodeFor(target).take(wait);
       const leftMs = wait.deadlineMs - performance.now();
       // A first connection that says nothing leaves time for a second one.
@@ -227,6 +228,11 @@ export function createPool(context: ConnectContext): SshPool {
     if (!(await settledWithin(channel.closed, settings.channelCloseTimeoutMs))) slot.retire();
     slot.release();
   }
+}
+
+/** What must be the same for runs to share a connection. The node's name is part of it, for it stands in every message. */
+function keyOf({ node, user, address, port, credential, pins }: SshTarget): string {
+  return JSON.stringify([node, user, address, port, credential.name, pins]);
 }
 
 function once(action: () => void): () => void {
