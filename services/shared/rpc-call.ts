@@ -63,6 +63,11 @@ export interface OpenCall {
 /** The caller's own timer ends the call a little before this side's clock says so. */
 const DEADLINE_SLACK_MS = 20;
 
+/** Messages of one stream that may wait for its reader. */
+const WAITING_MESSAGES_MAX = 64;
+/** A handler that was held back goes on when less than this share of either bound waits. */
+const RESUME_SHARE = 0.5;
+
 type RawUnaryCall = ServerUnaryCall<Buffer, Buffer>;
 type RawStreamCall = ServerWritableStream<Buffer, Buffer>;
 
@@ -129,13 +134,17 @@ function createLeave(iterator: AsyncIterator<unknown>, report: (thrown: unknown)
   };
 }
 
-/** Writes messages with at most `bytesMax` waiting. Resolves to false when the call is over. */
+/**
+ * Writes messages with at most `bytesMax` and a few dozen of them waiting. Resolves to false when the call is over. Without
+ * the bound on their number, a handler that is always ready would keep the event loop for itself.
+ */
 function createSender(
   call: RawStreamCall,
   signal: AbortSignal,
   bytesMax: number,
 ): (message: Buffer) => boolean | Promise<boolean> {
   let waitingBytes = 0;
+  let waitingMessages = 0;
   let wake: (() => void) | undefined;
   const kick = (): void => {
     const resume = wake;
@@ -145,15 +154,19 @@ function createSender(
   // After a cancel the library never calls back for what was written, so the signal has to wake the writer.
   signal.addEventListener('abort', kick, { once: true });
   const over = (): boolean => signal.aborted || call.cancelled || call.destroyed;
+  const full = (share: number): boolean =>
+    waitingBytes >= bytesMax * share || waitingMessages >= WAITING_MESSAGES_MAX * share;
   return (message) => {
     if (over()) return false;
     const { length } = message;
     waitingBytes += length;
+    waitingMessages += 1;
     call.write(message, () => {
       waitingBytes -= length;
-      if (waitingBytes < bytesMax) kick();
+      waitingMessages -= 1;
+      if (wake !== undefined && !full(RESUME_SHARE)) kick();
     });
-    if (waitingBytes < bytesMax) return true;
+    if (!full(1)) return true;
     return new Promise<void>((resolve) => (wake = resolve)).then(() => !over());
   };
 }

@@ -1,9 +1,12 @@
-import { Client, Metadata } from '@grpc/grpc-js';
+import { setMaxListeners } from 'node:events';
+import { Client, Metadata, status } from '@grpc/grpc-js';
 import type { ClientReadableStream, ServiceError } from '@grpc/grpc-js';
 import { RuneError } from './errors.js';
 import { MESSAGE_BYTES_MAX } from './rpc-definition.js';
 import type { RequestOf, ResponseOf, RpcMethod, RpcService } from './rpc-definition.js';
 import { formatAddress, parseAddress } from './rpc-address.js';
+import { createConnections } from './rpc-connections.js';
+import type { Connections } from './rpc-connections.js';
 import { errorOfStatus } from './rpc-status.js';
 import { clientCredentials } from './rpc-tls.js';
 import type { ClientTls } from './rpc-tls.js';
@@ -67,44 +70,34 @@ export function createRpcClient<S extends RpcService>(
 ): RpcClient<S> {
   const settings = { ...DEFAULT_RPC_CLIENT_SETTINGS, ...target.settings };
   const address = formatAddress(parseAddress(target.address));
+  const credentials = clientCredentials(target.tls);
+  const options = clientOptions(settings, target.tls);
   const link: Link = {
-    client: new Client(address, clientCredentials(target.tls), clientOptions(settings, target.tls)),
+    connections: createConnections(() => new Client(address, credentials, options)),
     address,
     unaryTimeoutMs: settings.unaryTimeoutMs,
-    open: new Set(),
     closed: false,
   };
   const calls = Object.fromEntries(
     Object.entries(service).map(([name, method]) => [
       name,
       method.responseStream
-        ? (request: unknown, options?: CallOptions) => callStream(link, method, request, options ?? {})
-        : (request: unknown, options?: CallOptions) => callUnary(link, method, request, options ?? {}),
+        ? (request: unknown, call?: CallOptions) => callStream(link, method, request, call ?? {})
+        : (request: unknown, call?: CallOptions) => callUnary(link, method, request, call ?? {}),
     ]),
   );
   const close = (): void => {
     link.closed = true;
-    for (const cancel of [...link.open]) cancel();
-    link.client.close();
+    link.connections.close();
   };
-  const waitForReady = (timeoutMs: number): Promise<void> =>
-    new Promise((resolve, reject) => {
-      link.client.waitForReady(Date.now() + timeoutMs, (cause) => {
-        if (cause === undefined) return resolve();
-        const message = `Nothing answers at ${address}.`;
-        return reject(new RuneError('SERVICE_UNREACHABLE', message, {}, { cause }));
-      });
-    });
   // The methods are made from the definition itself, which the types describe.
-  return { ...calls, waitForReady, close } as RpcClient<S>;
+  return { ...calls, close } as RpcClient<S>;
 }
 
 interface Link {
-  readonly client: Client;
+  readonly connections: Connections;
   readonly address: string;
   readonly unaryTimeoutMs: number;
-  /** Cancels of the calls in progress. */
-  readonly open: Set<() => void>;
   closed: boolean;
 }
 
@@ -122,11 +115,16 @@ function clientOptions(
     'grpc.keepalive_timeout_ms': settings.keepaliveTimeoutMs,
     'grpc.initial_reconnect_backoff_ms': settings.reconnectMs,
     'grpc.max_reconnect_backoff_ms': settings.reconnectMsMax,
+    // Connections are counted per client; see rpc-connections.ts.
+    'grpc.use_local_subchannel_pool': 1,
     // A policy found in DNS could repeat calls, and a run must not be started twice.
     'grpc.service_config_disable_resolution': 1,
     ...(tls?.serverName === undefined ? {} : { 'grpc.ssl_target_name_override': tls.serverName }),
   };
 }
+
+/** How long a stream that was left may take to end by itself, as one does whose last message was just read. */
+const LINGER_MS = 10;
 
 const same = (bytes: Buffer): Buffer => bytes;
 
@@ -135,8 +133,9 @@ function callUnary(link: Link, method: RpcMethod, request: unknown, options: Cal
     const { signal } = options;
     refuseOver(link, signal);
     const bytes = encode(method, request);
-    const deadline = Date.now() + Math.min(options.timeoutMs ?? link.unaryTimeoutMs, TIMEOUT_MS_MAX);
-    const call = link.client.makeUnaryRequest(
+    const deadline = deadlineAfter(options.timeoutMs ?? link.unaryTimeoutMs);
+    const lease = link.connections.begin(() => call.cancel());
+    const call = lease.client.makeUnaryRequest(
       method.path,
       same,
       same,
@@ -144,7 +143,8 @@ function callUnary(link: Link, method: RpcMethod, request: unknown, options: Cal
       new Metadata(),
       { deadline },
       (error, answer) => {
-        leave();
+        forget();
+        lease.end(error?.code === status.DEADLINE_EXCEEDED);
         if (error !== null) return reject(failure(link, signal, error));
         try {
           resolve(decode(link, method, answer ?? Buffer.alloc(0)));
@@ -153,7 +153,10 @@ function callUnary(link: Link, method: RpcMethod, request: unknown, options: Cal
         }
       },
     );
-    const leave = enter(link, signal, () => call.cancel());
+    const forget = onAbort(signal, () => {
+      lease.cancel();
+      reject(failure(link, signal, undefined));
+    });
   });
 }
 
@@ -166,49 +169,70 @@ function callStream(
   const { signal } = options;
   refuseOver(link, signal);
   const bytes = encode(method, request);
-  const deadline =
-    options.timeoutMs === undefined ? Infinity : Date.now() + Math.min(options.timeoutMs, TIMEOUT_MS_MAX);
-  const call = link.client.makeServerStreamRequest(method.path, same, same, bytes, new Metadata(), {
+  const deadline = options.timeoutMs === undefined ? Infinity : deadlineAfter(options.timeoutMs);
+  const lease = link.connections.begin(() => call.cancel());
+  const call = lease.client.makeServerStreamRequest(method.path, same, same, bytes, new Metadata(), {
     deadline,
   });
-  const cancel = (): void => call.cancel();
-  const leave = enter(link, signal, cancel);
-  call.once('error', leave);
-  call.once('end', leave);
-  const nextMessage = readMessages(call);
+  const messages = readMessages(call);
+  const forget = onAbort(signal, () => {
+    lease.cancel();
+    messages.fail(failure(link, signal, undefined));
+  });
+  let lingering: NodeJS.Timeout | undefined;
+  call.once('status', ({ code }) => {
+    clearTimeout(lingering);
+    forget();
+    lease.end(code === status.DEADLINE_EXCEEDED);
+  });
+  const leave = (): void => {
+    messages.fail(new RuneError('CALL_CANCELLED', `The call to ${link.address} was left.`));
+    lingering ??= setTimeout(() => lease.cancel(), LINGER_MS);
+  };
 
   const steps = (async function* (): AsyncGenerator<unknown, void, undefined> {
+    let ended = false;
     try {
       for (;;) {
         let message: Buffer | undefined;
         try {
-          message = await nextMessage();
+          message = await messages.next();
         } catch (thrown) {
+          ended = true;
           throw failure(link, signal, thrown);
         }
-        if (message === undefined) return;
+        if (message === undefined) {
+          ended = true;
+          return;
+        }
         yield decode(link, method, message);
       }
     } finally {
-      cancel();
+      if (!ended) leave();
     }
   })();
   // A generator that is left before its first step, or while it waits, would not reach its finally.
   const leaveSteps = steps.return.bind(steps);
   steps.return = (value) => {
-    cancel();
+    leave();
     return leaveSteps(value);
   };
   return steps;
 }
 
-/**
- * Reads a call's messages one by one; undefined after the last. Reading starts now: a call that nobody reads would be
- * buffered without a bound.
- */
-function readMessages(call: ClientReadableStream<Buffer>): () => Promise<Buffer | undefined> {
+/** The messages of a call, one by one. */
+interface MessageReader {
+  /** The next message; undefined after the last. Rejects when the call has failed, behind the messages before that. */
+  next(): Promise<Buffer | undefined>;
+  /** Ends the reading at once with this error; what is buffered is thrown away. */
+  fail(error: RuneError): void;
+}
+
+/** Reads a call. Reading starts now: a call that nobody reads would be buffered without a bound. */
+function readMessages(call: ClientReadableStream<Buffer>): MessageReader {
   let ended = false;
   let failed: unknown;
+  let abandoned: RuneError | undefined;
   let wake: (() => void) | undefined;
   const kick = (): void => {
     const resume = wake;
@@ -224,25 +248,35 @@ function readMessages(call: ClientReadableStream<Buffer>): () => Promise<Buffer 
     ended = true;
     kick();
   });
-  return async () => {
-    for (;;) {
-      const message: Buffer | null = call.read();
-      if (message !== null) return message;
-      if (failed !== undefined) throw failed;
-      if (ended) return undefined;
-      await new Promise<void>((resolve) => (wake = resolve));
-    }
+  return {
+    async next() {
+      for (;;) {
+        if (abandoned !== undefined) throw abandoned;
+        const message: Buffer | null = call.read();
+        if (message !== null) return message;
+        if (failed !== undefined) throw failed;
+        if (ended) return undefined;
+        await new Promise<void>((resolve) => (wake = resolve));
+      }
+    },
+    fail(error) {
+      abandoned ??= error;
+      kick();
+    },
   };
 }
 
-/** Takes part in the client's calls until the returned function is called; the signal's abort cancels the call. */
-function enter(link: Link, signal: AbortSignal | undefined, cancel: () => void): () => void {
-  link.open.add(cancel);
-  signal?.addEventListener('abort', cancel, { once: true });
-  return () => {
-    link.open.delete(cancel);
-    signal?.removeEventListener('abort', cancel);
-  };
+/** Calls `act` when the signal aborts, until the returned function is called. */
+function onAbort(signal: AbortSignal | undefined, act: () => void): () => void {
+  if (signal === undefined) return () => undefined;
+  // One signal may end any number of calls; each takes its listener away when it is over.
+  setMaxListeners(0, signal);
+  signal.addEventListener('abort', act, { once: true });
+  return () => signal.removeEventListener('abort', act);
+}
+
+function deadlineAfter(timeoutMs: number): number {
+  return Date.now() + Math.min(timeoutMs, TIMEOUT_MS_MAX);
 }
 
 function refuseOver(link: Link, signal: AbortSignal | undefined): void {

@@ -106,6 +106,10 @@ function foreignError(code: number, text: string, address: string): RuneError {
   switch (code) {
     case grpcStatus.UNAVAILABLE:
       return make('SERVICE_UNREACHABLE', `The service at ${address} cannot be reached${said}`);
+    case grpcStatus.INTERNAL:
+      return /^Received RST_STREAM/.test(details)
+        ? make('SERVICE_UNREACHABLE', `The connection to the service at ${address} was lost${said}`)
+        : make('INTERNAL', `The service at ${address} answered ${codeName}${said}`);
     case grpcStatus.DEADLINE_EXCEEDED:
       return make(
         'CALL_DEADLINE_EXCEEDED',

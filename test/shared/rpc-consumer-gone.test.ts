@@ -96,9 +96,12 @@ describe('when the consumer is gone', () => {
         await messages.next();
         controller.abort();
         await assertLeft(seen, 'CALL_CANCELLED');
-        await assert.rejects(async () => {
-          while ((await messages.next()).done !== true);
-        }, { name: 'CALL_CANCELLED' });
+        await assert.rejects(
+          async () => {
+            while ((await messages.next()).done !== true);
+          },
+          { name: 'CALL_CANCELLED' },
+        );
       });
 
       it('ends by the deadline', async () => {
@@ -107,9 +110,12 @@ describe('when the consumer is gone', () => {
         const messages = pair.client.mediate(mediateRequest(), { timeoutMs: 150 });
         await messages.next();
         await assertLeft(seen, 'CALL_DEADLINE_EXCEEDED');
-        await assert.rejects(async () => {
-          while ((await messages.next()).done !== true);
-        }, { name: 'CALL_DEADLINE_EXCEEDED' });
+        await assert.rejects(
+          async () => {
+            while ((await messages.next()).done !== true);
+          },
+          { name: 'CALL_DEADLINE_EXCEEDED' },
+        );
       });
 
       it('ends by leaving the loop', async () => {
@@ -140,9 +146,12 @@ describe('when the consumer is gone', () => {
         await messages.next();
         relay.reset();
         await assertLeft(seen, 'CALL_CANCELLED');
-        await assert.rejects(async () => {
-          while ((await messages.next()).done !== true);
-        }, { name: 'SERVICE_UNREACHABLE' });
+        await assert.rejects(
+          async () => {
+            while ((await messages.next()).done !== true);
+          },
+          { name: 'SERVICE_UNREACHABLE' },
+        );
         client.close();
         relay.close();
       });
@@ -150,7 +159,9 @@ describe('when the consumer is gone', () => {
       it('ends by kill -9 of the client', async () => {
         const seen = createSeen();
         pair = await startPair({ mediate: create(seen) });
-        const reader = fork(join(packageRoot, 'dist/test/support/rpc-flood-reader.js'), [pair.server.address]);
+        const reader = fork(join(packageRoot, 'dist/test/support/rpc-flood-reader.js'), [
+          pair.server.address,
+        ]);
         await eventually(() => seen.started === 1, { label: 'the start of the handler' });
         reader.kill('SIGKILL');
         await once(reader, 'exit');
@@ -215,7 +226,9 @@ describe('when the consumer is gone', () => {
       },
     });
     const request = { header: undefined, runId: '', reason: '' };
-    await assert.rejects(pair.client.cancelRun(request, { timeoutMs: 100 }), { name: 'CALL_DEADLINE_EXCEEDED' });
+    await assert.rejects(pair.client.cancelRun(request, { timeoutMs: 100 }), {
+      name: 'CALL_DEADLINE_EXCEEDED',
+    });
     await eventually(() => reasons.length === 1, { label: 'the abort' });
     finish?.();
     assert.equal(await worked, 'the work was finished');
@@ -237,7 +250,10 @@ describe('when the consumer is gone', () => {
     for await (const _ of pair.client.mediate(mediateRequest()));
     await pair.client.cancelRun({ header: undefined, runId: '', reason: '' });
     await pair.client.cancelRun({ header: undefined, runId: '', reason: '' });
-    assert.deepEqual(signals.map(({ aborted }) => aborted), [false, false, false]);
+    assert.deepEqual(
+      signals.map(({ aborted }) => aborted),
+      [false, false, false],
+    );
   });
 
   it('abortable() leaves no listener behind and passes results and errors on', async () => {

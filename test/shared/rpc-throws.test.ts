@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { RcsHeader } from '../../services/shared/gen/rune/v1/rcs.js';
 import { LmmServiceService } from '../../services/shared/gen/rune/v1/lmm.js';
 import { RuneError } from '../../services/shared/errors.js';
 import type { ErrorName } from '../../services/shared/errors.js';
@@ -10,6 +11,7 @@ import type { RpcPair } from '../support/rpc-pair.js';
 type Mediate = HandlerOf<typeof LmmServiceService.mediate>;
 type CancelRun = HandlerOf<typeof LmmServiceService.cancelRun>;
 
+const NO_TIME = new Date(Number.NaN);
 const REQUEST = { header: undefined, runId: 'run', reason: '' };
 
 async function endOfStream(pair: RpcPair): Promise<{ messages: number; error: unknown }> {
@@ -67,16 +69,8 @@ describe('a handler that throws ends its call with a status', () => {
       1,
     ],
     ['before it gives a stream', boom, 0],
-    [
-      'when its iterator is asked for',
-      () => ({ [Symbol.asyncIterator]: boom }),
-      0,
-    ],
-    [
-      'by an iterator that throws at once',
-      () => ({ [Symbol.asyncIterator]: () => ({ next: boom }) }),
-      0,
-    ],
+    ['when its iterator is asked for', () => ({ [Symbol.asyncIterator]: boom }), 0],
+    ['by an iterator that throws at once', () => ({ [Symbol.asyncIterator]: () => ({ next: boom }) }), 0],
     [
       'by a value that is no error',
       async function* () {
@@ -89,7 +83,7 @@ describe('a handler that throws ends its call with a status', () => {
       'by a message that cannot be written',
       async function* () {
         yield numbered(1);
-        yield { ...numbered(2), at: new Date(Number.NaN) };
+        yield { ...numbered(2), at: NO_TIME };
       },
       1,
     ],
@@ -117,12 +111,20 @@ describe('a handler that throws ends its call with a status', () => {
     ['at once', boom],
     ['by a value that is no error', () => Promise.reject('text')],
     ['by an answer that is no promise', () => undefined as never],
-    ['by an answer that cannot be written', async () => ({ header: undefined, lmmInstanceId: Symbol('none') as never })],
+    [
+      'by an answer that cannot be written',
+      async () => ({
+        header: RcsHeader.fromPartial({ messageMetadata: { createdAt: NO_TIME } }),
+        lmmInstanceId: '',
+      }),
+    ],
   ];
   for (const [how, cancelRun] of unaries) {
     it(`as a unary call, ${how}`, async () => {
       pair = await startPair({ cancelRun });
-      const error = await pair.client.cancelRun(REQUEST, { timeoutMs: 5_000 }).catch((thrown: unknown) => thrown);
+      const error = await pair.client
+        .cancelRun(REQUEST, { timeoutMs: 5_000 })
+        .catch((thrown: unknown) => thrown);
       assertError(error, 'INTERNAL');
     });
   }
@@ -157,7 +159,7 @@ describe('a handler that throws ends its call with a status', () => {
         throw new RuneError('RUN_NOT_FOUND', 'gone \ud800', {
           attempt: Number.NaN,
           exitCode: 1.5,
-          timestamp: new Date(Number.NaN),
+          timestamp: NO_TIME,
         });
       },
     });
@@ -175,7 +177,12 @@ describe('a handler that throws ends its call with a status', () => {
     });
     const { createRpcClient } = await import('../../services/shared/rpc-client.js');
     const garbage = createRpcClient(
-      { cancelRun: { ...LmmServiceService.cancelRun, requestSerialize: () => Buffer.from([0x0a, 0xff, 0x01]) } },
+      {
+        cancelRun: {
+          ...LmmServiceService.cancelRun,
+          requestSerialize: () => Buffer.from([0x0a, 0xff, 0x01]),
+        },
+      },
       { address: pair.server.address },
     );
     const error = await garbage.cancelRun(REQUEST).catch((thrown: unknown) => thrown);

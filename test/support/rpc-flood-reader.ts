@@ -16,6 +16,7 @@ function call(count: number): ReturnType<typeof client.mediate> {
 async function obey(order: { open?: number; read?: number }): Promise<void> {
   if (order.open !== undefined) {
     read = 0;
+    await messages.return();
     messages = call(order.open);
   }
   for (let left = order.read ?? 0; left > 0; left -= 1) {
