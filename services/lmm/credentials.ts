@@ -129,5 +129,5 @@ function whyUnreadable(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   if (code === 'ENOENT') return 'does not exist';
   if (code === 'EACCES' || code === 'EPERM') return 'may not be read by this process';
-  return `cannot be read (${String(code ?? 'unknown reason')})`;
+  return `cannot be read (${typeof code === 'string' ? code : 'for an unknown reason'})`;
 }

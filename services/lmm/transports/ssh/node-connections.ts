@@ -333,7 +333,7 @@ export function createNodeConnections(target: SshTarget, context: NodeConnection
         undefined,
       ),
     endIdle() {
-      const [longest] = idle().sort((a, b) => a.idleSinceMs - b.idleSinceMs);
+      const [longest] = idle().toSorted((a, b) => a.idleSinceMs - b.idleSinceMs);
       if (longest === undefined) return;
       counters.expired += 1;
       retire(longest);
