@@ -53,7 +53,10 @@ export type CallOf<M extends RpcMethod> = M['requestStream'] extends true
  * INTERNAL. A stream is called at once and read in small steps; leaving its `for await` cancels the call. When a stream ends
  * with an error, messages that a slow reader had not reached yet are lost with it: the library drops them.
  */
-export type RpcClient<S extends RpcService> = { readonly [Name in keyof S]: CallOf<S[Name]> } & {
+export type RpcClient<S extends RpcService> = { readonly [Name in keyof S]: CallOf<S[Name]> } & ClientLife;
+
+/** What a client can do besides calling. */
+export interface ClientLife {
   /**
    * Resolves once the connection is up; rejects with SERVICE_UNREACHABLE after `timeoutMs`. A call that is made after this
    * and fails may have reached the service; one that was never made because of this has not.
@@ -61,7 +64,7 @@ export type RpcClient<S extends RpcService> = { readonly [Name in keyof S]: Call
   waitForReady(timeoutMs: number): Promise<void>;
   /** Cancels the calls in progress and closes the connection. */
   close(): void;
-};
+}
 
 /** Makes a client. It connects with the first call. Throws CONFIGURATION_INVALID for a bad address or unusable TLS files. */
 export function createRpcClient<S extends RpcService>(
@@ -86,12 +89,25 @@ export function createRpcClient<S extends RpcService>(
         : (request: unknown, call?: CallOptions) => callUnary(link, method, request, call ?? {}),
     ]),
   );
-  const close = (): void => {
-    link.closed = true;
-    link.connections.close();
+  const life: ClientLife = {
+    waitForReady: (timeoutMs) => waitForReady(link, timeoutMs),
+    close() {
+      link.closed = true;
+      link.connections.close();
+    },
   };
   // The methods are made from the definition itself, which the types describe.
-  return { ...calls, close } as RpcClient<S>;
+  return { ...calls, ...life } as RpcClient<S>;
+}
+
+function waitForReady(link: Link, timeoutMs: number): Promise<void> {
+  const lease = link.connections.begin(() => undefined);
+  return new Promise<void>((resolve, reject) => {
+    lease.client.waitForReady(Date.now() + timeoutMs, (cause) => {
+      if (cause === undefined) return resolve();
+      return reject(new RuneError('SERVICE_UNREACHABLE', `Nothing answers at ${link.address}.`, {}, { cause }));
+    });
+  }).finally(() => lease.end(false));
 }
 
 interface Link {

@@ -12,7 +12,7 @@ contexts:
     server: 127.0.0.1:6000
   prod:
     server: lom.example:50051
-    tls: { ca: ca.pem, cert: me.pem, key: me.key, server_name: lom }
+    tls: { ca_file: ca.pem, cert_file: me.pem, key_file: me.key, server_name: lom }
     defaults:
       output: json
       timeout: 1m30s
@@ -45,7 +45,7 @@ describe('the configuration file', () => {
       '  one:',
       '    server: no-port',
       '    colour: red',
-      '    tls: { ca: a.pem, cert: c.pem }',
+      '    tls: { ca_file: a.pem, cert_file: c.pem }',
       '    defaults:',
       '      output: xml',
       '      timeout: soon',
@@ -64,7 +64,7 @@ describe('the configuration file', () => {
             'line 1: current_context names no context: nowhere',
             'line 4: contexts.one.server must be host:port',
             'line 5: contexts.one.colour is not known here; known: server, tls, defaults',
-            'line 6: contexts.one.tls needs cert and key together',
+            'line 6: contexts.one.tls needs cert_file and key_file together',
             'line 8: contexts.one.defaults.output must be one of pretty, json, ndjson',
             'line 9: contexts.one.defaults.timeout must be a duration such as 30s or 5m',
             'line 10: contexts.one.defaults.max_parallel must be a whole number above zero',

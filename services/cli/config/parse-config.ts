@@ -108,9 +108,9 @@ function named<T>(read: Read<T>): Read<Map<string, T>> {
 }
 
 const tlsFields = fields<Required<ClientTls>>({
-  caFile: { key: 'ca', read: text },
-  certFile: { key: 'cert', read: text },
-  keyFile: { key: 'key', read: text },
+  caFile: { key: 'ca_file', read: text },
+  certFile: { key: 'cert_file', read: text },
+  keyFile: { key: 'key_file', read: text },
   serverName: { key: 'server_name', read: text },
 });
 
@@ -118,10 +118,10 @@ const tls: Read<ClientTls> = (node, field, fault) => {
   const found = tlsFields(node, field, fault);
   if (found === undefined) return undefined;
   if ((found.certFile === undefined) !== (found.keyFile === undefined)) {
-    fault(node, field, 'REQUIRED', 'needs cert and key together');
+    fault(node, field, 'REQUIRED', 'needs cert_file and key_file together');
   }
   const { caFile } = found;
-  if (caFile === undefined) fault(node, field, 'REQUIRED', 'needs ca');
+  if (caFile === undefined) fault(node, field, 'REQUIRED', 'needs ca_file');
   return caFile === undefined ? undefined : { ...found, caFile };
 };
 
