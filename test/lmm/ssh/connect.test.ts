@@ -333,7 +333,9 @@ describe('connecting over SSH', () => {
 
 /** A real ssh-agent on `socketPath`. */
 async function startAgent(socketPath: string): Promise<{ socketPath: string; stop(): Promise<void> }> {
-  const child = spawn('/usr/bin/ssh-agent', ['-D', '-a', socketPath], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const child = spawn('/usr/bin/ssh-agent', ['-D', '-a', socketPath], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   await new Promise<void>((resolve) => child.stdout.once('data', () => resolve()));
   return {

@@ -7,7 +7,7 @@ import { packageRoot } from '../../../services/shared/package-root.js';
 describe('docs/ssh.md', () => {
   it('lists every limit of the SSH transport with its default', async () => {
     const text = await readFile(join(packageRoot, 'docs/ssh.md'), 'utf8');
-    const rows = [...text.matchAll(/^\| `(\w+)` \| ([\d,]+) \|/gm)];
+    const rows = [...text.matchAll(/^\| `(\w+)` +\| ([\d,]+) +\|/gm)];
     const listed = Object.fromEntries(
       rows.map(([, name, value]) => [name, Number(value?.replaceAll(',', ''))]),
     );
