@@ -20,6 +20,7 @@ export const EPS_LIMITS = {
   messageBytesMax: 1_000,
   textBytesMax: 300,
   idBytesMax: 128,
+  actionBytesMax: 400,
   originalValueBytesMax: 200,
   stderrTailBytesMax: 2_048,
   evidenceBytesMax: 4_096,
@@ -217,9 +218,14 @@ export function shrinkEps(eps: EpsError, share: number): EpsError {
   const bytes = (max: number): number => Math.floor(max * share);
   const textBytesMax = Math.max(64, bytes(EPS_LIMITS.textBytesMax));
   const text = (value: string): string => startOf(value, textBytesMax);
+  const name = (value: string): string => startOf(value, Math.max(EPS_LIMITS.idBytesMax, textBytesMax));
   const detailsFit = Buffer.byteLength(facts.pluginDetailsJson) <= bytes(EPS_LIMITS.pluginDetailsBytesMax);
+  const recoveryActions = eps.errorContext?.recoveryActions.map((action) =>
+    startOf(action, EPS_LIMITS.actionBytesMax),
+  );
   return {
     ...eps,
+    errorContext: eps.errorContext && { ...eps.errorContext, recoveryActions: recoveryActions ?? [] },
     errorData: {
       ...data,
       message: startOf(data.message, Math.max(256, bytes(EPS_LIMITS.messageBytesMax))),
@@ -227,6 +233,12 @@ export function shrinkEps(eps: EpsError, share: number): EpsError {
         ...facts,
         reason: text(facts.reason),
         field: text(facts.field),
+        node: name(facts.node),
+        action: name(facts.action),
+        executionId: name(facts.executionId),
+        runId: name(facts.runId),
+        signal: name(facts.signal),
+        lmmInstanceId: name(facts.lmmInstanceId),
         validationErrors: facts.validationErrors
           .slice(0, Math.max(1, bytes(EPS_LIMITS.validationErrorsMax)))
           .map((fault) => boundFault(fault, textBytesMax)),

@@ -1,4 +1,4 @@
-import { Server } from '@grpc/grpc-js';
+import { Server, setLogger } from '@grpc/grpc-js';
 import type { ServerCredentials, ServiceDefinition, UntypedHandleCall } from '@grpc/grpc-js';
 import { RuneError } from './errors.js';
 import type { Logger } from './logger.js';
@@ -83,6 +83,10 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
     open,
     stopping: () => stopping,
   };
+  // Otherwise the library writes to standard error by itself.
+  setLogger({
+    error: (said: unknown) => options.logger.debug('the gRPC library reports', { said: String(said) }),
+  });
   const server = createServer(settings);
   // Probes are answered to the end: that is how a balancer learns of the stop.
   addService(server, health.binding, { ...host, stopping: () => false });

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
 import { ChannelCredentials, ServerCredentials } from '@grpc/grpc-js';
 import { RuneError } from './errors.js';
 
@@ -23,9 +24,12 @@ export function serverCredentials(tls: ServerTls | undefined): ServerCredentials
   if (tls === undefined) return ServerCredentials.createInsecure();
   const clientCa = tls.clientCaFile === undefined ? null : readPem(tls.clientCaFile, 'client CA');
   const pair = { cert_chain: readPem(tls.certFile, 'certificate'), private_key: readPem(tls.keyFile, 'key') };
-  return usable(`${tls.certFile} and ${tls.keyFile}`, () =>
-    ServerCredentials.createSsl(clientCa, [pair], clientCa !== null),
-  );
+  const files = [tls.certFile, tls.keyFile, tls.clientCaFile].filter((file) => file !== undefined).join(', ');
+  return usable(files, () => {
+    // The library would find a fault only when it listens, and not say where.
+    createSecureContext({ cert: pair.cert_chain, key: pair.private_key, ca: clientCa ?? undefined });
+    return ServerCredentials.createSsl(clientCa, [pair], clientCa !== null);
+  });
 }
 
 /** Credentials to dial with. Throws CONFIGURATION_INVALID naming the file that cannot be used. */
