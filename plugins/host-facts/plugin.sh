@@ -147,7 +147,7 @@ read_disks() {
 read_failed_units() {
   local output status=0 line units=''
   local lines=() names=()
-  if ! type -P systemctl >/dev/null || [[ ! -d /run/systemd/system ]]; then
+  if ! type -P systemctl >/dev/null; then
     rune_out failed_units:=null
     return
   fi
@@ -183,7 +183,7 @@ read_failed_units
 
 if ((${#missing[@]} > 0)); then
   list=''
-  rune_json_array list "${missing[@]}"
+  rune_json_array list ${missing[@]+"${missing[@]}"}
   rune_out missing:="$list"
 fi
 rune_finish ''

@@ -22,6 +22,7 @@ if [[ -z ${__rune_state-} ]]; then
   __rune_safe_char='[! abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.,:;=+*/@%#&|<>(){}?~^$!-]'
   __rune_number='^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][-+]?[0-9]+)?$'
   __rune_bad_escape='\\[^/bfnrtu]|\\$|\\u[^0-9a-fA-F]|\\u.[^0-9a-fA-F]|\\u..[^0-9a-fA-F]|\\u...[^0-9a-fA-F]|\\u.?.?.?$'
+  __rune_wide_escape='\\u[^0]|\\u0[^0]|\\u00[^0-7]|\\u0000'
   # Byte classes are searched for by regular expression: a glob takes ten times as long. Byte 01 in one misleads bash 4.2.
   __rune_high=$'[\x80-\xff]'
   __rune_control=$'[^\x20-\xff]'
@@ -158,10 +159,26 @@ __rune_map_decode() {
     done
     __rune_c=$__rune_o$__rune_c
   fi
-  if [[ $__rune_c =~ $__rune_marked ]]; then
-    __rune_c=${__rune_c//$'\xfe'/\"}
-    __rune_c=${__rune_c//$'\xff'/\\}
+  __rune_map_plain
+}
+
+# Piece: marked text without escapes to text.
+__rune_map_plain() {
+  __rune_c=${__rune_c//$'\xfe'/\"}
+  __rune_c=${__rune_c//$'\xff'/\\}
+}
+
+# Sets __rune_s from the marked content of a JSON string to the text it means. Needs the C locale.
+__rune_decode() {
+  if [[ $__rune_s == *\\* ]]; then
+    # printf knows every escape but the slash's, and those of ASCII characters in every locale.
+    if [[ $__rune_s == *\\/* || $__rune_s =~ $__rune_wide_escape ]]; then
+      __rune_map __rune_map_decode
+      return
+    fi
+    printf -v __rune_s %b "$__rune_s"
   fi
+  if [[ $__rune_s =~ $__rune_marked ]]; then __rune_map __rune_map_plain; fi
 }
 
 # Remembers in __rune_utf8[$1] the bytes meant by the four hex digits in $1, or by the eight of a surrogate pair. A
@@ -192,23 +209,19 @@ __rune_char() {
 
 # Piece: any bytes to the content of a JSON string.
 __rune_map_quote() {
-  local __rune_i __rune_x
+  local __rune_x __rune_h
   __rune_map_scrub
   __rune_c=${__rune_c//\\/\\\\}
   __rune_c=${__rune_c//\"/\\\"}
-  [[ $__rune_c =~ $__rune_control ]] || return 0
-  __rune_c=${__rune_c//$'\n'/\\n}
-  __rune_c=${__rune_c//$'\t'/\\t}
-  __rune_c=${__rune_c//$'\r'/\\r}
-  [[ $__rune_c =~ $__rune_control ]] || return 0
-  for ((__rune_i = 1; __rune_i < 32; __rune_i++)); do
-    printf -v __rune_x '\\x%02x' "$__rune_i"
-    # shellcheck disable=SC2059
-    printf -v __rune_x "$__rune_x"
-    if [[ $__rune_c == *"$__rune_x"* ]]; then
-      printf -v __rune_h '\\u%04x' "$__rune_i"
-      __rune_c=${__rune_c//"$__rune_x"/"$__rune_h"}
-    fi
+  while [[ $__rune_c =~ $__rune_control ]]; do
+    __rune_x=${BASH_REMATCH[0]}
+    case $__rune_x in
+      $'\n') __rune_h='\n' ;;
+      $'\t') __rune_h='\t' ;;
+      $'\r') __rune_h='\r' ;;
+      *) printf -v __rune_h '\\u%04x' "'$__rune_x" ;;
+    esac
+    __rune_c=${__rune_c//"$__rune_x"/"$__rune_h"}
   done
 }
 
@@ -217,7 +230,7 @@ __rune_quote() {
   __rune_s=$1
   # shellcheck disable=SC2053
   if [[ $__rune_s == *$__rune_safe_char* ]]; then
-    local LC_ALL=C __rune_h
+    local LC_ALL=C
     __rune_map __rune_map_quote
   fi
   __rune_s=\"$__rune_s\"
@@ -257,7 +270,7 @@ __rune_walk() {
           if [[ $__rune_p == *[\\$'\xfe\xff']* ]]; then
             __rune_x=$__rune_s
             __rune_s=$__rune_p
-            __rune_map __rune_map_decode
+            __rune_decode
             __rune_key=$__rune_s
             __rune_s=$__rune_x
           fi
@@ -469,7 +482,7 @@ __rune_fetch() {
     e? | [oa]?)
       local LC_ALL=C
       case ${__rune_kind[$1]}$2 in
-        et) __rune_map __rune_map_decode ;;
+        et) __rune_decode ;;
         ej)
           __rune_s=\"$__rune_s\"
           __rune_unmark
@@ -553,8 +566,6 @@ rune_init() {
   # Names that plugins for the jq-based library use.
   # shellcheck disable=SC2034
   {
-    rune_all_params -v RUNE_INPUT_PARAMETERS_JSON
-    rune_all_ctx -v RUNE_CONTEXT_JSON
     RUNE_MESSAGE_METADATA=$__rune_metadata
     RUNE_OBSERVABILITY=$__rune_observability
   }

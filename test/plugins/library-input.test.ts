@@ -163,18 +163,14 @@ describe('the shell library reads', () => {
 
   it('the variables that plugins for the jq-based library use', async () => {
     const script = `set -u; rune_init
-      printf '%s\\n' "$RUNE_MESSAGE_METADATA" "$RUNE_OBSERVABILITY" "$RUNE_INPUT_PARAMETERS_JSON" "$RUNE_CONTEXT_JSON" "$RUNE_INPUT_JSON"
+      printf '%s\\n' "$RUNE_MESSAGE_METADATA" "$RUNE_OBSERVABILITY" "$RUNE_INPUT_JSON"
       trap - EXIT`;
     const input = bpcsInput({ a: 'é"' });
     const lines = (await runWithLibrary(script, { input })).stdout.toString().trimEnd().split('\n');
-    const whole = JSON.parse(input) as {
-      message_metadata: object;
-      observability: object;
-      payload: { input_parameters: object; context: object };
-    };
+    const whole = JSON.parse(input) as { message_metadata: object; observability: object };
     assert.deepEqual(
       lines.map((line) => JSON.parse(line) as unknown),
-      [whole.message_metadata, whole.observability, whole.payload.input_parameters, whole.payload.context, whole],
+      [whole.message_metadata, whole.observability, whole],
     );
   });
 });

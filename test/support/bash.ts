@@ -21,6 +21,8 @@ export interface BashEnding {
 export interface BashChanges {
   readonly input?: string | Buffer;
   readonly environment?: Readonly<Record<string, string>>;
+  /** Runs as this user; needs root. */
+  readonly uid?: number;
 }
 
 /** Runs the library and then the script in one fresh bash that has neither on disk, as `stream` delivery does. */
@@ -34,6 +36,7 @@ export function runWithLibrary(script: string, changes: BashChanges = {}): Promi
 /** Runs the bash under test with these arguments, without start-up files and with little in its environment. */
 export function runBash(args: readonly string[], changes: BashChanges = {}): Promise<BashEnding> {
   const child = spawn(testBash, ['--noprofile', '--norc', ...args], {
+    ...(changes.uid === undefined ? {} : { uid: changes.uid, cwd: '/' }),
     env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LC_ALL: 'C.UTF-8', ...changes.environment },
   });
   const stdout: Buffer[] = [];
