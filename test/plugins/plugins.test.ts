@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict';
+import { chmod, cp, mkdir } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { cpus, hostname, machine, release, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { packageRoot } from '../../services/shared/package-root.js';
+import { createSchemaCompiler } from '../../services/shared/schema.js';
+import type { BashChanges, BashEnding } from '../support/bash.js';
+import { runBash, runWithLibrary } from '../support/bash.js';
+import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
+import { bpcsAnswer, bpcsInput } from './bpcs-document.js';
+
+interface Manifest {
+  readonly action: string;
+  readonly supports_dry_run: boolean;
+  readonly input_schema: object;
+  readonly output_schema: object;
+  readonly examples: readonly { description: string; params: object; output?: object }[];
+}
+
+const plugins = join(packageRoot, 'plugins');
+const bundle = parse(readFileSync(join(plugins, 'bundle.yaml'), 'utf8')) as { actions: string[] };
+const manifestOf = (action: string): Manifest =>
+  parse(readFileSync(join(plugins, action, 'manifest.yaml'), 'utf8')) as Manifest;
+const scriptOf = (action: string): string => readFileSync(join(plugins, action, 'plugin.sh'), 'utf8');
+
+/** Runs an action in `stream` delivery and resolves with its output_data once that fits the output schema. */
+async function runAction(action: string, input: string, changes: BashChanges = {}): Promise<Record<string, unknown>> {
+  return outputOf(action, await runWithLibrary(scriptOf(action), { ...changes, input }), 'success');
+}
+
+function outputOf(action: string, ending: BashEnding, result: string): Record<string, unknown> {
+  const answer = bpcsAnswer(ending);
+  assert.equal(ending.exitCode, 0, ending.stderr);
+  assert.equal(ending.stderr, '');
+  assert.equal(answer.error, null);
+  assert.equal(answer.payload?.result, result);
+  const output = answer.payload.output_data;
+  const validator = createSchemaCompiler().compile(JSON.stringify(manifestOf(action).output_schema), 'output');
+  assert.deepEqual(validator.validate(output), []);
+  return output;
+}
+
+for (const action of bundle.actions) {
+  describe(`the action ${action}`, () => {
+    const manifest = manifestOf(action);
+
+    it('has the name of its directory and schemas that compile', () => {
+      assert.equal(manifest.action, action);
+      createSchemaCompiler().compile(JSON.stringify(manifest.output_schema), 'output');
+      const input = createSchemaCompiler().compile(JSON.stringify(manifest.input_schema), 'params');
+      for (const example of manifest.examples) assert.deepEqual(input.validate({ ...example.params }), []);
+      assert.notDeepEqual(input.validate({ no_such_parameter: 1 }), []);
+    });
+
+    for (const example of manifest.examples) {
+      it(`does as its example says: ${example.description}`, async () => {
+        const output = await runAction(action, bpcsInput(example.params));
+        if (example.output !== undefined) assert.deepEqual(output, example.output);
+      });
+
+      it(`answers a dry run of it: ${example.description}`, async () => {
+        assert.equal(manifest.supports_dry_run, true);
+        const input = bpcsInput(example.params, { dry_run: true });
+        outputOf(action, await runWithLibrary(scriptOf(action), { input }), 'dry_run');
+      });
+    }
+
+    it('runs in the C locale', () => runAction(action, bpcsInput(), { environment: { LC_ALL: 'C' } }));
+
+    it('runs as any user', function () {
+      if (process.getuid?.() !== 0) return this.skip();
+      return runAction(action, bpcsInput(), { uid: 65_534 });
+    });
+
+    for (const folder of ['', 'lib']) {
+      it(`runs from a directory with the library ${folder === '' ? 'beside it' : 'beside it and in lib/'}`, async () => {
+        const directory = await makeTempDirectory();
+        try {
+          await cp(join(plugins, action, 'plugin.sh'), join(directory.path, 'plugin.sh'));
+          await mkdir(join(directory.path, folder), { recursive: true });
+          for (const place of new Set(['', folder])) {
+            await cp(join(plugins, 'lib', 'rune_bpcs.sh'), join(directory.path, place, 'rune_bpcs.sh'));
+          }
+          const ending = await runBash([join(directory.path, 'plugin.sh')], { input: bpcsInput() });
+          outputOf(action, ending, 'success');
+        } finally {
+          await directory.remove();
+        }
+      });
+    }
+  });
+}
+
+describe('noop', () => {
+  for (const message of ['', 'é "quoted" \\ \n\t\u0001 $(id)', 'x'.repeat(65_536)]) {
+    it(`echoes ${JSON.stringify(message.slice(0, 30))}`, async () => {
+      assert.deepEqual(await runAction('noop', bpcsInput({ message })), { message });
+    });
+  }
+});
+
+describe('host-facts', () => {
+  let directory: TempDirectory;
+  const DF = '#!/bin/sh\ncat <<"EOF"\nFilesystem     1024-blocks      Used Available Capacity Mounted on\n';
+
+  beforeEach(async () => {
+    directory = await makeTempDirectory();
+  });
+  afterEach(() => directory.remove());
+
+  /** Runs the action where these programs come before those of the machine. */
+  async function factsWith(programs: Readonly<Record<string, string>>): Promise<Record<string, unknown>> {
+    await directory.write(programs);
+    for (const name of Object.keys(programs)) await chmod(join(directory.path, name), 0o755);
+    const environment = { PATH: `${directory.path}:${process.env['PATH'] ?? ''}` };
+    return runAction('host-facts', bpcsInput(), { environment });
+  }
+
+  it('agrees with what Node sees of this machine', async () => {
+    const facts = await runAction('host-facts', bpcsInput());
+    assert.equal(facts['hostname'], hostname());
+    assert.equal(facts['kernel'], release());
+    assert.equal(facts['architecture'], machine());
+    assert.equal(facts['cpu_count'], cpus().length);
+    assert.equal((facts['memory'] as { total_bytes: number }).total_bytes, totalmem());
+  });
+
+  it('reads disks with blanks in their names and shares as df rounds them, and leaves out those without size', async () => {
+    const facts = await factsWith({
+      df: `${DF}/dev/sda1  1000 250 500 34% /\n//nas/my share 2000 0 2000 0% /mnt/a b\nproc 0 0 0 - /proc\nnone 0 0 0 0% /x\nEOF\n`,
+    });
+    assert.deepEqual(facts['disks'], [
+      {
+        mount: '/',
+        device: '/dev/sda1',
+        size_bytes: 1_024_000,
+        used_bytes: 256_000,
+        available_bytes: 512_000,
+        used_percent: 33.3,
+      },
+      {
+        mount: '/mnt/a b',
+        device: '//nas/my share',
+        size_bytes: 2_048_000,
+        used_bytes: 0,
+        available_bytes: 2_048_000,
+        used_percent: 0,
+      },
+    ]);
+  });
+
+  it('keeps the disks that df listed before it failed', async () => {
+    const facts = await factsWith({ df: `${DF}/dev/sda1  1000 250 500 34% /\nEOF\nexit 1\n` });
+    assert.equal((facts['disks'] as object[]).length, 1);
+  });
+
+  it('says null and why where df fails', async () => {
+    const facts = await factsWith({ df: '#!/bin/sh\nexit 124\n' });
+    assert.equal(facts['disks'], null);
+    assert.ok((facts['missing'] as string[]).includes('disks: df ended with status 124'));
+  });
+
+  it('lists failed units', async () => {
+    const systemctl = '#!/bin/sh\necho "nginx.service loaded failed failed A web server"\necho "a@b.mount loaded failed failed x"\n';
+    const facts = await factsWith({ systemctl });
+    assert.deepEqual(facts['failed_units'], ['nginx.service', 'a@b.mount']);
+    assert.deepEqual((await factsWith({ systemctl: '#!/bin/sh\n' }))['failed_units'], []);
+  });
+
+  it('says null and why where systemctl fails', async () => {
+    const facts = await factsWith({ systemctl: '#!/bin/sh\nexit 1\n' });
+    assert.equal(facts['failed_units'], null);
+    assert.deepEqual(facts['missing'], ['failed_units: systemctl ended with status 1']);
+  });
+});
