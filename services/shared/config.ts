@@ -63,6 +63,8 @@ type Report = (field: string, description: string) => void;
 interface ConfigFile {
   readonly path: string;
   readonly document: Document.Parsed;
+  /** The whole file as plain data. */
+  readonly content: unknown;
   readonly lines: LineCounter;
 }
 
@@ -110,7 +112,13 @@ function openFile(path: string, report: Report): ConfigFile | undefined {
     report(`${path}:1`, 'the configuration file must be a map of settings');
     return undefined;
   }
-  return { path, document, lines };
+  try {
+    return { path, document, lines, content: document.toJS() };
+  } catch {
+    // The library refuses aliases that would expand to more than memory holds.
+    report(`${path}:1`, 'the configuration file uses aliases that expand to too much, or to nothing');
+    return undefined;
+  }
 }
 
 function isEmpty(node: unknown): boolean {
@@ -142,16 +150,12 @@ function refuseUnknown(file: ConfigFile, settings: readonly Setting<unknown>[], 
 }
 
 function valueAt(file: ConfigFile, path: readonly string[]): unknown {
-  const node: unknown = file.document.getIn(path, true);
-  if (node === undefined || node === null) return undefined;
-  if (isScalar(node)) return node.value;
-  const whole: unknown = file.document.toJS();
   return path.reduce<unknown>(
     (value, key) =>
       value !== null && typeof value === 'object'
         ? Object.getOwnPropertyDescriptor(value, key)?.value
         : undefined,
-    whole,
+    file.content,
   );
 }
 

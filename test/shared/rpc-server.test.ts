@@ -538,6 +538,19 @@ describe('a client', () => {
     await second.stop(0);
   });
 
+  it('waits for a service to come up, and says SERVICE_UNREACHABLE when it does not', async () => {
+    const first = await start({});
+    await first.stop(0);
+    const client = createRpcClient(LmmServiceService, { address: first.address });
+    await assert.rejects(client.waitForReady(50), { name: 'SERVICE_UNREACHABLE' });
+    const ready = client.waitForReady(10_000);
+    const second = await start({ listen: first.address });
+    await ready;
+    await client.probeNode(PROBE);
+    client.close();
+    await second.stop(0);
+  });
+
   it('ends open calls when it is closed', async () => {
     const pair = await startPair({ cancelRun: never });
     const unary = pair.client.cancelRun({ header: undefined, runId: '', reason: '' });

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ERRORS, EXIT_CODE, GRPC_STATUS } from '../../services/shared/errors.js';
+import { packageRoot } from '../../services/shared/package-root.js';
+
+/** The table as docs/errors.md has to show it. */
+function expectedTable(): string {
+  const rows = Object.entries(ERRORS).map(([name, row]) => {
+    const exit = `${EXIT_CODE[row.exit]} ${row.exit}`;
+    const cells = [
+      `\`${name}\``,
+      String(row.code),
+      row.grpc,
+      exit,
+      row.retryable ? 'yes' : 'no',
+      row.severity.toLowerCase(),
+      row.recovery.join(' ').replaceAll('|', '\\|'),
+    ];
+    return `| ${cells.join(' | ')} |`;
+  });
+  const head = '| name | code | gRPC status | exit code | retry | severity | what to do |';
+  return [head, '|---|---|---|---|---|---|---|', ...rows].join('\n');
+}
+
+const unpadded = (text: string): string[] =>
+  text
+    .split('\n')
+    .filter((line) => line.startsWith('|'))
+    .map((line) => line.replace(/ *(?<!\\)\| */g, '|').replace(/-{3,}/g, '---'));
+
+describe('docs/errors.md', () => {
+  it('shows the table of errors as the program knows it', () => {
+    const page = readFileSync(join(packageRoot, 'docs/errors.md'), 'utf8');
+    const table = expectedTable();
+    assert.deepEqual(unpadded(page), unpadded(table), `The table should be:\n${table}`);
+  });
+
+  it('no two errors share a code, and every status and exit code exists', () => {
+    const rows = Object.values(ERRORS);
+    assert.equal(new Set(rows.map(({ code }) => code)).size, rows.length);
+    for (const { grpc, exit } of rows) {
+      assert.ok(grpc in GRPC_STATUS);
+      assert.ok(exit in EXIT_CODE);
+    }
+  });
+});
