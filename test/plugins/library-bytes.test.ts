@@ -24,12 +24,36 @@ const records: Buffer[] = [
   Buffer.from('plain text'),
   Buffer.from('"quoted" \\ back\\slash /'),
   Buffer.from('\b\f\n\r\t\u0001\u001f\u007f'),
-  Buffer.from('$(id) `id` ${HOME} & | ; * ? [a-z] ~ ! # % \''),
+  Buffer.from("$(id) `id` ${HOME} & | ; * ? [a-z] ~ ! # % '"),
   Buffer.from('é中\u{1f600}\ufffd\u2028'),
   ...Array.from({ length: 255 }, (_, i) => Buffer.from([0x61, i + 1, 0x62])),
   // Each way in which UTF-8 can be broken: stray tails, cut and overlong sequences, surrogates, beyond the last code point.
-  ...['80', 'bfbf', 'c3', 'c328', 'c080', 'c1bf', 'e0a0', 'e09fbf', 'e28228', 'eda080', 'edbfbf', 'f09f98', 'f08fbfbf']
-    .concat(['f4908080', 'f5808080', 'ff', 'fe', 'e4b8ade4b8', 'f09f9880f09f', 'c3a980', 'f8888080', 'efbfbd80'])
+  ...[
+    '80',
+    'bfbf',
+    'c3',
+    'c328',
+    'c080',
+    'c1bf',
+    'e0a0',
+    'e09fbf',
+    'e28228',
+    'eda080',
+    'edbfbf',
+    'f09f98',
+    'f08fbfbf',
+  ]
+    .concat([
+      'f4908080',
+      'f5808080',
+      'ff',
+      'fe',
+      'e4b8ade4b8',
+      'f09f9880f09f',
+      'c3a980',
+      'f8888080',
+      'efbfbd80',
+    ])
     .map((hex) => Buffer.from(hex, 'hex')),
   ...Array.from({ length: 60 }, (_, i) => pseudoRandomBytes(1 + i * 3, i + 1)),
   // Around the sizes of the pieces that long text is worked on in.
@@ -56,7 +80,9 @@ describe('the shell library and odd bytes', () => {
     it(`reads broken UTF-8 as U+FFFD like Node (${locale})`, async () => {
       const texts = records.filter((record) => !/[\u0000-\u001f"\\]/.test(record.toString('latin1')));
       assert.ok(texts.length > 150);
-      const members = texts.map((text, i) => Buffer.concat([Buffer.from(`${i === 0 ? '' : ','}"k${i}":"`), text, Buffer.from('"')]));
+      const members = texts.map((text, i) =>
+        Buffer.concat([Buffer.from(`${i === 0 ? '' : ','}"k${i}":"`), text, Buffer.from('"')]),
+      );
       const input = Buffer.concat([
         Buffer.from('{"payload":{"input_parameters":{'),
         ...members,
@@ -114,7 +140,12 @@ describe('the shell library leaves the plugin', () => {
     rune_json_keys k "$o"; rune_log info "$x" 2>/dev/null; rune_progress 1 "$x" 2>/dev/null; rune_out "a=$x"; rune_err 3 x
     show >"$after"; cmp "$before" "$after" && printf 'the same'`;
 
-  for (const options of ['set +e', 'set -euo pipefail', 'set -f; IFS=,', 'shopt -s nullglob extglob; set -u']) {
+  for (const options of [
+    'set +e',
+    'set -euo pipefail',
+    'set -f; IFS=,',
+    'shopt -s nullglob extglob; set -u',
+  ]) {
     it(`its options, IFS, locale and traps (${options})`, async () => {
       const folder = 'd=$(mktemp -d); before=$d/before; after=$d/after; trap \'rm -rf "$d"\' EXIT';
       for (const environment of [{ LC_ALL: 'C.UTF-8' }, { LC_ALL: '', LANG: 'C.UTF-8' }]) {
@@ -128,7 +159,8 @@ describe('the shell library leaves the plugin', () => {
   }
 
   it('free to have read-only variables with short names', async () => {
-    const script = 'readonly i=1 k=1 s=1 c=1 n=1 x=1 key=1 value=1 text=1; rune_init; rune_ok_kv "" "a=$(rune_param a)"';
+    const script =
+      'readonly i=1 k=1 s=1 c=1 n=1 x=1 key=1 value=1 text=1; rune_init; rune_ok_kv "" "a=$(rune_param a)"';
     const ending = await runWithLibrary(script, { input: bpcsInput({ a: 'é"' }) });
     assert.equal(ending.stderr, '');
     assert.deepEqual(bpcsAnswer(ending).payload?.output_data, { a: 'é"' });

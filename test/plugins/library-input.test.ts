@@ -83,7 +83,21 @@ describe('the shell library reads', () => {
     ));
 
   it('any key as a key and nothing else', () => {
-    const keys = ['', '__proto__', 'constructor', '@', '*', 'a]b', '$(echo x)', '`id`', 'a"b', 'a\\b', 'é', '!', '~'];
+    const keys = [
+      '',
+      '__proto__',
+      'constructor',
+      '@',
+      '*',
+      'a]b',
+      '$(echo x)',
+      '`id`',
+      'a"b',
+      'a\\b',
+      'é',
+      '!',
+      '~',
+    ];
     const members = keys.map((key, i) => `${JSON.stringify(key)}:"value ${i}"`).join();
     const input = bpcsInput({ PLACE: 1 }).replace('"PLACE":1', () => members);
     return checkTable(
@@ -190,9 +204,18 @@ describe('the shell library refuses', () => {
     'a raw control character': ['{"a":"\u0001"}', /control character/],
     'a document nested too deeply': [`{"a":${'['.repeat(400)}${']'.repeat(400)}}`, /nested deeper than 256/],
     'a document over the size limit': [`{"a":"${'x'.repeat(8_388_608)}"}`, /more than 8388608 bytes/],
-    'a parameter with \\u0000': [bpcsInput({ ok: 'x', 'my key': 'a\u0000b' }), /parameter "my key" holds \\u0000/],
-    'a parameter with \\u0000 deep inside': [bpcsInput({ outer: [{ a: '\u0000' }] }), /parameter "outer" holds \\u0000/],
-    'a context with \\u0000': [bpcsInput({ ok: '\\u0000' }, { x: '\u0000' }), /Invalid input: it holds \\u0000/],
+    'a parameter with \\u0000': [
+      bpcsInput({ ok: 'x', 'my key': 'a\u0000b' }),
+      /parameter "my key" holds \\u0000/,
+    ],
+    'a parameter with \\u0000 deep inside': [
+      bpcsInput({ outer: [{ a: '\u0000' }] }),
+      /parameter "outer" holds \\u0000/,
+    ],
+    'a context with \\u0000': [
+      bpcsInput({ ok: '\\u0000' }, { x: '\u0000' }),
+      /Invalid input: it holds \\u0000/,
+    ],
   };
 
   for (const [what, [input, reason]] of Object.entries(refused)) {

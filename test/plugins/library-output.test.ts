@@ -34,9 +34,20 @@ describe('the shell library answers success with', () => {
     'rune_ok "not this" \'{"n":1,"message":"this"}\'': { n: 1, message: 'this' },
     'rune_ok "" \'{"n":1}\'': { n: 1 },
     rune_ok: {},
-    'rune_ok_kv done a=1 b:=1 "c=x = y" d:=[true,null]': { message: 'done', a: '1', b: 1, c: 'x = y', d: [true, null] },
+    'rune_ok_kv done a=1 b:=1 "c=x = y" d:=[true,null]': {
+      message: 'done',
+      a: '1',
+      b: 1,
+      c: 'x = y',
+      d: [true, null],
+    },
     'rune_ok_kv done a=1 message=own a=2': { message: 'own', a: '2' },
-    'rune_out a=1; rune_out b two; rune_out n:=3; rune_finish': { message: 'success', a: '1', b: 'two', n: 3 },
+    'rune_out a=1; rune_out b two; rune_out n:=3; rune_finish': {
+      message: 'success',
+      a: '1',
+      b: 'two',
+      n: 3,
+    },
     'rune_out a=1; rune_finish "all done"': { message: 'all done', a: '1' },
     'rune_finish ""': {},
     'rune_json_object o a=1 b:=2.50; rune_json_array l =x ":=$o" :=null; rune_ok_kv "" l:="$l"': {
@@ -74,9 +85,15 @@ describe('the shell library answers failure with', () => {
     rune_error: [error(100, ''), 100],
     "rune_error 3 kept 'not json'": [error(3, 'kept', { unreadable_details: 'not json' }), 3],
     "rune_error 3 kept '[1]'": [error(3, 'kept', { unreadable_details: '[1]' }), 3],
-    'rune_error_kv 3 "it failed" unit=nginx tries:=2': [error(3, 'it failed', { unit: 'nginx', tries: 2 }), 3],
+    'rune_error_kv 3 "it failed" unit=nginx tries:=2': [
+      error(3, 'it failed', { unit: 'nginx', tries: 2 }),
+      3,
+    ],
     'rune_fail_kv 3 "it failed"': [error(3, 'it failed'), 3],
-    'rune_out unit=nginx; rune_err 3 it failed; rune_finish done': [error(3, 'it failed', { unit: 'nginx' }), 3],
+    'rune_out unit=nginx; rune_err 3 it failed; rune_finish done': [
+      error(3, 'it failed', { unit: 'nginx' }),
+      3,
+    ],
     'rune_err 2; rune_finish': [error(2, 'error'), 2],
     "rune_ok done 'not json'": [
       error(100, 'Plugin fault: the output is not a JSON object', { message: 'done', output: 'not json' }),
@@ -87,7 +104,10 @@ describe('the shell library answers failure with', () => {
       100,
     ],
     'rune_ok_kv done n:=x': [error(100, 'Plugin fault: the value of "n" is not JSON'), 100],
-    'rune_out nothing; rune_finish': [error(100, 'Plugin fault: "nothing" is neither KEY=TEXT nor KEY:=JSON'), 100],
+    'rune_out nothing; rune_finish': [
+      error(100, 'Plugin fault: "nothing" is neither KEY=TEXT nor KEY:=JSON'),
+      100,
+    ],
     "rune_emit '{'": [error(100, 'Plugin fault: rune_emit was given no JSON object', { output: '{' }), 100],
   };
   for (const [script, [expected, exitCode]] of Object.entries(table)) {
@@ -107,7 +127,9 @@ describe('the shell library answers failure with', () => {
   }
 
   it('the exit code given to rune_emit', async () => {
-    const ending = await runWithLibrary(`rune_init; rune_emit '{"error":{"code":3}}' 4`, { input: bpcsInput() });
+    const ending = await runWithLibrary(`rune_init; rune_emit '{"error":{"code":3}}' 4`, {
+      input: bpcsInput(),
+    });
     assert.equal(ending.exitCode, 4);
   });
 });
@@ -123,7 +145,11 @@ describe('in a dry run', () => {
     ));
 
   it('a plugin that only reads says so once and answers dry_run', () =>
-    check('rune_read_only; rune_out a=1; rune_finish ""', { result: 'dry_run', output: { a: '1' }, exitCode: 0 }, input));
+    check(
+      'rune_read_only; rune_out a=1; rune_finish ""',
+      { result: 'dry_run', output: { a: '1' }, exitCode: 0 },
+      input,
+    ));
 
   it('a plugin that never asked does not claim that it was one', () =>
     check('rune_ok done', { result: 'success', output: { message: 'done' }, exitCode: 0 }, input));
@@ -136,7 +162,10 @@ describe('in a dry run', () => {
     ));
 
   it('is not what a run without dry_run is', () =>
-    check('rune_read_only; if rune_dry_run; then exit 9; fi; rune_ok done', { output: { message: 'done' }, exitCode: 0 }));
+    check('rune_read_only; if rune_dry_run; then exit 9; fi; rune_ok done', {
+      output: { message: 'done' },
+      exitCode: 0,
+    }));
 });
 
 describe('a plugin that ends without an answer', () => {
@@ -161,7 +190,9 @@ describe('a plugin that ends without an answer', () => {
   }
 
   it('because a variable is not set answers code 100', async () => {
-    const ending = await runWithLibrary('set -u; rune_init; echo "$no_such_variable"', { input: bpcsInput() });
+    const ending = await runWithLibrary('set -u; rune_init; echo "$no_such_variable"', {
+      input: bpcsInput(),
+    });
     assert.equal(bpcsAnswer(ending).error?.code, 100);
     assert.equal(ending.exitCode, 100);
     assert.match(ending.stderr, /no_such_variable: unbound variable/);
@@ -174,7 +205,9 @@ describe('a plugin that ends without an answer', () => {
       ['rune_error 3 no', 3],
       ['false', 100],
     ] as const) {
-      const ending = await runWithLibrary(`set -eu; rune_init; ${cleanup}; ${script}`, { input: bpcsInput() });
+      const ending = await runWithLibrary(`set -eu; rune_init; ${cleanup}; ${script}`, {
+        input: bpcsInput(),
+      });
       bpcsAnswer(ending);
       assert.deepEqual([ending.exitCode, ending.stderr], [exitCode, 'cleaned up\nlast\n'], script);
     }
@@ -183,7 +216,9 @@ describe('a plugin that ends without an answer', () => {
 
 describe('the shell library writes to stderr', () => {
   const eventsOf = async (script: string): Promise<unknown[]> => {
-    const ending = await runWithLibrary(`set -eu; rune_init; ${script}; rune_ok done`, { input: bpcsInput() });
+    const ending = await runWithLibrary(`set -eu; rune_init; ${script}; rune_ok done`, {
+      input: bpcsInput(),
+    });
     assert.equal(ending.exitCode, 0);
     return ending.stderr
       .split('\n')

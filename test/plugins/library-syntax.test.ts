@@ -11,7 +11,8 @@ const NEWER_THAN_4_2: Readonly<Record<string, RegExp>> = {
   'a transformation ${x@Q} (4.4)': /\$\{[\w[\]*@]+@[A-Za-z]\}/,
   'mapfile -d (4.4)': /\b(?:mapfile|readarray)\b[^\n]*\s-d/,
   'local - (4.4)': /\blocal\s+-\s*(?:[;\n]|$)/m,
-  'shopt inherit_errexit, localvar_* or patsub_replacement': /\b(?:inherit_errexit|localvar_\w+|patsub_replacement)\b/,
+  'shopt inherit_errexit, localvar_* or patsub_replacement':
+    /\b(?:inherit_errexit|localvar_\w+|patsub_replacement)\b/,
   'EPOCHREALTIME, EPOCHSECONDS or SRANDOM (5.0, 5.1)': /\b(?:EPOCHREALTIME|EPOCHSECONDS|SRANDOM)\b/,
   '[[ -v array[key] ]] (4.3)': /\[\[?\s+-v\s+\S*\[/,
   'a negative subscript (4.3)': /\$\{\w+\[\s*-\d/,

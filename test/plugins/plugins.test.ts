@@ -26,7 +26,11 @@ const manifestOf = (action: string): Manifest =>
 const scriptOf = (action: string): string => readFileSync(join(plugins, action, 'plugin.sh'), 'utf8');
 
 /** Runs an action in `stream` delivery and resolves with its output_data once that fits the output schema. */
-async function runAction(action: string, input: string, changes: BashChanges = {}): Promise<Record<string, unknown>> {
+async function runAction(
+  action: string,
+  input: string,
+  changes: BashChanges = {},
+): Promise<Record<string, unknown>> {
   return outputOf(action, await runWithLibrary(scriptOf(action), { ...changes, input }), 'success');
 }
 
@@ -37,7 +41,10 @@ function outputOf(action: string, ending: BashEnding, result: string): Record<st
   assert.equal(answer.error, null);
   assert.equal(answer.payload?.result, result);
   const output = answer.payload.output_data;
-  const validator = createSchemaCompiler().compile(JSON.stringify(manifestOf(action).output_schema), 'output');
+  const validator = createSchemaCompiler().compile(
+    JSON.stringify(manifestOf(action).output_schema),
+    'output',
+  );
   assert.deepEqual(validator.validate(output), []);
   return output;
 }
@@ -163,7 +170,8 @@ describe('host-facts', () => {
   });
 
   it('lists failed units', async () => {
-    const systemctl = '#!/bin/sh\necho "nginx.service loaded failed failed A web server"\necho "a@b.mount loaded failed failed x"\n';
+    const systemctl =
+      '#!/bin/sh\necho "nginx.service loaded failed failed A web server"\necho "a@b.mount loaded failed failed x"\n';
     const facts = await factsWith({ systemctl });
     assert.deepEqual(facts['failed_units'], ['nginx.service', 'a@b.mount']);
     assert.deepEqual((await factsWith({ systemctl: '#!/bin/sh\n' }))['failed_units'], []);

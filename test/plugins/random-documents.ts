@@ -1,12 +1,84 @@
 const FRAGMENTS = [
-  ...['a', 'b c', '"', '\\', '/', '\n', '\t', '\r', '\b', '\f', '\u0001', '\u0002', '\u001f', '\u007f', 'é', '中', '\u{1f600}'],
-  ...['$', '`', '$(x)', ']', '[', '{', '}', ',', ':', '&', '*', '@', '?', '~', '|', ' ', '\u0080', '\u07ff', '\u2028', '\ufffd'],
+  ...[
+    'a',
+    'b c',
+    '"',
+    '\\',
+    '/',
+    '\n',
+    '\t',
+    '\r',
+    '\b',
+    '\f',
+    '\u0001',
+    '\u0002',
+    '\u001f',
+    '\u007f',
+    'é',
+    '中',
+    '\u{1f600}',
+  ],
+  ...[
+    '$',
+    '`',
+    '$(x)',
+    ']',
+    '[',
+    '{',
+    '}',
+    ',',
+    ':',
+    '&',
+    '*',
+    '@',
+    '?',
+    '~',
+    '|',
+    ' ',
+    '\u0080',
+    '\u07ff',
+    '\u2028',
+    '\ufffd',
+  ],
   ...['\u{10ffff}', '\ud800', '\udc00', 'u0041', '\\u', '%', '%s', '!', 'x'.repeat(30)],
 ];
 const KEYS = ['__proto__', '', 'constructor', 'x:p', '@', '*', 'a]b', 'toString', 'a b'];
-const NUMBERS = ['0', '-0', '1', '42', '-7', '1.5', '1.50', '-0.001', '1e5', '1E+5', '2e-3', '999', '12345678901234567890'];
+const NUMBERS = [
+  '0',
+  '-0',
+  '1',
+  '42',
+  '-7',
+  '1.5',
+  '1.50',
+  '-0.001',
+  '1e5',
+  '1E+5',
+  '2e-3',
+  '999',
+  '12345678901234567890',
+];
 const BLANKS = [' ', '\n', '\t', '\r\n  '];
-const DAMAGES = [',', '"', '{', '}', '[', ']', ':', '1', '0', '\\', '-', 't', 'x', ' ', '|', '.', '\u0001', '\n'];
+const DAMAGES = [
+  ',',
+  '"',
+  '{',
+  '}',
+  '[',
+  ']',
+  ':',
+  '1',
+  '0',
+  '\\',
+  '-',
+  't',
+  'x',
+  ' ',
+  '|',
+  '.',
+  '\u0001',
+  '\n',
+];
 
 /**
  * Makes JSON texts of every shape: odd strings and keys, all ways to write an escape, blanks, repeated keys, nesting. About a third
@@ -32,13 +104,16 @@ export function randomDocuments(count: number, seed: number): string[] {
     const mustEscape = point < 32 || (point >= 0xd800 && point <= 0xdfff);
     if (mustEscape || random() < 0.15) {
       if (random() < 0.6 && '\n\t\r\b\f'.includes(character)) return JSON.stringify(character).slice(1, -1);
-      return Array.from({ length: character.length }, (_, i) => unicodeEscape(character.charCodeAt(i))).join('');
+      return Array.from({ length: character.length }, (_, i) => unicodeEscape(character.charCodeAt(i))).join(
+        '',
+      );
     }
     if (character === '"' || character === '\\') return `\\${character}`;
     return character === '/' && random() < 0.5 ? '\\/' : character;
   };
   const stringOf = (text: string): string => `"${[...text].map(escapeCharacter).join('')}"`;
-  const key = (): string => stringOf(random() < 0.1 ? pick(KEYS) : several(6, () => pick(FRAGMENTS)).join(''));
+  const key = (): string =>
+    stringOf(random() < 0.1 ? pick(KEYS) : several(6, () => pick(FRAGMENTS)).join(''));
   const spaced = (text: string): string => blank() + text + blank();
 
   const objectOf = (depth: number): string =>

@@ -27,10 +27,10 @@ export interface BashChanges {
 
 /** Runs the library and then the script in one fresh bash that has neither on disk, as `stream` delivery does. */
 export function runWithLibrary(script: string, changes: BashChanges = {}): Promise<BashEnding> {
-  return runBash(
-    ['-c', 'eval "$RUNE_LIBRARY"; unset RUNE_LIBRARY; eval "$RUNE_SCRIPT"', 'plugin.sh'],
-    { ...changes, environment: { RUNE_LIBRARY: shellLibrary, RUNE_SCRIPT: script, ...changes.environment } },
-  );
+  return runBash(['-c', 'eval "$RUNE_LIBRARY"; unset RUNE_LIBRARY; eval "$RUNE_SCRIPT"', 'plugin.sh'], {
+    ...changes,
+    environment: { RUNE_LIBRARY: shellLibrary, RUNE_SCRIPT: script, ...changes.environment },
+  });
 }
 
 /** Runs the bash under test with these arguments, without start-up files and with little in its environment. */

@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { packageRoot } from '../../services/shared/package-root.js';
+import type { BashEnding } from '../support/bash.js';
+import { runBash, runWithLibrary, shellLibrary } from '../support/bash.js';
+import { makeTempDirectory } from '../support/temp-directory.js';
+
+interface Block {
+  readonly kind: string;
+  readonly text: string;
+  readonly heading: string;
+}
+
+/** The fenced blocks of the page in their order, with the heading each stands under. */
+function blocksOf(page: string): Block[] {
+  let heading = '';
+  return [...page.matchAll(/^#+ (.*)$|^```(.*)\n([^]*?)^```$/gm)].flatMap(([, title, kind, text]) => {
+    if (title !== undefined) heading = title;
+    return kind === undefined || text === undefined ? [] : [{ kind, text, heading }];
+  });
+}
+
+const page = readFileSync(join(packageRoot, 'docs', 'plugins.md'), 'utf8');
+const blocks = blocksOf(page);
+const document = blocks.find(({ kind }) => kind === 'json input')?.text ?? '{}';
+const input = JSON.stringify(JSON.parse(document));
+
+async function run(example: Block): Promise<BashEnding> {
+  const script = example.text.includes('rune_init') ? example.text : `rune_init\n${example.text}`;
+  if (example.kind === 'bash dry_run') {
+    return runWithLibrary(script, { input: input.replace('"dry_run":false', '"dry_run":true') });
+  }
+  if (example.kind !== 'bash directory') return runWithLibrary(script, { input });
+  const directory = await makeTempDirectory();
+  try {
+    const files = { 'plugin.sh': script, 'rune_bpcs.sh': shellLibrary, 'lib/rune_bpcs.sh': shellLibrary };
+    await directory.write(files);
+    return await runBash([join(directory.path, 'plugin.sh')], { input });
+  } finally {
+    await directory.remove();
+  }
+}
+
+/** What a block of this kind shows of how the example ended. */
+function shown(kind: string, ending: BashEnding): unknown {
+  const stdout = ending.stdout.toString();
+  switch (kind) {
+    case 'text stderr':
+      return ending.stderr.replaceAll('\x1e', '␞');
+    case 'text stdout':
+      // Examples that print do not answer, so the library does, after them.
+      return stdout.slice(0, stdout.lastIndexOf('{"message_metadata"'));
+    case 'json payload':
+    case 'json error': {
+      const answer = JSON.parse(stdout) as { payload: unknown; error: { code: number } | null };
+      assert.equal(ending.exitCode, answer.error?.code ?? 0);
+      return kind === 'json payload' ? answer.payload : answer.error;
+    }
+    default:
+      return assert.fail(`no example shows its outcome in a block "${kind}"`);
+  }
+}
+
+describe('docs/plugins.md', () => {
+  for (const [i, block] of blocks.entries()) {
+    if (!block.kind.startsWith('bash')) continue;
+    const outcome = blocks[i + 1];
+    it(`shows what happens: ${block.heading} (${block.text.split('\n')[0]})`, async () => {
+      assert.ok(outcome !== undefined);
+      const actual = shown(outcome.kind, await run(block));
+      assert.deepEqual(actual, outcome.kind.startsWith('json') ? JSON.parse(outcome.text) : outcome.text);
+    });
+  }
+
+  it('describes every function of the library and no other', () => {
+    const defined = new Set([...shellLibrary.matchAll(/^(rune_\w+)\(\)/gm)].map(([, name]) => name));
+    const described = new Set(
+      [...page.matchAll(/^### .*$/gm)].flatMap(([line]) => line.match(/rune_\w+/g) ?? []),
+    );
+    assert.deepEqual([...described].sort(), [...defined].sort());
+  });
+});
