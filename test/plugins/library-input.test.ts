@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { runWithLibrary } from '../support/bash.js';
-import { bpcsAnswer, bpcsInput } from './bpcs-document.js';
+import type { BpcsAnswer } from './bpcs-document.js';
+import { bpcsInput } from './bpcs-document.js';
 
 /** Makes a script that prints what each of these commands leaves in `v`, between NUL bytes, and then answers nothing. */
 function showing(commands: readonly string[]): string {
@@ -223,7 +224,7 @@ describe('the shell library refuses', () => {
       // Bash before 4.4 reads eight megabytes from a socket byte by byte.
       this.timeout(120_000);
       const ending = await runWithLibrary('rune_init; echo not reached', { input });
-      const answer = JSON.parse(ending.stdout.toString()) as ReturnType<typeof bpcsAnswer>;
+      const answer = JSON.parse(ending.stdout.toString()) as BpcsAnswer;
       assert.equal(ending.exitCode, 1);
       assert.equal(answer.payload, null);
       assert.equal(answer.error?.code, 1);

@@ -100,6 +100,55 @@ for (const action of bundle.actions) {
   });
 }
 
+describe('a plugin for the jq-based library', () => {
+  const script = `#!/usr/bin/env bash
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+for library in "$here/rune_bpcs.sh" "$here/lib/rune_bpcs.sh"; do source "$library"; done
+rune_init
+kind="$(rune_param kind short)"
+if [[ "$(rune_param fail false)" == true ]]; then rune_fail 3 "asked to fail" "{\\"kind\\":\\"$kind\\"}"; fi
+data="{\\"kind\\":\\"$kind\\",\\"params\\":$(rune_all_params),\\"id\\":\\"$(rune_meta message_id "")\\"}"
+if [[ $kind == whole ]]; then
+  rune_emit "{\\"message_metadata\\":$RUNE_MESSAGE_METADATA,\\"payload\\":{\\"result\\":\\"success\\",\\"output_data\\":$data},\\"observability\\":$RUNE_OBSERVABILITY,\\"error\\":null}" 0
+fi
+rune_ok "done" "$data"
+`;
+
+  async function run(params: object): Promise<BashEnding> {
+    const directory = await makeTempDirectory();
+    try {
+      const library = readFileSync(join(plugins, 'lib', 'rune_bpcs.sh'));
+      await directory.write({ 'plugin.sh': script, 'rune_bpcs.sh': library, 'lib/rune_bpcs.sh': library });
+      return await runBash([join(directory.path, 'plugin.sh')], { input: bpcsInput(params) });
+    } finally {
+      await directory.remove();
+    }
+  }
+
+  const id = '0190b6a5-7c1e-7000-8000-000000000001';
+
+  it('answers through rune_ok', async () => {
+    const output = bpcsAnswer(await run({ a: 'é' })).payload?.output_data;
+    assert.deepEqual(output, { message: 'done', kind: 'short', params: { a: 'é' }, id });
+  });
+
+  it('answers with a document that it made itself', async () => {
+    const output = bpcsAnswer(await run({ kind: 'whole' })).payload?.output_data;
+    assert.deepEqual(output, { kind: 'whole', params: { kind: 'whole' }, id });
+  });
+
+  it('fails through rune_fail', async () => {
+    const ending = await run({ fail: true });
+    assert.equal(ending.exitCode, 3);
+    assert.deepEqual(bpcsAnswer(ending).error, {
+      code: 3,
+      message: 'asked to fail',
+      details: { kind: 'short' },
+    });
+  });
+});
+
 describe('noop', () => {
   for (const message of ['', 'é "quoted" \\ \n\t\u0001 $(id)', 'x'.repeat(65_536)]) {
     it(`echoes ${JSON.stringify(message.slice(0, 30))}`, async () => {

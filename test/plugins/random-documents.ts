@@ -1,47 +1,7 @@
-const FRAGMENTS = [
-  ...[
-    'a',
-    'b c',
-    '"',
-    '\\',
-    '/',
-    '\n',
-    '\t',
-    '\r',
-    '\b',
-    '\f',
-    '\u0001',
-    '\u0002',
-    '\u001f',
-    '\u007f',
-    'é',
-    '中',
-    '\u{1f600}',
-  ],
-  ...[
-    '$',
-    '`',
-    '$(x)',
-    ']',
-    '[',
-    '{',
-    '}',
-    ',',
-    ':',
-    '&',
-    '*',
-    '@',
-    '?',
-    '~',
-    '|',
-    ' ',
-    '\u0080',
-    '\u07ff',
-    '\u2028',
-    '\ufffd',
-  ],
-  ...['\u{10ffff}', '\ud800', '\udc00', 'u0041', '\\u', '%', '%s', '!', 'x'.repeat(30)],
-];
+const CHARACTERS =
+  'a"\\/\n\t\r\b\f\u0001\u0002\u001f\u007fé中\u{1f600}$`][{},:&*@?~| !%\u0080\u07ff\u2028\ufffd\u{10ffff}\ud800';
+const WORDS = ['b c', '$(x)', 'u0041', '\\u', '%s', '\udc00', 'x'.repeat(30)];
+const FRAGMENTS = Array.from(CHARACTERS).concat(WORDS);
 const KEYS = ['__proto__', '', 'constructor', 'x:p', '@', '*', 'a]b', 'toString', 'a b'];
 const NUMBERS = [
   '0',
@@ -111,7 +71,7 @@ export function randomDocuments(count: number, seed: number): string[] {
     if (character === '"' || character === '\\') return `\\${character}`;
     return character === '/' && random() < 0.5 ? '\\/' : character;
   };
-  const stringOf = (text: string): string => `"${[...text].map(escapeCharacter).join('')}"`;
+  const stringOf = (text: string): string => `"${Array.from(text, escapeCharacter).join('')}"`;
   const key = (): string =>
     stringOf(random() < 0.1 ? pick(KEYS) : several(6, () => pick(FRAGMENTS)).join(''));
   const spaced = (text: string): string => blank() + text + blank();
@@ -127,7 +87,7 @@ export function randomDocuments(count: number, seed: number): string[] {
     return objectOf(depth - 1);
   };
   const damage = (text: string): string => {
-    const characters = [...text];
+    const characters = Array.from(text);
     const at = below(characters.length);
     const kind = below(3);
     if (kind === 0) characters.splice(at, 1);
