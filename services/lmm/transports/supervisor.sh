@@ -68,36 +68,63 @@ take() { [ "${!1}" -eq 0 ] || eval "IFS= read -r $COUNTED ${!1} $2"; }
 
 # --- what of the plugin is alive ---
 
-# Appends the process to LEFT if it is alive and the plugin's; sets UNSURE if that cannot be told.
+# Sets STATE, PARENT, GROUP and ITS_SESSION of the process $1; STATE is empty if there is none.
 # shellcheck disable=SC2086 # behind the name, stat holds one letter and numbers
-look_at() {
-  local pid=$1 stat='' environment='' state parent group session
-  IFS= read -r -d '' stat <"/proc/$pid/stat"
-  [ -n "$stat" ] || return 0
+read_stat() {
+  local path=/proc/$1/stat stat=''
+  STATE=''
+  IFS= read -r stat <"$path" || return 0
   set -- ${stat##*) }
-  state=$1 parent=$2 group=$3 session=$4
-  case $state in Z | X) return 0 ;; esac
-  if [ "$group" = "$PLUGIN" ]; then
+  if [ $# -lt 20 ]; then
+    # The name holds a newline.
+    IFS= read -r -d '' stat <"$path"
+    set -- ${stat##*) }
+  fi
+  STATE=${1-} PARENT=${2-} GROUP=${3-} ITS_SESSION=${4-}
+}
+
+# Whether the environment on stdin is one that was made for this run; sets EMPTY if there is none.
+is_of_this_run() {
+  local words
+  EMPTY=yes
+  if [ "$COUNTED" = -N ]; then
+    IFS= read -r -N 131072 words
+    [ -z "$words" ] || EMPTY=''
+    case $words in *"RUNE_RUN_ID=$RUN_ID"*) return 0 ;; esac
+  else
+    while IFS= read -r -d '' words; do
+      EMPTY=''
+      [ "$words" != "RUNE_RUN_ID=$RUN_ID" ] || return 0
+    done
+  fi
+  return 1
+}
+
+# Appends the process to LEFT if it is alive and the plugin's; sets UNSURE if that cannot be told.
+look_at() {
+  local pid=$1
+  [ "$pid" != "$WATCHDOG" ] || return 0
+  read_stat "$pid"
+  case $STATE in Z | X | '') return 0 ;; esac
+  if [ "$GROUP" = "$PLUGIN" ]; then
     LEFT+=("$pid")
     return 0
   fi
-  if [ "$pid" = $$ ] || [ "$parent" = $$ ] || [ "$group" = "$WATCHDOG" ]; then return 0; fi
-  if [ -z "$SESSION" ]; then
-    IFS= read -r -d '' stat </proc/self/stat
-    set -- ${stat##*) }
-    SESSION=$4
-  fi
+  if [ "$pid" = $$ ] || [ "$PARENT" = $$ ] || [ "$GROUP" = "$WATCHDOG" ]; then return 0; fi
+  local session=$ITS_SESSION
+  [ -n "$SESSION" ] || { read_stat self && SESSION=$ITS_SESSION; }
   # The session of this process alone: nobody but the plugin started anything in it since.
   if [ "$session" = "$SESSION" ] && [ "$session" = $$ ]; then
     LEFT+=("$pid")
     return 0
   fi
-  IFS= read -r -N 131072 environment <"/proc/$pid/environ"
-  case $environment in
-    *"RUNE_RUN_ID=$RUN_ID"*) LEFT+=("$pid") ;;
-    '') [ "$session" != "$SESSION" ] || UNSURE=yes ;;
-  esac
-  return 0
+  EMPTY=yes
+  if is_of_this_run <"/proc/$pid/environ"; then
+    LEFT+=("$pid")
+  elif [ -n "$EMPTY" ] && [ "$session" = "$SESSION" ]; then
+    # A session that this run shares with others: whose process it is, only its environment could say.
+    UNSURE=yes
+  fi
 }
 
 # Fills LEFT. Only processes that began after FIRST can be the plugin's; a range is looked up, a wide one is listed.
@@ -235,11 +262,10 @@ watchdog_nap() {
 
 # Main must sleep in its wait before the plugin can end, or wait takes the end away before jobs has said what it was.
 watchdog_await_main() {
-  local stat rounds
+  local rounds
   for ((rounds = 0; rounds < 100; rounds++)); do
-    stat=''
-    IFS= read -r -d '' stat <"/proc/$$/stat"
-    case ${stat##*) } in S* | '') return ;; esac
+    read_stat $$
+    case $STATE in S | '') return ;; esac
     [ "$rounds" -lt 20 ] || watchdog_nap 1
   done
 }

@@ -187,10 +187,8 @@ export function describeRunning(getLink: () => Link): void {
     const got = createHash('md5');
     let bytes = 0;
     const big =
-      `for n in {0..255}; do printf -v o %03o $n; f+="\\\\$o"; done; LC_ALL=C; ` +
-      'printf "$f" | { IFS= read -r -d "" none; IFS= read -r -N 255 b; ' +
-      'for i in {1..4096}; do printf "\\0%s" "$b"; done; } >"$HOME/$RUNE_RUN_ID"; ' +
-      'for i in {1..100}; do cat "$HOME/$RUNE_RUN_ID"; done; rm "$HOME/$RUNE_RUN_ID"';
+      'for n in {0..255}; do printf -v o %03o $n; f+="\\\\$o"; done; file=$HOME/$RUNE_RUN_ID; ' +
+      'for i in {1..4096}; do printf "$f"; done >"$file"; for i in {1..100}; do cat "$file"; done; rm "$file"';
     const started = runPlugin(transport, commandFor(nodeOf(getLink()), big, { timeoutMs: 30_000 }), {
       started: () => undefined,
       stdout: async (chunk) => {
