@@ -101,19 +101,7 @@ for (const action of bundle.actions) {
 }
 
 describe('a plugin for the jq-based library', () => {
-  const script = `#!/usr/bin/env bash
-set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-for library in "$here/rune_bpcs.sh" "$here/lib/rune_bpcs.sh"; do source "$library"; done
-rune_init
-kind="$(rune_param kind short)"
-if [[ "$(rune_param fail false)" == true ]]; then rune_fail 3 "asked to fail" "{\\"kind\\":\\"$kind\\"}"; fi
-data="{\\"kind\\":\\"$kind\\",\\"params\\":$(rune_all_params),\\"id\\":\\"$(rune_meta message_id "")\\"}"
-if [[ $kind == whole ]]; then
-  rune_emit "{\\"message_metadata\\":$RUNE_MESSAGE_METADATA,\\"payload\\":{\\"result\\":\\"success\\",\\"output_data\\":$data},\\"observability\\":$RUNE_OBSERVABILITY,\\"error\\":null}" 0
-fi
-rune_ok "done" "$data"
-`;
+  const script = readFileSync(join(packageRoot, 'test', 'plugins', 'jq-based-plugin.sh'));
 
   async function run(params: object): Promise<BashEnding> {
     const directory = await makeTempDirectory();
