@@ -229,25 +229,20 @@ make_folder() {
   printf -v RUN '%q ' "$interpreter" ${rest:+"$rest"} "$FOLDER/plugin"
 }
 
-# Sets FEED to what the plugin's process reads before its input.
+# Sets FEED: what the plugin's own shell evaluates, with its count. It already holds library and plugin. The plugin's first
+# line stays line 1: everything before it stands on the same line.
 make_feed() {
   local prologue started count
   plugin_environment
   printf -v started %q "$RS$TOKEN started$NL"
+  prologue="unset RUNE_P;$EXPORTS;eval \"unset RUNE_L;\$RUNE_L\";printf %s $started;"
   if [ "$DELIVERY" = directory ]; then
-    make_folder
-    prologue="unset RUNE_S;$EXPORTS;printf %s $started;exec $RUN"
-    printf -v count %08d ${#prologue}
-    FEED=$count$prologue
+    prologue+="unset RUNE_S;exec $RUN"
   else
-    # The plugin's first line stays line 1: everything before it stands on the same line.
-    prologue="RUNE_L= RUNE_S=;"
-    [ "$LIBRARY_BYTES" -eq 0 ] || prologue+="IFS= read -r $COUNTED $LIBRARY_BYTES RUNE_L||exit 97;"
-    [ "$SCRIPT_BYTES" -eq 0 ] || prologue+="IFS= read -r $COUNTED $SCRIPT_BYTES RUNE_S||exit 97;"
-    prologue+="$EXPORTS;eval \"unset RUNE_L;\$RUNE_L\";printf %s $started;eval \"unset RUNE_S;\$RUNE_S\""
-    printf -v count %08d ${#prologue}
-    FEED=$count$prologue$LIBRARY$SCRIPT
+    prologue+="eval \"unset RUNE_S;\$RUNE_S\""
   fi
+  printf -v count %08d ${#prologue}
+  FEED=$count$prologue
 }
 
 # --- the watchdog; its fd 0 comes from main and its fd 1 goes there ---
@@ -347,8 +342,8 @@ watchdog() {
   local go='' seconds deadline
   wait_for "$LEASE"
   seconds=$WAIT
-  # Main holds nothing back from here on: without this word the plugin never gets its code.
-  if IFS= read -r -t "$seconds" -u 5 go && [ "$go" = go ]; then
+  # The plugin's shell has read library and plugin; then comes the input. Without the word go nothing is ever evaluated.
+  if IFS= read -r -u 6 go && take INPUT_BYTES INPUT <&5 && IFS= read -r -t "$seconds" -u 5 go && [ "$go" = go ]; then
     watchdog_await_main
     watchdog_feed
     watchdog_read_lease
@@ -356,6 +351,7 @@ watchdog() {
     exec 7>&-
     unset FEED INPUT
     REASON='cut'
+    now
   fi
   if [ -n "$REASON" ]; then
     printf '%s %s\n' "$REASON" "$NOW"
@@ -385,39 +381,49 @@ watchdog() {
 frame begin >&3
 frame begin >&4
 
-last_pid && FIRST=$LAST
+# Reads library and plugin straight from the channel, and says so; then waits for what make_feed makes.
 # shellcheck disable=SC2016 # for the plugin's own shell to expand
-PLUGIN_SHELL='IFS= read -r -N 8 RUNE_S&&IFS= read -r -N $((10#$RUNE_S)) RUNE_S||exit 97;eval "$RUNE_S"'
-# The plugin's first line is line 1 in every message.
+PLUGIN_SHELL='RUNE_L= RUNE_S=
+[ $1 = 0 ]||IFS= read -r '$COUNTED' $1 RUNE_L<&5||exit 97
+[ $2 = 0 ]||IFS= read -r '$COUNTED' $2 RUNE_S<&5||exit 97
+echo;exec >&3 3>&- 5<&-;set --
+IFS= read -r -N 8 RUNE_P&&IFS= read -r -N $((10#$RUNE_P)) RUNE_P||exit 97
+eval "$RUNE_P"'
+# On one line, for the numbers of the plugin's lines.
+PLUGIN_SHELL=${PLUGIN_SHELL//$NL/;}
 [ "$FIRST_LINE" -eq 1 ] || PLUGIN_SHELL=$NL$PLUGIN_SHELL
+LIBRARY='' SCRIPT='' INPUT=''
+if [ "$DELIVERY" = directory ]; then
+  if ! { take LIBRARY_BYTES LIBRARY && take SCRIPT_BYTES SCRIPT; }; then not_started 'the upload ended early'; fi
+  make_folder
+  LIBRARY_BYTES=0 SCRIPT_BYTES=0
+fi
+last_pid && FIRST=$LAST
 set -m
-coproc RUNE { exec -c "$BASH" --noprofile --norc -c "$PLUGIN_SHELL" plugin.sh; } >&3 2>&4 3>&- 4>&- 5>&-
-set +m
+coproc RUNE { exec -c "$BASH" --noprofile --norc -c "$PLUGIN_SHELL" plugin.sh "$LIBRARY_BYTES" "$SCRIPT_BYTES"; } 2>&4 4>&-
 PLUGIN=$!
 # What the plugin sends to its parent. Only now, since an ignored signal stays ignored in a child; and ignored, not handled,
 # since bash may sleep through the end of a child when a handler interrupts its wait.
 trap '' HUP INT QUIT PIPE ALRM TERM USR1 USR2 TSTP TTIN TTOU
 [ -n "${RUNE[1]-}" ] || not_started 'no process can be started'
 exec 7>&"${RUNE[1]}"
-# exit 137 and death by KILL give wait the same number; only jobs tells them apart, and only before wait has returned.
-# Nobody writes to the pipe that the plugin's process left behind, so the words of jobs wait there without another process.
+# exit 137 and death by KILL give wait the same number; only jobs tells them apart, and only before wait has returned. Once
+# the plugin's shell has left its pipe to main, the words of jobs wait in there without another process.
 # shellcheck disable=SC2317 # the trap calls it
-if exec 6<>"/proc/self/fd/${RUNE[0]}"; then save_jobs() { jobs -l >&6; }; else save_jobs() { JOBS+=$(jobs -l); }; fi
-eval "exec ${RUNE[0]}<&- ${RUNE[1]}>&-"
-
-LIBRARY='' SCRIPT='' INPUT=''
-if ! { take LIBRARY_BYTES LIBRARY && take SCRIPT_BYTES SCRIPT && take INPUT_BYTES INPUT; }; then
-  not_started 'the upload ended early'
+if exec 6<>"/proc/self/fd/${RUNE[0]}"; then
+  save_jobs() { jobs -l >&6; }
+else
+  exec 6<&"${RUNE[0]}"
+  save_jobs() { JOBS+=$(jobs -l); }
 fi
+eval "exec ${RUNE[0]}<&- ${RUNE[1]}>&-"
 make_feed
-
-set -m
 coproc WATCH { watchdog; } 4>&-
 WATCHDOG=$!
 [ -n "${WATCH[1]-}" ] || not_started 'no process can be started'
 exec 8>&"${WATCH[1]}" 9<&"${WATCH[0]}" 0</dev/null 5<&- 7>&-
 eval "exec ${WATCH[0]}<&- ${WATCH[1]}>&-"
-unset LIBRARY SCRIPT INPUT FEED
+unset LIBRARY SCRIPT FEED
 # Without its watchdog the plugin has no limits: it ends.
 trap 'save_jobs; kill -0 "$WATCHDOG" || { SAID="cut 0" && kill -KILL -- "-$PLUGIN"; }' CHLD
 
