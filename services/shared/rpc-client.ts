@@ -105,7 +105,9 @@ function waitForReady(link: Link, timeoutMs: number): Promise<void> {
   return new Promise<void>((resolve, reject) => {
     lease.client.waitForReady(Date.now() + timeoutMs, (cause) => {
       if (cause === undefined) return resolve();
-      return reject(new RuneError('SERVICE_UNREACHABLE', `Nothing answers at ${link.address}.`, {}, { cause }));
+      return reject(
+        new RuneError('SERVICE_UNREACHABLE', `Nothing answers at ${link.address}.`, {}, { cause }),
+      );
     });
   }).finally(() => lease.end(false));
 }
@@ -144,13 +146,24 @@ const LINGER_MS = 10;
 
 const same = (bytes: Buffer): Buffer => bytes;
 
-function callUnary(link: Link, method: RpcMethod, request: unknown, options: CallOptions): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const { signal } = options;
-    refuseOver(link, signal);
-    const bytes = encode(method, request);
-    const deadline = deadlineAfter(options.timeoutMs ?? link.unaryTimeoutMs);
+async function callUnary(
+  link: Link,
+  method: RpcMethod,
+  request: unknown,
+  options: CallOptions,
+): Promise<unknown> {
+  const { signal } = options;
+  refuseOver(link, signal);
+  const bytes = encode(method, request);
+  const deadline = deadlineAfter(options.timeoutMs ?? link.unaryTimeoutMs);
+  const answer = await new Promise<Buffer>((resolve, reject) => {
     const lease = link.connections.begin(() => call.cancel());
+    const onEnd = (error: ServiceError | null, received?: Buffer): void => {
+      forget();
+      lease.end(error?.code === status.DEADLINE_EXCEEDED);
+      if (error === null) resolve(received ?? Buffer.alloc(0));
+      else reject(failure(link, signal, error));
+    };
     const call = lease.client.makeUnaryRequest(
       method.path,
       same,
@@ -158,22 +171,14 @@ function callUnary(link: Link, method: RpcMethod, request: unknown, options: Cal
       bytes,
       new Metadata(),
       { deadline },
-      (error, answer) => {
-        forget();
-        lease.end(error?.code === status.DEADLINE_EXCEEDED);
-        if (error !== null) return reject(failure(link, signal, error));
-        try {
-          resolve(decode(link, method, answer ?? Buffer.alloc(0)));
-        } catch (thrown) {
-          reject(thrown);
-        }
-      },
+      onEnd,
     );
     const forget = onAbort(signal, () => {
       lease.cancel();
       reject(failure(link, signal, undefined));
     });
   });
+  return decode(link, method, answer);
 }
 
 function callStream(

@@ -97,7 +97,7 @@ export function createConnections(connect: () => Client): Connections {
     },
     close() {
       current = undefined;
-      for (const connection of [...open]) shut(connection);
+      for (const connection of open) shut(connection);
     },
   };
 }

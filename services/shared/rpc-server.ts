@@ -207,7 +207,7 @@ function createStop(
 
   const endCalls = (): void => {
     const error = new RuneError('SERVICE_SHUTTING_DOWN', 'This service is shutting down.');
-    for (const call of [...open]) call.end(error);
+    for (const call of open) call.end(error);
     forceTimer ??= setTimeout(() => server.forceShutdown(), flushTimeoutMs);
   };
   return (graceMs) => {

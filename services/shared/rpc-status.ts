@@ -3,7 +3,7 @@ import { fromEps, isErrorName, shrinkEps } from './eps.js';
 import { startOf } from './bounded-text.js';
 import { ERRORS, GRPC_STATUS, RuneError } from './errors.js';
 import type { ErrorName } from './errors.js';
-import { Any } from './gen/google/protobuf/any.js';
+import type { Any } from './gen/google/protobuf/any.js';
 import { BadRequest, ErrorInfo, RetryInfo } from './gen/google/rpc/error_details.js';
 import { Status } from './gen/google/rpc/status.js';
 import { EpsError } from './gen/rune/v1/eps.js';
@@ -107,7 +107,7 @@ function foreignError(code: number, text: string, address: string): RuneError {
     case grpcStatus.UNAVAILABLE:
       return make('SERVICE_UNREACHABLE', `The service at ${address} cannot be reached${said}`);
     case grpcStatus.INTERNAL:
-      return /^Received RST_STREAM/.test(details)
+      return details.startsWith('Received RST_STREAM')
         ? make('SERVICE_UNREACHABLE', `The connection to the service at ${address} was lost${said}`)
         : make('INTERNAL', `The service at ${address} answered ${codeName}${said}`);
     case grpcStatus.DEADLINE_EXCEEDED:

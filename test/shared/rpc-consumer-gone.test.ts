@@ -3,11 +3,9 @@ import { fork } from 'node:child_process';
 import { getEventListeners, once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
-import { join } from 'node:path';
 import { abortable } from '../../services/shared/abortable.js';
 import { RuneError } from '../../services/shared/errors.js';
 import { LmmServiceService } from '../../services/shared/gen/rune/v1/lmm.js';
-import { packageRoot } from '../../services/shared/package-root.js';
 import type { HandlerOf } from '../../services/shared/rpc-binding.js';
 import { createRpcClient } from '../../services/shared/rpc-client.js';
 import { eventually } from '../support/eventually.js';
@@ -159,7 +157,7 @@ describe('when the consumer is gone', () => {
       it('ends by kill -9 of the client', async () => {
         const seen = createSeen();
         pair = await startPair({ mediate: create(seen) });
-        const reader = fork(join(packageRoot, 'dist/test/support/rpc-flood-reader.js'), [
+        const reader = fork(new URL('../support/rpc-flood-reader.js', import.meta.url), [
           pair.server.address,
         ]);
         await eventually(() => seen.started === 1, { label: 'the start of the handler' });
@@ -201,7 +199,7 @@ describe('when the consumer is gone', () => {
           yield numbered(1);
           await abortable(NEVER, call.signal);
         } finally {
-          throw new Error('the clean-up failed');
+          await Promise.reject(new Error('the clean-up failed'));
         }
       },
     });

@@ -262,6 +262,7 @@ describe('the limits of calls', () => {
         },
         async *mediate(_request, call) {
           seen.push(call.deadlineMs);
+          yield numbered(1);
         },
       },
       { server: { unaryTimeoutMs: 40_000, unaryTimeoutMsMax: 50_000 } },

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { packageRoot } from '../../services/shared/package-root.js';
+import { fileURLToPath } from 'node:url';
 import { packageVersion } from '../../services/shared/package-version.js';
 import { eventually } from '../support/eventually.js';
 
@@ -22,10 +22,14 @@ interface Program {
 const started: ChildProcess[] = [];
 
 function run(env: Record<string, string> = {}, argv: string[] = [], read = true): Program {
-  const child = spawn(process.execPath, [join(packageRoot, 'dist/test/support/tiny-service.js'), ...argv], {
-    env: { PATH: process.env['PATH'], ...env },
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-  });
+  const child = spawn(
+    process.execPath,
+    [fileURLToPath(new URL('../support/tiny-service.js', import.meta.url)), ...argv],
+    {
+      env: { PATH: process.env['PATH'], ...env },
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    },
+  );
   started.push(child);
   const text = { stdout: '', stderr: '' };
   child.stdout?.on('data', (chunk: Buffer) => (text.stdout += chunk.toString()));

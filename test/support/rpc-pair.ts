@@ -55,7 +55,7 @@ export async function startPair(
 /** Handlers that answer with empty messages. */
 export const EMPTY_HANDLERS: Handlers<TestService> = {
   async *mediate() {
-    return;
+    yield* [];
   },
   cancelRun: async () => ({ header: undefined, lmmInstanceId: '' }),
   probeNode: async () => ({ header: undefined, lmmInstanceId: '', probe: undefined }),
