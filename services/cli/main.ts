@@ -23,6 +23,8 @@ function watchSignals(): Interrupts {
   return { first: first.signal, second: second.signal };
 }
 
+// Advice to programmers of libraries is nothing for a person at a terminal.
+process.noDeprecation = true;
 process.exitCode = await runCli(process.argv.slice(2), {
   stdin: process.stdin,
   stdout: createOutput(process.stdout),
