@@ -45,7 +45,7 @@ describe('the frame decoder', () => {
   });
 
   it('takes exactly the frames out of single bytes', () => {
-    const decoded = decode([...stream]);
+    const decoded = decode(stream.split(''));
     assert.equal(decoded.bytes, expected);
     assert.deepEqual(words(decoded), ['begin', 'started', 'stopping', 'end']);
   });
