@@ -12,8 +12,7 @@ describe('the choice of a mediator', () => {
     rankMediators(node(name), endpoints)[0]?.address;
 
   it('is the same for a node every time, whatever the order of the configuration', () => {
-    for (const name of names.slice(0, 50))
-      assert.equal(first(name, three), first(name, three.toReversed()));
+    for (const name of names.slice(0, 50)) assert.equal(first(name, three), first(name, three.toReversed()));
   });
 
   it('spreads the nodes evenly', () => {
