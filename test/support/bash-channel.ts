@@ -30,14 +30,19 @@ export function openBashChannel(
   stdin.pipe(child.stdin);
   // The node may end before it has read everything.
   child.stdin.on('error', () => undefined);
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (chunk: Buffer) => received.push(chunk));
-    stream.pause();
+  const stdout = new PassThrough();
+  const stderr = new PassThrough();
+  for (const [from, to] of [
+    [child.stdout, stdout],
+    [child.stderr, stderr],
+  ] as const) {
+    from.on('data', (chunk: Buffer) => received.push(chunk));
+    from.pipe(to);
   }
   return {
     stdin,
-    stdout: child.stdout,
-    stderr: child.stderr,
+    stdout,
+    stderr,
     ended: new Promise((resolve) => {
       child.once('exit', (exitCode, signal) => resolve({ kind: 'exited', exitCode, signal }));
     }),

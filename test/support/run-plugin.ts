@@ -1,6 +1,7 @@
 import type { NodeCommand, NodeEnding, RunSink, Transport } from '../../services/lmm/transports/transport.js';
 import type { NodeTarget } from '../../services/shared/gen/rune/v1/lmm.js';
 import type { StopReason } from '../../services/shared/gen/rune/v1/run.js';
+import { RuneError } from '../../services/shared/errors.js';
 import { newId } from '../../services/shared/ids.js';
 
 /** A run under way. */
@@ -74,4 +75,16 @@ export function runPlugin(
     startedCount: () => startedCount,
     stop: (reason) => controller.abort(reason),
   };
+}
+
+/** The error of a run that did not take place. */
+export async function refusalOf(run: PluginRun): Promise<RuneError> {
+  let ending: NodeEnding;
+  try {
+    ending = await run.ending;
+  } catch (error) {
+    if (error instanceof RuneError) return error;
+    throw error;
+  }
+  throw new Error(`It ran: ${JSON.stringify(ending)}`);
 }

@@ -22,7 +22,7 @@ const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
  */
 const LOCAL_COMMAND = `${REMOTE_COMMAND} > >(exec cat) 2> >(exec cat >&2)`;
 
-/** Runs plugins on the mediator's own host, each in a session of its own. Throws NODE_SETUP_FAILED without bash. */
+/** Runs plugins on the mediator's own host, each in a session of its own, with nothing of this service's environment. */
 export function createLocalTransport({ settings }: LocalTransportOptions): Transport {
   let closed = false;
   return {
@@ -81,6 +81,8 @@ function openLocalChannel(): Channel {
 function endOf(child: ChildProcess): Promise<ChannelEnd> {
   return new Promise((resolve) => {
     child.once('error', (error) => resolve({ kind: 'lost', reason: error.message }));
-    child.once('exit', (exitCode, signal) => resolve({ kind: 'exited', exitCode, signal }));
+    child.once('exit', (exitCode, signal) =>
+      resolve({ kind: 'exited', exitCode, signal: signal?.slice('SIG'.length) ?? null }),
+    );
   });
 }

@@ -163,12 +163,12 @@ signal_left() {
   [ ${#LEFT[@]} -eq 0 ] || kill "-$1" "${LEFT[@]}"
 }
 
-# Looks until nothing is left or NOW has reached the deadline.
+# Looks until nothing is left, for sure, or NOW has reached the deadline. What was just forked shows whose it is in a moment.
 left_until() {
   local deadline=$1 step=1
   while :; do
     look_for_left
-    [ ${#LEFT[@]} -gt 0 ] || return 0
+    [ -n "${LEFT[*]}$UNSURE" ] || return 0
     now
     [ "$NOW" -lt "$deadline" ] || return 1
     nap "$step"
@@ -178,6 +178,10 @@ left_until() {
 
 # TERM, grace until the given deadline, KILL. Succeeds when nothing is left.
 kill_left() {
+  if [ ${#LEFT[@]} -eq 0 ]; then
+    left_until $((NOW + 20))
+    return
+  fi
   signal_left TERM
   signal_left CONT
   left_until "$1" && return 0
@@ -456,7 +460,7 @@ fi
 
 COUNT=0 CONFIRMED=yes
 look_for_left
-if [ ${#LEFT[@]} -gt 0 ]; then
+if [ -n "${LEFT[*]}$UNSURE" ]; then
   now
   if [ -n "$REASON" ]; then
     # What left the group has had no TERM yet.
@@ -468,7 +472,6 @@ if [ ${#LEFT[@]} -gt 0 ]; then
     if [ "$LEAVES" = yes ]; then CONFIRMED=no; else kill_left $((NOW + GRACE)) || CONFIRMED=no; fi
   fi
 fi
-[ -z "$UNSURE" ] || CONFIRMED=no
 remove_folder
 frame "end $HOW $CONFIRMED $COUNT ${REASON:-none}" >&4
 frame "end $HOW $CONFIRMED $COUNT ${REASON:-none}" >&3
