@@ -332,7 +332,7 @@ watchdog_guard() {
     else
       watchdog_nap 100
       now
-      if [ "$NOW" -ge "$until" ]; then
+      if [ -z "$ORPHAN" ] && [ "$NOW" -ge "$until" ]; then
         kill -KILL $$
         ORPHAN=yes
       fi

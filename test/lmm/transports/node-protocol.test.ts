@@ -119,7 +119,7 @@ describe('the node protocol on a real bash', () => {
       lines
         .slice(0, -3)
         .filter((line) => !/^(PWD|OLDPWD|SHLVL|_)=/.test(line))
-        .sort(),
+        .toSorted(),
       [
         `HOME=${folder}`,
         'LANG=C.UTF-8',
@@ -130,7 +130,7 @@ describe('the node protocol on a real bash', () => {
         'SHELL=/bin/sh',
         "TZ=Mars/'Olympus Mons'; $(echo false)",
         'https_proxy=http://proxy:3128',
-      ].sort(),
+      ].toSorted(),
     );
   });
 
