@@ -1,6 +1,7 @@
 import { RuneError } from '../shared/errors.js';
 import type { LmmServiceService, MediateResponse } from '../shared/gen/rune/v1/lmm.js';
 import { replyHeader } from '../shared/header.js';
+import { checkReason } from '../shared/reason.js';
 import type { Handlers } from '../shared/rpc-binding.js';
 import type { Mediator } from './mediate.js';
 
@@ -37,6 +38,7 @@ export function lmmHandlers(mediator: Mediator, instanceId: string): Handlers<Lm
     },
 
     async cancelRun(request, call) {
+      checkReason(request.reason);
       mediator.cancel(request.runId);
       return {
         header: replyHeader(call.header, 'RUN_CANCEL_ACCEPTED', 'lmm', true),

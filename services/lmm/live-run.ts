@@ -1,13 +1,15 @@
 import { createEventQueue } from '../shared/event-queue.js';
+import { weighEvent } from '../shared/event-weight.js';
 import { RuneError } from '../shared/errors.js';
 import type { ErrorFacts, ValidationError } from '../shared/gen/rune/v1/eps.js';
 import type { MediateResponse } from '../shared/gen/rune/v1/lmm.js';
 import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
 import { RunState, StopReason, type Outcome } from '../shared/gen/rune/v1/run.js';
+import { createByteCollector } from './byte-collector.js';
 import { createLogBatcher, type LogLimits } from './log-batcher.js';
 import { createLogDecoder } from './log-decoder.js';
 import { endedOutcome, notStartedOutcome, type RunRecord } from './outcome.js';
-import type { NodeCommand, Transport } from './transports/transport.js';
+import type { NodeCommand, NodeEnding, RunSink, Transport } from './transports/transport.js';
 
 const STDERR_TAIL_BYTES_MAX = 2048;
 
@@ -52,11 +54,6 @@ export interface LiveRun {
 
 type Event = RunEvent['event'];
 
-const bytesOf = (event: Event): number =>
-  event.$case === 'log'
-    ? event.value.lines.reduce((sum, line) => sum + 16 + (line.content?.value.length ?? 0), 0)
-    : 64;
-
 /** Keeps the last bytes of a stream. */
 function createTail(bytesMax: number): { add(chunk: Buffer): void; text(): string } {
   let tail = Buffer.alloc(0);
@@ -71,18 +68,36 @@ function createTail(bytesMax: number): { add(chunk: Buffer): void; text(): strin
   };
 }
 
+/** What is known when the mediator itself failed while the plugin ran. */
+function faultyEnding(command: NodeCommand, stopReason: StopReason | undefined): NodeEnding {
+  return {
+    kind: 'lost',
+    reason: 'the mediator met an unexpected fault',
+    started: true,
+    stopReason,
+    stoppedOnNodeByMs: Date.now() + command.timeoutMs + command.killGraceMs,
+    phases: { connectMs: 0, startMs: 0, runMs: 0 },
+  };
+}
+
 /** Starts a run at once; it needs nobody to go on. */
 export function startLiveRun(spec: LiveRunSpec, settings: LiveRunSettings): LiveRun {
   const { command } = spec;
   const stopper = new AbortController();
-  const queue = createEventQueue<{ at: Date; event: Event }>(settings.bufferBytesMax, ({ event }) => ({
-    bytes: bytesOf(event),
-    droppable: event.$case === 'log',
-  }));
-  const emit = (event: Event): Promise<void> | undefined => queue.push({ at: new Date(), event });
+  const queue = createEventQueue<{ at: Date; event: Event }>(settings.bufferBytesMax, ({ event }) =>
+    weighEvent(event),
+  );
+  // Settles when there is room again for what the plugin says; undefined while there is.
+  let room: Promise<void> | undefined;
+  const emit = (event: Event): void => {
+    const waiting = queue.push({ at: new Date(), event });
+    room = waiting;
+    void waiting?.then(() => {
+      if (room === waiting) room = undefined;
+    });
+  };
 
-  const stdout: Buffer[] = [];
-  let stdoutBytes = 0;
+  const stdout = createByteCollector(spec.outputBytesMax);
   let startedAt: Date | undefined;
   let overdue: NodeJS.Timeout | undefined;
   const tail = createTail(STDERR_TAIL_BYTES_MAX);
@@ -94,7 +109,7 @@ export function startLiveRun(spec: LiveRunSpec, settings: LiveRunSettings): Live
       line: batcher.add,
       progress: (progress) => {
         batcher.flush();
-        void emit({ $case: 'progress', value: progress });
+        emit({ $case: 'progress', value: progress });
       },
     },
     settings.lineBytesMax,
@@ -104,8 +119,8 @@ export function startLiveRun(spec: LiveRunSpec, settings: LiveRunSettings): Live
     header: spec.header,
     facts: spec.facts,
     dryRun: spec.dryRun,
-    stdout: Buffer.concat(stdout),
-    stdoutTooLarge: stdoutBytes > spec.outputBytesMax,
+    stdout: stdout.bytes,
+    stdoutTooLarge: stdout.totalBytes > spec.outputBytesMax,
     outputBytesMax: spec.outputBytesMax,
     stderrTail: tail.text(),
     startedAt,
@@ -113,47 +128,41 @@ export function startLiveRun(spec: LiveRunSpec, settings: LiveRunSettings): Live
     checkOutput: spec.checkOutput,
   });
 
+  const sink: RunSink = {
+    started() {
+      startedAt = new Date();
+      // A reader that stalls must not keep the node from saying how it ended.
+      overdue = setTimeout(() => queue.relax(), command.timeoutMs);
+      emit({ $case: 'state', value: RunState.RUNNING });
+    },
+    stdout: (chunk) => stdout.add(chunk),
+    stderr(chunk) {
+      tail.add(chunk);
+      decoder.write(chunk);
+      return room;
+    },
+  };
+
   const perform = async (): Promise<Outcome> => {
     try {
-      const ending = await spec.transport.run(
-        command,
-        {
-          started() {
-            startedAt = new Date();
-            // A reader that stalls must not keep the node from saying how it ended.
-            overdue = setTimeout(() => queue.relax(), command.timeoutMs);
-            void emit({ $case: 'state', value: RunState.RUNNING });
-          },
-          stdout(chunk) {
-            const room = spec.outputBytesMax - stdoutBytes;
-            if (room > 0) stdout.push(chunk.subarray(0, room));
-            stdoutBytes += chunk.length;
-          },
-          stderr(chunk) {
-            tail.add(chunk);
-            decoder.write(chunk);
-            return batcher.backpressure;
-          },
-        },
-        stopper.signal,
-      );
+      const ending = await spec.transport.run(command, sink, stopper.signal);
       decoder.end();
       batcher.flush();
       return endedOutcome(ending, record());
     } catch (thrown) {
-      decoder.end();
-      batcher.flush();
       const reason = stopper.signal.aborted ? (stopper.signal.reason as StopReason) : undefined;
-      return notStartedOutcome(RuneError.from(thrown), reason, record());
+      if (startedAt === undefined) return notStartedOutcome(RuneError.from(thrown), reason, record());
+      // A transport throws only before the plugin can have begun; if one did after, what became of it is unknown.
+      return endedOutcome(faultyEnding(command, reason), record());
     }
   };
 
-  void emit({ $case: 'accepted', value: {} });
+  emit({ $case: 'accepted', value: {} });
   let over = false;
   const finished = perform().then((outcome) => {
     over = true;
     clearTimeout(overdue);
-    void emit({ $case: 'outcome', value: outcome });
+    emit({ $case: 'outcome', value: outcome });
     queue.end();
     return outcome;
   });
@@ -177,7 +186,7 @@ export function startLiveRun(spec: LiveRunSpec, settings: LiveRunSettings): Live
           yield { eventNo: ++eventNo, at, event };
         }
       } finally {
-        queue.relax();
+        queue.abandon();
         if (!over) {
           const orphaned = setTimeout(() => stop(StopReason.ORPHANED), spec.orphanAfterMs);
           void finished.then(() => clearTimeout(orphaned));

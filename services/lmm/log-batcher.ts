@@ -1,5 +1,8 @@
 import type { LogLine, LogLines } from '../shared/gen/rune/v1/run.js';
 
+/** What a line costs on the wire besides its text: even empty ones must not make a batch too large. */
+const LINE_OVERHEAD_BYTES = 16;
+
 /** Bounds of a run's log. */
 export interface LogLimits {
   /** Bytes of log that are passed on; the rest is dropped and counted. */
@@ -15,24 +18,18 @@ export interface LogBatcher {
   add(line: LogLine, bytes: number): void;
   /** Passes on what is gathered. */
   flush(): void;
-  /** Settles when the receiver of the last batch has room; undefined if it has. */
-  readonly backpressure: Promise<void> | undefined;
   /** Bytes dropped so far because of logBytesMax. */
   readonly droppedBytes: number;
 }
 
-/** Makes a LogBatcher; `emit` receives each batch and may return a promise to hold back the source. */
-export function createLogBatcher(
-  limits: LogLimits,
-  emit: (batch: LogLines) => Promise<void> | undefined,
-): LogBatcher {
+/** Makes a LogBatcher; `emit` receives each batch. */
+export function createLogBatcher(limits: LogLimits, emit: (batch: LogLines) => void): LogBatcher {
   let lines: LogLine[] = [];
   let batchBytes = 0;
   let passedBytes = 0;
   let droppedBytes = 0;
   let reportedBytes = 0;
   let timer: NodeJS.Timeout | undefined;
-  let backpressure: Promise<void> | undefined;
 
   const flush = (): void => {
     clearTimeout(timer);
@@ -42,11 +39,7 @@ export function createLogBatcher(
     reportedBytes = droppedBytes;
     lines = [];
     batchBytes = 0;
-    const waiting = emit(batch);
-    backpressure = waiting;
-    void waiting?.then(() => {
-      if (backpressure === waiting) backpressure = undefined;
-    });
+    emit(batch);
   };
 
   return {
@@ -56,16 +49,14 @@ export function createLogBatcher(
         return;
       }
       passedBytes += bytes;
-      if (batchBytes > 0 && batchBytes + bytes > limits.batchBytesMax) flush();
+      const cost = bytes + LINE_OVERHEAD_BYTES;
+      if (batchBytes > 0 && batchBytes + cost > limits.batchBytesMax) flush();
       lines.push(line);
-      batchBytes += bytes;
+      batchBytes += cost;
       if (batchBytes >= limits.batchBytesMax) flush();
       else timer ??= setTimeout(flush, limits.batchAfterMs);
     },
     flush,
-    get backpressure() {
-      return backpressure;
-    },
     get droppedBytes() {
       return droppedBytes;
     },

@@ -13,6 +13,10 @@ import { pluginInput } from './plugin-protocol.js';
 import type { NodeCommand, Transport } from './transports/transport.js';
 
 const PARAMS_BYTES_MAX = 1024 * 1024;
+const SCRIPT_BYTES_MAX = 1024 * 1024;
+const PORT_MAX = 65_535;
+/** Digest of nothing: a script without bytes can never be sent. */
+const SHA256_OF_NOTHING = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 const RUN_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const SHA256 = /^[0-9a-f]{64}$/;
 /** Run ids remembered after their end, so that none is started twice. */
@@ -92,6 +96,9 @@ function checkBlob(field: string, blob: Blob | undefined): Blob {
   if (blob === undefined || !SHA256.test(blob.sha256)) {
     return refuse(`${field}.sha256`, `${field} has no digest.`, '64 lower-case hexadecimal digits');
   }
+  if (blob.sha256 === SHA256_OF_NOTHING || blob.content.length > SCRIPT_BYTES_MAX) {
+    return refuse(`${field}.content`, `${field} is empty or too large.`, `1 to ${SCRIPT_BYTES_MAX} bytes`);
+  }
   return blob;
 }
 
@@ -104,6 +111,7 @@ export function createMediator({ transports, blobs, schemas, settings }: Mediato
   const transportFor = (target: NodeTarget | undefined): { target: NodeTarget; transport: Transport } => {
     if (target === undefined || target.name === '')
       return refuse('target.name', 'The target has no name.', 'the name of a node');
+    if (target.port > PORT_MAX) refuse('target.port', 'The target has no such port.', `0 to ${PORT_MAX}`);
     const transport = transports.get(target.transport);
     if (transport === undefined) {
       throw new RuneError(

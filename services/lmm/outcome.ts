@@ -43,7 +43,16 @@ function toResult(answer: PluginAnswer): Result | undefined {
   };
 }
 
+/** What the plugin's answer means. A fault of ours on the way never changes what is known about how the plugin ended. */
 function decode(record: RunRecord, end: PluginEnd): PluginAnswer {
+  try {
+    return decodeAndCheck(record, end);
+  } catch (thrown) {
+    return { output: undefined, dryRun: false, error: RuneError.from(thrown) };
+  }
+}
+
+function decodeAndCheck(record: RunRecord, end: PluginEnd): PluginAnswer {
   if (record.stdoutTooLarge) {
     return {
       output: undefined,

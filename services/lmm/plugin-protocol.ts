@@ -8,7 +8,6 @@ import type { PluginEnd } from './transports/transport.js';
 /** What of a wrong answer is kept, in bytes. */
 const EVIDENCE_BYTES_MAX = 4096;
 const MESSAGE_LENGTH_MAX = 1000;
-const DETAILS_LENGTH_MAX = 4096;
 
 /** What a plugin's answer means. `output` is payload.output_data, parsed and as printed. */
 export interface PluginAnswer {
@@ -89,12 +88,12 @@ const FAILURE_BY_EXIT_CODE: Readonly<Record<number, ErrorName>> = {
 function reportedFailure(
   exitCode: number,
   error: Record<string, unknown>,
+  detailsJson: string | undefined,
   output: PluginAnswer['output'],
 ): PluginAnswer {
   const name = FAILURE_BY_EXIT_CODE[exitCode] ?? 'PLUGIN_FAILED';
   const said =
     typeof error.message === 'string' && error.message !== '' ? error.message : 'It gave no message.';
-  const details = error.details ?? error.data;
   const code = error.code;
   return {
     output,
@@ -103,9 +102,7 @@ function reportedFailure(
       ...(typeof code === 'number' && Number.isInteger(code) && Math.abs(code) < 2 ** 31
         ? { pluginCode: code }
         : {}),
-      ...(details === undefined
-        ? {}
-        : { pluginDetailsJson: JSON.stringify(details).slice(0, DETAILS_LENGTH_MAX) }),
+      ...(detailsJson === undefined ? {} : { pluginDetailsJson: detailsJson }),
     }),
   };
 }
@@ -160,8 +157,13 @@ export function decodeAnswer(stdout: Buffer, end: PluginEnd, dryRunAsked: boolea
   const result = payload?.result;
 
   if (exitCode !== 0) {
-    if (error !== null) return reportedFailure(exitCode, error, output);
-    if (result === 'failure') return reportedFailure(exitCode, data, output);
+    // As printed: a value may be nested deeper than it can be written again.
+    const details = (...path: string[]): string | undefined =>
+      jsonMember(text, [...path, 'details']) ?? jsonMember(text, [...path, 'data']);
+    if (error !== null) return reportedFailure(exitCode, error, details('error'), output);
+    if (result === 'failure') {
+      return reportedFailure(exitCode, data, details('payload', 'output_data'), output);
+    }
     return violation(
       'OUTPUT_CONTRADICTS_EXIT',
       `The plugin ended with exit code ${exitCode} and reported no error.`,

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { toEps } from '../shared/eps.js';
 import { RuneError } from '../shared/errors.js';
-import { createEventQueue } from '../shared/event-queue.js';
+import { createEventQueue, type EventWeight } from '../shared/event-queue.js';
+import { weighEvent } from '../shared/event-weight.js';
 import { newId } from '../shared/ids.js';
 import { replyHeader } from '../shared/header.js';
 import type { Logger } from '../shared/logger.js';
@@ -46,7 +47,7 @@ export interface Execution {
 }
 
 type Event = NonNullable<RunResponse['event']>;
-type Queued = Omit<RunResponse, 'seq'>;
+type Queued = Omit<RunResponse, 'seq' | 'event'> & { readonly event: Event };
 
 const EVENT_TYPE: Readonly<Record<Event['$case'], string>> = {
   execution: 'EXECUTION_STATE_CHANGED',
@@ -56,15 +57,10 @@ const EVENT_TYPE: Readonly<Record<Event['$case'], string>> = {
   outcome: 'ACTION_RESULT',
 };
 
-function weigh({ event }: Queued): { bytes: number; droppable: boolean } {
-  if (event?.$case === 'log') {
-    const bytes = event.value.lines.reduce((sum, line) => sum + 16 + (line.content?.value.length ?? 0), 0);
-    return { bytes, droppable: true };
-  }
-  return {
-    bytes: 64 + (event?.$case === 'outcome' ? (event.value.result?.outputJson.length ?? 0) : 0),
-    droppable: false,
-  };
+function weigh({ event }: Queued): EventWeight {
+  const weight = weighEvent(event);
+  const resultBytes = event.$case === 'outcome' ? (event.value.result?.outputJson.length ?? 0) : 0;
+  return { ...weight, bytes: weight.bytes + resultBytes };
 }
 
 /** Starts an execution at once. */
@@ -279,10 +275,13 @@ export function startExecution(
       return state;
     },
     cancel(reason) {
-      if (cancelReason !== undefined || state !== ExecutionState.RUNNING) return;
-      cancelReason = reason;
-      state = ExecutionState.CANCELLING;
-      void publishState();
+      if (state !== ExecutionState.RUNNING && state !== ExecutionState.CANCELLING) return;
+      if (cancelReason === undefined) {
+        cancelReason = reason;
+        state = ExecutionState.CANCELLING;
+        void publishState();
+      }
+      // Asked again, every mediator is told again: it may not have heard.
       for (const runId of active.keys()) void cancelRun(runId, reason);
     },
     async *events(signal) {
@@ -290,7 +289,7 @@ export function startExecution(
       try {
         for await (const event of queue.read(signal)) yield { ...event, seq: ++seq };
       } finally {
-        queue.relax();
+        queue.abandon();
         clearTimeout(stall);
       }
     },

@@ -6,6 +6,7 @@ import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
 import type { ExecutionState } from '../shared/gen/rune/v1/run.js';
 import type { Dispatcher } from './dispatch.js';
 import { startExecution, type Execution, type ExecutionSettings } from './execution.js';
+import { checkReason } from '../shared/reason.js';
 import { makePlan, requireAcknowledgement, type Plan, type PlanSources } from './plan.js';
 
 /** Final states of ended executions that are remembered, so that cancelling one of them gets a true answer. */
@@ -84,6 +85,7 @@ export function createOrchestrator({
     },
 
     cancel(executionId, reason) {
+      checkReason(reason);
       const execution = live.get(executionId);
       if (execution !== undefined) {
         execution.cancel(reason);

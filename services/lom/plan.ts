@@ -1,5 +1,6 @@
 import { toMs } from '../shared/duration.js';
 import { RuneError } from '../shared/errors.js';
+import { checkReason } from '../shared/reason.js';
 import type { PlanExecutionRequest } from '../shared/gen/rune/v1/lom.js';
 import { Risk } from '../shared/gen/rune/v1/mrs.js';
 import type { Node } from '../shared/gen/rune/v1/run.js';
@@ -10,8 +11,6 @@ import type { Action } from './action.js';
 import type { Registry } from './registry.js';
 import { refuseUnservedFields } from './served-fields.js';
 import { resolveTargets } from './targets.js';
-
-const REASON_LENGTH_MAX = 1000;
 
 /** Limits that every plan gets or is held to. */
 export interface PlanSettings {
@@ -110,12 +109,7 @@ export function makePlan(request: PlanExecutionRequest, sources: PlanSources): P
   refuseUnservedFields(request);
   if (request.action === '')
     throw new RuneError('FIELD_MISSING', 'The request names no action.', { field: 'action' });
-  if (request.reason.length > REASON_LENGTH_MAX) {
-    throw new RuneError('FIELD_OUT_OF_RANGE', 'The reason is too long.', {
-      field: 'reason',
-      expectedFormat: `at most ${REASON_LENGTH_MAX} characters`,
-    });
-  }
+  checkReason(request.reason);
   const action = registry.get(request.action);
   const about = { action: action.capability.action };
   if (request.dryRun && !action.capability.supportsDryRun) {

@@ -29,13 +29,13 @@ export function resolveTargets(targets: Targets | undefined, inventory: Inventor
   }
   refuseUnknown(targets, inventory);
 
-  const excluded = new Set(targets.exclude.flatMap((name) => namesOf(name, inventory)));
+  const excluded = excludedNames(new Set(targets.exclude), inventory);
   const selected = new Map<string, Node>();
   const select = (node: Node): void => {
     if (!excluded.has(node.name)) selected.set(node.name, node);
   };
   for (const name of targets.nodes) select(inventory.get(name));
-  for (const name of targets.groups) inventory.groups.get(name)?.forEach(select);
+  for (const name of new Set(targets.groups)) inventory.groups.get(name)?.forEach(select);
   const wanted = Object.entries(targets.labels);
   if (wanted.length > 0) inventory.nodes.filter((node) => hasLabels(node, wanted)).forEach(select);
 
@@ -54,9 +54,15 @@ function hasLabels(node: Node, wanted: readonly [string, string][]): boolean {
   return wanted.every(([key, value]) => Object.hasOwn(node.labels, key) && node.labels[key] === value);
 }
 
-/** The nodes behind the name of a node or a group; the two never share one. */
-function namesOf(name: string, { groups }: Inventory): string[] {
-  return groups.get(name)?.map((node) => node.name) ?? [name];
+/** Names of the nodes that these names of nodes and groups stand for; the two never share one. */
+function excludedNames(names: ReadonlySet<string>, { groups }: Inventory): Set<string> {
+  const excluded = new Set<string>();
+  for (const name of names) {
+    const group = groups.get(name);
+    if (group === undefined) excluded.add(name);
+    else group.forEach((node) => excluded.add(node.name));
+  }
+  return excluded;
 }
 
 function refuseUnknown({ nodes, groups, exclude }: Targets, inventory: Inventory): void {
@@ -86,7 +92,7 @@ function refuse(
   if (first === undefined) return;
   const validationErrors: ValidationError[] = unknown.slice(0, FAULTS_LISTED_MAX).map(([index, name]) => ({
     field: `${field}[${index}]`,
-    description: `${quoted(name)} is not in the inventory${didYouMean(name, known)}`,
+    description: `${quoted(name)} is not in the inventory`,
     reason: error,
   }));
   const more = unknown.length > 1 ? `, nor ${unknown.length - 1} more of the request` : '';

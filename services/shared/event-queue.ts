@@ -15,7 +15,9 @@ export interface EventQueue<T> {
   relax(): void;
   /** No event will follow; readers end after what is queued. */
   end(): void;
-  /** Ends the reader with this error at its next step; what is queued is thrown away. */
+  /** Nobody will read any more: what is queued and what follows is thrown away, and nobody is kept waiting. */
+  abandon(): void;
+  /** The same, and ends the reader with this error at its next step. */
   fail(error: Error): void;
   /** Yields events until the end, or until the signal aborts. */
   read(signal: AbortSignal): AsyncGenerator<T, void, undefined>;
@@ -42,6 +44,14 @@ export function createEventQueue<T>(bytesMax: number, weigh: (event: T) => Event
   const makeRoom = (): void => {
     room?.settle();
     room = undefined;
+  };
+
+  const abandon = (): void => {
+    ended = true;
+    queued = [];
+    queuedBytes = 0;
+    makeRoom();
+    wake();
   };
 
   return {
@@ -72,13 +82,10 @@ export function createEventQueue<T>(bytesMax: number, weigh: (event: T) => Event
       ended = true;
       wake();
     },
+    abandon,
     fail(error) {
       failure = error;
-      ended = true;
-      queued = [];
-      queuedBytes = 0;
-      makeRoom();
-      wake();
+      abandon();
     },
     async *read(signal) {
       signal.addEventListener('abort', wake);

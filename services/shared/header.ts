@@ -40,7 +40,7 @@ export function acceptHeader(
   return {
     messageMetadata: acceptMetadata(header?.messageMetadata, about.nowMs),
     routing: acceptRouting(header?.routing),
-    payload: header?.payload ?? PAYLOAD,
+    payload: acceptPayload(header?.payload),
     qualityOfService: undefined,
     security: { senderIdentity: about.identity, accessLevel: header?.security?.accessLevel ?? 0 },
     observability: {
@@ -119,6 +119,17 @@ export function requestHeader(
 
 function continueTrace(from: Observability | undefined): Observability {
   return { traceId: from?.traceId || newTraceId(), spanId: newSpanId() };
+}
+
+function acceptPayload(payload: PayloadFacts | undefined): PayloadFacts {
+  if (payload === undefined) return PAYLOAD;
+  return {
+    schemaVersion: bounded('header.payload.schema_version', payload.schemaVersion),
+    contentType: bounded('header.payload.content_type', payload.contentType),
+    encoding: bounded('header.payload.encoding', payload.encoding),
+    sizeBytes: payload.sizeBytes,
+    checksum: bounded('header.payload.checksum', payload.checksum),
+  };
 }
 
 function acceptMetadata(metadata: MessageMetadata | undefined, nowMs: number): MessageMetadata {

@@ -11,6 +11,8 @@ const SCHEMA_LIMITS = {
   propertiesMax: 200,
   depthMax: 16,
   uniqueItemsMax: 1000,
+  /** Each may be compared with each item of a long list. */
+  alternativesMax: 512,
   expandedSchemasMax: 10_000,
 } as const;
 
@@ -80,6 +82,7 @@ export function readSchema(schemaJson: string): { source?: SchemaSource; faults:
   const faults: Fault[] = [];
   const known = new Set<unknown>();
   let properties = 0;
+  let alternatives = 0;
   visitAll(schema, (at, depth) => {
     if (typeof at.schema === 'boolean') return depth < SCHEMA_LIMITS.depthMax;
     if (!isObject(at.schema)) {
@@ -97,12 +100,20 @@ export function readSchema(schemaJson: string): { source?: SchemaSource; faults:
     }
     known.add(at.schema);
     if (at.step === 'name' || at.keyword === 'patternProperties') properties += 1;
+    for (const keyword of ['enum', 'anyOf', 'oneOf']) {
+      const choices = at.schema[keyword];
+      if (Array.isArray(choices)) alternatives += choices.length;
+    }
     checkKeywords(at.path, at.schema, faults);
     return true;
   });
   if (properties > SCHEMA_LIMITS.propertiesMax) {
     const description = `has ${properties} properties; at most ${SCHEMA_LIMITS.propertiesMax} are allowed`;
     faults.push({ path: [], reason: 'PROPERTIES', description });
+  }
+  if (alternatives > SCHEMA_LIMITS.alternativesMax) {
+    const description = `has ${alternatives} alternatives (enum, anyOf, oneOf); at most ${SCHEMA_LIMITS.alternativesMax} are allowed`;
+    faults.push({ path: [], reason: 'ALTERNATIVES', description });
   }
   checkReferences(schema, known, faults);
   if (faults.length > 0) return { faults };

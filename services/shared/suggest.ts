@@ -28,25 +28,31 @@ export function didYouMean(name: string, candidates: Iterable<string>): string {
   return near === undefined ? '' : `; did you mean ${JSON.stringify(near)}?`;
 }
 
-/** Insertions, deletions, replacements and swaps of neighbours between two texts; anything over `limit` as `limit + 1`. */
+/**
+ * Insertions, deletions, replacements and swaps of neighbours between two texts; anything over `limit` as `limit + 1`. Looks
+ * only at what can stay within the limit: a request may name many things that are not there.
+ */
 function editDistance(a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) > limit) return limit + 1;
   let beforePrevious: number[] = [];
-  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
+  let previous = Array.from({ length: limit + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i++) {
-    const current = [i];
-    for (let j = 1; j <= b.length; j++) {
+    const current: number[] = i <= limit ? [i] : [];
+    let nearest = at(current, 0);
+    for (let j = Math.max(1, i - limit); j <= Math.min(b.length, i + limit); j++) {
       const cost = a[i - 1] === b[j - 1] ? 0 : 1;
       let distance = Math.min(at(previous, j) + 1, at(current, j - 1) + 1, at(previous, j - 1) + cost);
       if (a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
         distance = Math.min(distance, at(beforePrevious, j - 2) + 1);
       }
-      current.push(distance);
+      current[j] = distance;
+      nearest = Math.min(nearest, distance);
     }
+    if (nearest > limit) return limit + 1;
     beforePrevious = previous;
     previous = current;
   }
-  return at(previous, b.length);
+  return Math.min(at(previous, b.length), limit + 1);
 }
 
 const at = (row: readonly number[], index: number): number => row[index] ?? Infinity;

@@ -147,6 +147,12 @@ describe('the mediator', () => {
         'FIELD_OUT_OF_RANGE',
       ],
       ['a negative timeout', { limits: { timeout: { seconds: -1, nanos: 0 } } }, 'FIELD_OUT_OF_RANGE'],
+      [
+        'a port that cannot be',
+        { target: { name: 'n', transport: 'scripted', port: 70_000 } },
+        'FIELD_MALFORMED',
+      ],
+      ['an empty script', { plugin: { script: { sha256: sha256(Buffer.alloc(0)) } } }, 'FIELD_MALFORMED'],
       ['an output limit beyond its maximum', { limits: { outputBytesMax: 5000 } }, 'FIELD_OUT_OF_RANGE'],
     ];
     for (const [title, fields, expected] of cases) {
@@ -240,6 +246,60 @@ describe('the mediator', () => {
     assert.equal(outcome.state, RunState.CANCELLED);
     assert.ok(outcome.logDroppedBytes > 0);
     await reader.return();
+  });
+
+  it('holds a node back that floods it with progress, and lets nothing pile up when nobody reads', async () => {
+    const line = Buffer.from(`\x1eRUNE {"type":"progress","percent":1,"message":"${'x'.repeat(900)}"}\n`);
+    let waited = 0;
+    let dropped = 0;
+    const mediator = mediatorWith(async (command, sink) => {
+      for (let sent = 0; sent < 200; sent++) {
+        const room = sink.stderr(line);
+        if (room === undefined) dropped++;
+        else waited++;
+        await room;
+      }
+      return succeed(command, sink);
+    });
+    for await (const event of mediator.start(start(), header).events(new AbortController().signal)) {
+      await new Promise(setImmediate);
+      assert.ok(event);
+    }
+    assert.ok(waited > 20, `held back ${waited} times`);
+
+    [waited, dropped] = [0, 0];
+    const run = mediator.start(start(), header);
+    for await (const { event } of run.events(new AbortController().signal)) {
+      assert.equal(event.$case, 'accepted');
+      break;
+    }
+    await run.finished;
+    assert.ok(dropped > 190, `${dropped} of 200 were not waited for`);
+  });
+
+  it('keeps what is known of an ending whose answer it cannot make out', async () => {
+    const deep = `{"error":{"code":3,"message":"no","details":${'['.repeat(40_000)}${']'.repeat(40_000)}}}`;
+    const mediator = mediatorWith(
+      async (_command, sink) => {
+        sink.started();
+        await sink.stdout(Buffer.from(deep));
+        return ended(3, { stopReason: StopReason.TIMEOUT, confirmed: false, maySurvive: true });
+      },
+      { outputBytesMax: { default: 200_000, max: 200_000 } },
+    );
+    const outcome = await outcomeOf(mediator);
+    assert.equal(outcome.state, RunState.TIMED_OUT);
+    assert.equal(outcome.cancelConfirmed, false);
+    assert.equal(outcome.maySurvive, true);
+    assert.equal(outcome.exitCode, 3);
+  });
+
+  it('never says that nothing ran when a transport fails after the plugin began', async () => {
+    const mediator = mediatorWith(async (_command, sink) => {
+      sink.started();
+      throw new Error('a fault of ours');
+    });
+    assert.equal((await outcomeOf(mediator)).state, RunState.LOST);
   });
 
   it('drops and counts what is beyond the log limit', async () => {

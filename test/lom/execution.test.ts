@@ -259,6 +259,35 @@ describe('an execution', () => {
       assert.equal(tried, 3);
     });
 
+    it('tells the mediators again when it is asked again', async () => {
+      let told = 0;
+      let stopped = (): void => undefined;
+      const stop = new Promise<void>((resolve) => (stopped = resolve));
+      const execution = execute(
+        planOf(['a']),
+        async function* () {
+          yield accepted();
+          yield running();
+          await stop;
+          yield outcome(RunState.CANCELLED);
+        },
+        {
+          settings: { cancelTriesMax: 1 },
+          cancel: async () => {
+            if (++told === 1) throw new RuneError('MESSAGE_TOO_LARGE', 'never');
+            stopped();
+          },
+        },
+      );
+      const events = await eventsOf(execution, (event) => {
+        if (event.event?.$case !== 'state') return;
+        execution.cancel('first');
+        setImmediate(() => execution.cancel('second'));
+      });
+      assert.equal(told, 2);
+      assert.equal(lastState(events), ExecutionState.CANCELLED);
+    });
+
     it('reaches a run whose mediator had not accepted it yet', async () => {
       let accept = (): void => undefined;
       const acceptance = new Promise<void>((resolve) => (accept = resolve));

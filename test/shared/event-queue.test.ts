@@ -57,6 +57,15 @@ describe('the event queue', () => {
     assert.equal(queue.droppedBytes, 10);
   });
 
+  it('keeps nothing for a reader that is gone for good', async () => {
+    const queue = queueOf(10);
+    const room = queue.push(log('a'));
+    queue.abandon();
+    await room;
+    assert.equal(queue.push(fact('b')), undefined);
+    assert.deepEqual(await readAll(queue), []);
+  });
+
   it('fails its reader and lets the producer go on', async () => {
     const queue = queueOf(10);
     const room = queue.push(log('a'));

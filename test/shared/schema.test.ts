@@ -339,6 +339,14 @@ describe('schema', () => {
         JSON.stringify({ type: 'object', description: 'x'.repeat(65_536) }),
         ['# SIZE is larger than 65536 bytes'],
       ],
+      [
+        'more than 512 alternatives',
+        JSON.stringify({
+          type: 'object',
+          properties: { a: { enum: Array.from({ length: 513 }, (_, n) => n) } },
+        }),
+        ['# ALTERNATIVES has 513 alternatives (enum, anyOf, oneOf); at most 512 are allowed'],
+      ],
       ['more than 200 properties', many(201), ['# PROPERTIES has 201 properties; at most 200 are allowed']],
       [
         'more than 16 levels',

@@ -169,7 +169,8 @@ function supervise(
     resolve({
       kind: 'ended',
       end: frame.end,
-      stopReason: reason === StopReason.CANCEL ? (askedReason ?? reason) : reason,
+      // A cancel that nobody asked for was forged on the node: then the plugin ended of its own accord.
+      stopReason: reason === StopReason.CANCEL ? askedReason : reason,
       confirmed: frame.confirmed,
       maySurvive: !frame.confirmed,
       leftProcesses: frame.left,

@@ -140,7 +140,9 @@ describe('the node protocol on a real bash', () => {
     try {
       await exec('mount', ['-t', 'tmpfs', '-o', 'noexec,size=1m', 'none', mount]);
     } catch (error) {
-      console.log(`      skipped: a tmpfs cannot be mounted here, which needs CAP_SYS_ADMIN: ${String(error)}`);
+      console.log(
+        `      skipped: a tmpfs cannot be mounted here, which needs CAP_SYS_ADMIN: ${String(error)}`,
+      );
       this.skip();
     }
     try {
