@@ -194,7 +194,7 @@ describe('the action restart-nomad', () => {
   }
 
   it('names the line that sudoers lacks', async function () {
-    if (process.getuid?.() !== 0) return this.skip();
+    if (process.getuid?.() !== 0) this.skip();
     await node.state({ denied: 'Failed to restart nomad.service: Access denied\n' });
     const { error } = await restart({ uid: 65_534 });
     assert.equal(error?.code, 4);

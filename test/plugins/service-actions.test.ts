@@ -126,6 +126,7 @@ describe('the actions on services, through both services over a real sshd', func
 
 describe('the actions on services, on a real systemd', () => {
   const UNIT = 'rune-test-restart.service';
+  const RUNNER = 'systemd-run';
   const bootedWith = readFileSync('/proc/1/comm', 'utf8').trim();
   before(function () {
     if (bootedWith === 'systemd' && process.getuid?.() === 0) return;
@@ -137,7 +138,7 @@ describe('the actions on services, on a real systemd', () => {
   });
 
   it('restarts a unit and reports its state', async () => {
-    const started = spawnSync('systemd-run', [`--unit=${UNIT}`, '--property=Type=exec', 'sleep', '86413']);
+    const started = spawnSync(RUNNER, [`--unit=${UNIT}`, '--property=Type=exec', 'sleep', '86413']);
     assert.equal(started.status, 0, String(started.stderr));
     const { output } = await runShippedAction('restart-service', {
       params: { unit: UNIT, stable_seconds: 1 },

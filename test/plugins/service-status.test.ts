@@ -181,7 +181,7 @@ describe('the action service-status', () => {
   });
 
   it('runs in a UTF-8 locale and as another user', async function () {
-    if (process.getuid?.() !== 0) return this.skip();
+    if (process.getuid?.() !== 0) this.skip();
     await node.unit('nginx.service', running(1));
     await node.state({ journal: 'gr\u00fc\u00df dich\n' });
     const environment = { PATH: node.commandPath, LC_ALL: 'C.UTF-8' };

@@ -76,7 +76,7 @@ export async function makeScriptedNode(
     async stateDigest() {
       const root = join(directory.path, 'state');
       const digest = createHash('sha256');
-      for (const name of (await readdir(root, { recursive: true })).sort()) {
+      for (const name of (await readdir(root, { recursive: true })).toSorted()) {
         const file = await stat(join(root, name));
         digest.update(`${name}\0${file.mode}\0${file.mtimeMs}\0`);
         if (file.isFile()) digest.update(await readFile(join(root, name)));
