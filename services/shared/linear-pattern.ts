@@ -6,6 +6,8 @@ const PROGRAM_STEPS_MAX = 1000;
 /** A compiled regular expression whose time grows linearly with the text. */
 export interface LinearPattern {
   test(text: string): boolean;
+  /** The pattern's text: the schema engine takes two patterns with the same text for one. */
+  toString(): string;
 }
 
 /**
@@ -23,5 +25,5 @@ export function compileLinearPattern(source: string): LinearPattern {
   }
   // Linear is not enough: each character of the text may cost as many steps as the program has.
   if (program.programSize() > PROGRAM_STEPS_MAX) throw new Error('its repetitions make it too large');
-  return { test: (text) => program.test(text) };
+  return { test: (text) => program.test(text), toString: () => source };
 }

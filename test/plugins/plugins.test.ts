@@ -49,6 +49,9 @@ function outputOf(action: string, ending: BashEnding, result: string): Record<st
   return output;
 }
 
+/** Run on the node as it is; the others have tests of their own, with scripted commands. */
+const RUN_ANYWHERE: readonly string[] = ['noop', 'host-facts'];
+
 for (const action of bundle.actions) {
   describe(`the action ${action}`, () => {
     const manifest = manifestOf(action);
@@ -60,6 +63,8 @@ for (const action of bundle.actions) {
       for (const example of manifest.examples) assert.deepEqual(input.validate({ ...example.params }), []);
       assert.notDeepEqual(input.validate({ no_such_parameter: 1 }), []);
     });
+
+    if (!RUN_ANYWHERE.includes(action)) return;
 
     for (const example of manifest.examples) {
       it(`does as its example says: ${example.description}`, async () => {

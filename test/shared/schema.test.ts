@@ -504,6 +504,15 @@ describe('schema', () => {
     assert.deepEqual(check(schema, { $async: 'x', $ref: 1, typ: { typ: 1 } }), []);
   });
 
+  it('keeps the patterns of one schema apart', () => {
+    const schema = object({ a: { type: 'string', pattern: '^a$' }, b: { type: 'string', pattern: '^b$' } });
+    assert.deepEqual(check(schema, { a: 'a', b: 'b' }), []);
+    assert.deepEqual(check(schema, { a: 'b', b: 'a' }), [
+      'params.a PATTERN must match the pattern ^a$',
+      'params.b PATTERN must match the pattern ^b$',
+    ]);
+  });
+
   it('matches a pattern that makes backtracking engines stall', () => {
     const schema = object({ a: { type: 'string', pattern: '^(a+)+$' } });
     assert.deepEqual(check(schema, { a: `${'a'.repeat(500_000)}!` }), [

@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { packageRoot } from '../../services/shared/package-root.js';
+import { createSchemaCompiler } from '../../services/shared/schema.js';
+import { runWithLibrary, type BashChanges } from '../support/bash.js';
+import { bpcsAnswer, bpcsInput, type BpcsAnswer } from './bpcs-document.js';
+
+/** How a shipped action ended. */
+export interface ActionEnding {
+  readonly exitCode: number | null;
+  /** output_data; {} after an error. It fits the output schema. */
+  readonly output: Record<string, unknown>;
+  readonly error: BpcsAnswer['error'];
+  /** What the progress events said, in their order. */
+  readonly progress: readonly string[];
+  /** What else was on stderr. */
+  readonly stderr: string;
+}
+
+/** How an action is run; without anything, without parameters and not dry. */
+export interface ActionRun extends BashChanges {
+  readonly params?: object;
+  readonly dryRun?: boolean;
+  /** Skips the input schema, to see what the script does by itself. */
+  readonly unchecked?: boolean;
+}
+
+interface Manifest {
+  readonly input_schema: object;
+  readonly output_schema: object;
+}
+
+const manifestOf = (action: string): Manifest =>
+  parse(readFileSync(join(packageRoot, 'plugins', action, 'manifest.yaml'), 'utf8')) as Manifest;
+
+/** What is wrong with parameters by an action's input schema; fills its defaults into them. */
+export function paramsFaults(action: string, params: object): object[] {
+  return createSchemaCompiler()
+    .compile(JSON.stringify(manifestOf(action).input_schema), 'params')
+    .validate(params);
+}
+
+/** Text of a shipped action's script. */
+export const scriptOf = (action: string): string =>
+  readFileSync(join(packageRoot, 'plugins', action, 'plugin.sh'), 'utf8');
+
+/**
+ * Runs a shipped action in `stream` delivery as the mediator would: the parameters are checked and completed by the input schema.
+ * Fails unless the answer keeps to the protocol and its output to the output schema.
+ */
+export async function runShippedAction(action: string, run: ActionRun = {}): Promise<ActionEnding> {
+  const { params = {}, dryRun = false, unchecked = false, ...changes } = run;
+  const complete = { ...params };
+  if (!unchecked) assert.deepEqual(paramsFaults(action, complete), []);
+  const ending = await runWithLibrary(scriptOf(action), {
+    ...changes,
+    input: bpcsInput(complete, { dry_run: dryRun }),
+  });
+  const answer = bpcsAnswer(ending);
+  const output = answer.payload?.output_data ?? {};
+  if (answer.error === null) {
+    assert.equal(answer.payload?.result, dryRun ? 'dry_run' : 'success');
+    const schema = createSchemaCompiler().compile(JSON.stringify(manifestOf(action).output_schema), 'output');
+    assert.deepEqual(schema.validate(output), []);
+    assert.equal(ending.exitCode, 0);
+  } else {
+    assert.equal(answer.payload, null);
+    assert.equal(ending.exitCode, answer.error.code);
+  }
+  const lines = ending.stderr.split('\n').slice(0, -1);
+  const events = lines
+    .filter((line) => line.startsWith('\x1eRUNE '))
+    .map((line) => JSON.parse(line.slice(6)) as { type: string; message: string });
+  return {
+    exitCode: ending.exitCode,
+    output,
+    error: answer.error,
+    progress: events.filter(({ type }) => type === 'progress').map(({ message }) => message),
+    stderr: lines.filter((line) => !line.startsWith('\x1eRUNE {"type":"progress"')).join('\n'),
+  };
+}
