@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir, symlink } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
 import { parse } from 'yaml';
 import { packageRoot } from '../../services/shared/package-root.js';
 import { createSchemaCompiler } from '../../services/shared/schema.js';
-import { runWithLibrary, type BashChanges } from '../support/bash.js';
+import { runWithLibrary, testBash, type BashChanges } from '../support/bash.js';
 import { bpcsAnswer, bpcsInput, type BpcsAnswer } from './bpcs-document.js';
 
 /** How a shipped action ended. */
@@ -80,4 +81,45 @@ export async function runShippedAction(action: string, run: ActionRun = {}): Pro
     progress: events.filter(({ type }) => type === 'progress').map(({ message }) => message),
     stderr: lines.filter((line) => !line.startsWith('\x1eRUNE {"type":"progress"')).join('\n'),
   };
+}
+
+/** Runs an action that must succeed without a word on stderr, and resolves with its output_data. */
+export async function runShipped(
+  action: string,
+  params: object,
+  changes: BashChanges = {},
+): Promise<Record<string, unknown>> {
+  const { error, output, stderr } = await runShippedAction(action, { ...changes, params });
+  assert.equal(error, null);
+  assert.equal(stderr, '');
+  return output;
+}
+
+/** Runs an action that must fail without a word on stderr, whatever its schema says, and resolves with its error. */
+export async function failShipped(
+  action: string,
+  params: object,
+  changes: BashChanges = {},
+): Promise<NonNullable<BpcsAnswer['error']>> {
+  const { error, stderr } = await runShippedAction(action, { ...changes, params, unchecked: true });
+  assert.ok(error !== null);
+  assert.equal(stderr, '');
+  return error;
+}
+
+/** Whether an action's input schema lets these parameters in. */
+export const acceptsParams = (action: string, params: object): boolean =>
+  paramsFaults(action, structuredClone(params)).length === 0;
+
+/** Makes a directory that holds bash and these tools of this machine and nothing else, to be the whole PATH. */
+export async function makeToolPath(directory: string, tools: readonly string[]): Promise<string> {
+  await mkdir(directory, { recursive: true });
+  const places = (process.env['PATH'] ?? '').split(delimiter);
+  for (const tool of new Set(['bash', ...tools])) {
+    const found = places.map((place) => join(place, tool)).find((path) => existsSync(path));
+    const target = tool === 'bash' && testBash.startsWith('/') ? testBash : found;
+    assert.ok(target !== undefined, `This test needs ${tool}.`);
+    await symlink(target, join(directory, tool));
+  }
+  return directory;
 }
