@@ -22,8 +22,23 @@ const OIDS = {
   subjectAltName: '551d11',
 };
 
-/** Makes a certificate for this subject, valid for a day, for 127.0.0.1 and localhost; self-signed without an issuer. */
-export function createCertificate(subject: Subject, issuer?: TestCertificate): TestCertificate {
+/** When a certificate is valid, in milliseconds from now; UTCTime bounds it to the years up to 2049. */
+export interface Validity {
+  readonly fromMs: number;
+  readonly untilMs: number;
+}
+
+const ONE_DAY: Validity = { fromMs: -3_600_000, untilMs: 86_400_000 };
+
+/**
+ * Makes a certificate for this subject, valid for a day unless said otherwise, for 127.0.0.1 and localhost; self-signed
+ * without an issuer.
+ */
+export function createCertificate(
+  subject: Subject,
+  issuer?: TestCertificate,
+  validity: Validity = ONE_DAY,
+): TestCertificate {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const signer = issuer === undefined ? privateKey : createPrivateKey(issuer.key);
   const body = sequence(
@@ -31,7 +46,7 @@ export function createCertificate(subject: Subject, issuer?: TestCertificate): T
     integer(Buffer.concat([Buffer.from([1]), randomBytes(15)])),
     algorithm(),
     name(issuer?.subject ?? subject),
-    sequence(time(-3_600_000), time(86_400_000)),
+    sequence(time(validity.fromMs), time(validity.untilMs)),
     name(subject),
     spki(publicKey),
     tagged(0xa3, sequence(issuer === undefined ? authority() : addresses())),
