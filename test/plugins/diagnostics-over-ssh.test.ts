@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { open, rm } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { createServer as createTlsServer } from 'node:tls';
+import { ExecutionState, RunState } from '../../services/shared/gen/rune/v1/run.js';
+import { freePort } from '../support/free-port.js';
+import { runAction } from '../support/run-action.js';
+import { startWorld, type World } from '../support/world.js';
+import { createCertificate } from '../support/x509.js';
+
+describe('the diagnostic actions, through both services over a real sshd', function () {
+  this.timeout(60_000);
+  let world: World;
+  let web: Server;
+  let url: string;
+
+  before(async () => {
+    web = createServer((_request, response) => response.end('all is well'));
+    await new Promise<void>((resolve) => web.listen(0, '127.0.0.1', resolve));
+    url = `http://127.0.0.1:${(web.address() as AddressInfo).port}/`;
+    world = await startWorld();
+  });
+  after(async () => {
+    await world.stop();
+    web.closeAllConnections();
+    await new Promise((resolve) => web.close(resolve));
+  });
+
+  /** Runs an action as root and as an ordinary user at once and resolves with what each got. */
+  async function run(action: string, params: Record<string, unknown>): Promise<Record<string, unknown>[]> {
+    const ran = await runAction(world.client, { action, params, targets: { nodes: ['root', 'user'] } });
+    const outputs = ['root', 'user'].map((node) => {
+      const outcome = ran.outcomes.get(node);
+      assert.equal(outcome?.state, RunState.SUCCEEDED, JSON.stringify(outcome?.error));
+      assert.deepEqual(ran.log(node), []);
+      return JSON.parse(outcome.result?.outputJson.toString() ?? '') as Record<string, unknown>;
+    });
+    assert.equal(ran.state, ExecutionState.SUCCEEDED);
+    return outputs;
+  }
+
+  it('disk-usage shows a deleted file to root, and its own part to a user', async () => {
+    const path = join(world.directory, 'deleted');
+    const file = await open(path, 'w');
+    await file.write('x'.repeat(100_000));
+    await rm(path);
+    const [root, user] = (await run('disk-usage', { path: '/etc', count: 100 })) as unknown as [Usage, Usage];
+    await file.close();
+    const isOurs = (found: { path: string }): boolean => found.path === `${path} (deleted)`;
+    assert.equal(root.deleted_open.largest.filter(isOurs).length, 1);
+    assert.equal(user.deleted_open.largest.filter(isOurs).length, 0);
+    assert.ok(root.file_systems.length > 0 && root.directories.largest.length > 0);
+  });
+
+  it('process-top finds this process', async () => {
+    const [root] = (await run('process-top', { count: 100, sample_ms: 100 })) as unknown as [Top];
+    assert.ok(root.by_memory.some(({ pid }) => pid === process.pid));
+  });
+
+  it('port-check tells an open port from a closed one', async () => {
+    const targets = [`127.0.0.1:${world.sshd.port}`, `127.0.0.1:${await freePort()}`];
+    for (const { ok, checks } of (await run('port-check', { targets })) as unknown as Ports[]) {
+      assert.equal(ok, false);
+      assert.deepEqual(
+        checks.map(({ state }) => state),
+        ['open', 'refused'],
+      );
+    }
+  });
+
+  it('cert-expiry reads the certificate of a server', async () => {
+    const { certificate: cert, key } = createCertificate([['CN', 'over ssh']]);
+    const server = createTlsServer({ cert, key }).on('tlsClientError', () => undefined);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    for (const output of await run('cert-expiry', { host: '127.0.0.1', port })) {
+      const { subject } = output['certificate'] as { subject: string };
+      assert.deepEqual([output['verdict'], subject], ['expires_soon', 'CN=over ssh']);
+    }
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  it('http-check finds the text it expects', async () => {
+    for (const { ok, status } of await run('http-check', { url, expected_text: 'is well' })) {
+      assert.deepEqual([ok, status], [true, 200]);
+    }
+  });
+
+  it('time-sync compares the clock of the node with that of the mediator', async () => {
+    for (const { ahead_of_sender_seconds: ahead } of await run('time-sync', {})) {
+      assert.ok(Math.abs(Number(ahead)) < 60);
+    }
+  });
+
+  it('refuses hostile parameters before any of them reaches a node', async () => {
+    const request = {
+      action: 'http-check',
+      params: { url: 'file:///etc/passwd' },
+      targets: { nodes: ['user'] },
+    };
+    await assert.rejects(runAction(world.client, request), { name: 'INVALID_PARAMS' });
+  });
+});
+
+interface Usage {
+  readonly file_systems: readonly object[];
+  readonly directories: { readonly largest: readonly object[] };
+  readonly deleted_open: { readonly largest: readonly { path: string }[] };
+}
+
+interface Top {
+  readonly by_memory: readonly { pid: number }[];
+}
+
+interface Ports {
+  readonly ok: boolean;
+  readonly checks: readonly { state: string }[];
+}
