@@ -8,7 +8,7 @@ import { freePort } from '../support/free-port.js';
 import { findProcesses } from '../support/processes.js';
 import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
 import { createCertificate, type TestCertificate } from '../support/x509.js';
-import { acceptsParams, failShipped, makeToolPath, runShipped } from './shipped-action.js';
+import { acceptsParams, errorOfAction, makeToolPath, outputOfAction } from './shipped-action.js';
 
 const TOOLS = ['date', 'head', 'openssl', 'timeout', 'tr'];
 const DAY = 86_400_000;
@@ -25,7 +25,7 @@ interface Expiry {
 }
 
 const expiry = async (params: object, environment: Readonly<Record<string, string>> = {}): Promise<Expiry> =>
-  (await runShipped('cert-expiry', params, { environment })) as unknown as Expiry;
+  (await outputOfAction('cert-expiry', params, { environment })) as unknown as Expiry;
 
 describe('cert-expiry', () => {
   const authority = createCertificate([['CN', 'test authority']]);
@@ -203,12 +203,16 @@ describe('cert-expiry', () => {
       assert.deepEqual([found.ok, found.verdict], [false, 'no_certificate']);
     }
     for (const file of ['/no/such/file', directory.path, '/dev/zero']) {
-      assert.equal((await failShipped('cert-expiry', { file })).code, 3);
+      assert.equal((await errorOfAction('cert-expiry', { file })).code, 3);
     }
     if (process.getuid?.() !== 0) return;
     await chmod(directory.path, 0o755);
     await chmod(join(directory.path, 'secret'), 0o600);
-    const error = await failShipped('cert-expiry', { file: join(directory.path, 'secret') }, { uid: 65_534 });
+    const error = await errorOfAction(
+      'cert-expiry',
+      { file: join(directory.path, 'secret') },
+      { uid: 65_534 },
+    );
     assert.equal(error.message, 'file cannot be read by this user');
   });
 
@@ -218,7 +222,7 @@ describe('cert-expiry', () => {
         join(directory.path, 'tools'),
         TOOLS.filter((each) => each !== tool),
       );
-      const error = await failShipped('cert-expiry', { host: 'localhost' }, { environment: { PATH } });
+      const error = await errorOfAction('cert-expiry', { host: 'localhost' }, { environment: { PATH } });
       assert.deepEqual([error.code, error.details], [2, { missing: tool }]);
     });
   }
@@ -247,7 +251,7 @@ describe('cert-expiry', () => {
     ];
     for (const params of wrong) {
       assert.equal(acceptsParams('cert-expiry', params), false, JSON.stringify(params));
-      assert.equal((await failShipped('cert-expiry', params)).code, 1, JSON.stringify(params));
+      assert.equal((await errorOfAction('cert-expiry', params)).code, 1, JSON.stringify(params));
     }
     for (const params of [{ file: '/a' }, { host: '::1' }, { host: 'www.example.org', port: 8443 }]) {
       assert.equal(acceptsParams('cert-expiry', params), true);

@@ -3,7 +3,7 @@ import { chmod, mkdir, open, rm, stat, statfs, symlink, writeFile } from 'node:f
 import { join } from 'node:path';
 import { findProcesses } from '../support/processes.js';
 import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
-import { acceptsParams, failShipped, makeToolPath, runShipped } from './shipped-action.js';
+import { acceptsParams, errorOfAction, makeToolPath, outputOfAction } from './shipped-action.js';
 
 const TOOLS = ['df', 'du', 'head', 'readlink', 'sort', 'stat', 'timeout'];
 
@@ -36,7 +36,7 @@ const usage = async (
   directories: Directories;
   deleted_open: DeletedOpen;
   notes?: string[];
-}> => (await runShipped('disk-usage', params, { environment })) as Awaited<ReturnType<typeof usage>>;
+}> => (await outputOfAction('disk-usage', params, { environment })) as Awaited<ReturnType<typeof usage>>;
 
 describe('disk-usage', () => {
   let directory: TempDirectory;
@@ -185,7 +185,7 @@ describe('disk-usage', () => {
     await chmod(directory.path, 0o755);
     const path = join(directory.path, 'tree');
     await chmod(join(path, 'secret'), 0o700);
-    const found = (await runShipped('disk-usage', { path }, { uid: 65_534 })) as {
+    const found = (await outputOfAction('disk-usage', { path }, { uid: 65_534 })) as {
       directories: Directories;
       deleted_open: DeletedOpen;
     };
@@ -246,7 +246,7 @@ describe('disk-usage', () => {
         join(directory.path, 'tools'),
         TOOLS.filter((each) => each !== tool),
       );
-      const error = await failShipped('disk-usage', {}, { environment: { PATH } });
+      const error = await errorOfAction('disk-usage', {}, { environment: { PATH } });
       assert.deepEqual([error.code, error.details], [2, { missing: tool }]);
     });
   }
@@ -257,9 +257,9 @@ describe('disk-usage', () => {
   });
 
   it('ends with code 3 for a path that is no directory and where df lists nothing', async () => {
-    assert.equal((await failShipped('disk-usage', { path: '/no/such/directory' })).code, 3);
+    assert.equal((await errorOfAction('disk-usage', { path: '/no/such/directory' })).code, 3);
     const environment = await pathWith({ df: '#!/bin/sh\nexit 1\n' });
-    assert.equal((await failShipped('disk-usage', {}, { environment })).code, 3);
+    assert.equal((await errorOfAction('disk-usage', {}, { environment })).code, 3);
   });
 
   it('refuses parameters that are none, by its schema and by itself', async () => {
@@ -273,7 +273,7 @@ describe('disk-usage', () => {
     ];
     for (const params of wrong) {
       assert.equal(acceptsParams('disk-usage', params), false, JSON.stringify(params));
-      assert.equal((await failShipped('disk-usage', { path: '/etc', ...params })).code, 1);
+      assert.equal((await errorOfAction('disk-usage', { path: '/etc', ...params })).code, 1);
     }
   });
 

@@ -7,7 +7,7 @@ import { freePort } from '../support/free-port.js';
 import { findProcesses } from '../support/processes.js';
 import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
 import { createCertificate } from '../support/x509.js';
-import { acceptsParams, failShipped, makeToolPath, runShipped } from './shipped-action.js';
+import { acceptsParams, errorOfAction, makeToolPath, outputOfAction } from './shipped-action.js';
 
 const TOOLS = ['head', 'timeout', 'tr'];
 
@@ -100,7 +100,7 @@ describe('http-check', () => {
     describe(`with ${client}`, () => {
       const check = async (params: object): Promise<Checked> => {
         const environment = { PATH: paths[client] ?? '', http_proxy: 'http://127.0.0.1:9', HOME: '/root' };
-        const checked = (await runShipped('http-check', params, { environment })) as unknown as Checked;
+        const checked = (await outputOfAction('http-check', params, { environment })) as unknown as Checked;
         assert.equal(checked.client, client);
         return checked;
       };
@@ -189,7 +189,7 @@ describe('http-check', () => {
       if (client === 'bash') {
         it('ends with code 2 for https', async () => {
           const environment = { PATH: paths['bash'] ?? '' };
-          const error = await failShipped('http-check', { url: 'https://localhost/' }, { environment });
+          const error = await errorOfAction('http-check', { url: 'https://localhost/' }, { environment });
           assert.deepEqual([error.code, error.details], [2, { missing: 'curl or wget' }]);
         });
         return;
@@ -225,7 +225,7 @@ describe('http-check', () => {
         join(directory.path, `no-${tool}`),
         TOOLS.filter((each) => each !== tool),
       );
-      const error = await failShipped('http-check', { url: base }, { environment: { PATH } });
+      const error = await errorOfAction('http-check', { url: base }, { environment: { PATH } });
       assert.deepEqual([error.code, error.details], [2, { missing: tool }]);
     });
   }
@@ -258,7 +258,7 @@ describe('http-check', () => {
     const environment = { PATH: paths['none'] ?? '' };
     for (const params of wrong) {
       assert.equal(acceptsParams('http-check', params), false, JSON.stringify(params));
-      const error = await failShipped('http-check', params, { environment });
+      const error = await errorOfAction('http-check', params, { environment });
       assert.equal(error.code, 1, JSON.stringify(params));
     }
     for (const url of [

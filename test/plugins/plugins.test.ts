@@ -50,7 +50,12 @@ function outputOf(action: string, ending: BashEnding, result: string): Record<st
 }
 
 /** Not run on the node as it is: they have tests of their own, with scripted commands. */
-const RUN_SCRIPTED: readonly string[] = ['service-status', 'restart-service', 'restart-docker', 'restart-nomad'];
+const RUN_SCRIPTED: readonly string[] = [
+  'service-status',
+  'restart-service',
+  'restart-docker',
+  'restart-nomad',
+];
 
 for (const action of bundle.actions) {
   describe(`the action ${action}`, () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { freePort } from '../support/free-port.js';
 import { findProcesses } from '../support/processes.js';
 import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
-import { acceptsParams, failShipped, makeToolPath, runShipped } from './shipped-action.js';
+import { acceptsParams, errorOfAction, makeToolPath, outputOfAction } from './shipped-action.js';
 import { openSilentPort, type SilentPort } from './silent-port.js';
 
 const TOOLS = ['head', 'od', 'stat', 'timeout'];
@@ -26,7 +26,7 @@ interface Ports {
 }
 
 const check = async (params: object, environment: Readonly<Record<string, string>> = {}): Promise<Ports> =>
-  (await runShipped('port-check', params, { environment })) as unknown as Ports;
+  (await outputOfAction('port-check', params, { environment })) as unknown as Ports;
 
 describe('port-check', () => {
   const servers: Server[] = [];
@@ -125,7 +125,7 @@ describe('port-check', () => {
   it('hides processes of other users from a user who may not see them, not their sockets', async function () {
     if (process.getuid?.() !== 0) this.skip();
     const port = await listen('127.0.0.1');
-    const { listeners } = (await runShipped('port-check', {}, { uid: 65_534 })) as unknown as Ports;
+    const { listeners } = (await outputOfAction('port-check', {}, { uid: 65_534 })) as unknown as Ports;
     const found = listeners?.find((each) => each['port'] === port);
     assert.deepEqual([found?.['pid'], found?.['process'], found?.['uid']], [null, null, 0]);
   });
@@ -136,7 +136,7 @@ describe('port-check', () => {
         join(directory.path, 'tools'),
         TOOLS.filter((each) => each !== tool),
       );
-      const error = await failShipped('port-check', {}, { environment: { PATH } });
+      const error = await errorOfAction('port-check', {}, { environment: { PATH } });
       assert.deepEqual([error.code, error.details], [2, { missing: tool }]);
     });
   }
@@ -167,9 +167,9 @@ describe('port-check', () => {
     for (const target of targets) {
       const params = { targets: [target], listeners: false };
       assert.equal(acceptsParams('port-check', params), false, target);
-      assert.equal((await failShipped('port-check', params)).code, 1, target);
+      assert.equal((await errorOfAction('port-check', params)).code, 1, target);
     }
     assert.equal(acceptsParams('port-check', { targets: ['a:1', 'a:1'] }), false);
-    assert.equal((await failShipped('port-check', { timeout_ms: 'a[$(id)]' })).code, 1);
+    assert.equal((await errorOfAction('port-check', { timeout_ms: 'a[$(id)]' })).code, 1);
   });
 });

@@ -4,7 +4,7 @@ import { symlink } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
-import { acceptsParams, failShipped, makeToolPath, runShipped } from './shipped-action.js';
+import { acceptsParams, errorOfAction, makeToolPath, outputOfAction } from './shipped-action.js';
 
 const TOOLS = ['cut', 'head', 'sleep', 'sort'];
 
@@ -32,7 +32,7 @@ interface Top {
 }
 
 const top = async (params: object, environment: Readonly<Record<string, string>> = {}): Promise<Top> =>
-  (await runShipped('process-top', { sample_ms: 100, ...params }, { environment })) as unknown as Top;
+  (await outputOfAction('process-top', { sample_ms: 100, ...params }, { environment })) as unknown as Top;
 
 describe('process-top', () => {
   let directory: TempDirectory;
@@ -123,7 +123,7 @@ describe('process-top', () => {
         join(directory.path, 'tools'),
         TOOLS.filter((each) => each !== tool),
       );
-      const error = await failShipped('process-top', {}, { environment: { PATH } });
+      const error = await errorOfAction('process-top', {}, { environment: { PATH } });
       assert.deepEqual([error.code, error.details], [2, { missing: tool }]);
     });
   }
@@ -143,7 +143,7 @@ describe('process-top', () => {
     ];
     for (const params of wrong) {
       assert.equal(acceptsParams('process-top', params), false, JSON.stringify(params));
-      assert.equal((await failShipped('process-top', params)).code, 1);
+      assert.equal((await errorOfAction('process-top', params)).code, 1);
     }
   });
 });

@@ -84,7 +84,7 @@ export async function runShippedAction(action: string, run: ActionRun = {}): Pro
 }
 
 /** Runs an action that must succeed without a word on stderr, and resolves with its output_data. */
-export async function runShipped(
+export async function outputOfAction(
   action: string,
   params: object,
   changes: BashChanges = {},
@@ -96,7 +96,7 @@ export async function runShipped(
 }
 
 /** Runs an action that must fail without a word on stderr, whatever its schema says, and resolves with its error. */
-export async function failShipped(
+export async function errorOfAction(
   action: string,
   params: object,
   changes: BashChanges = {},

@@ -7,10 +7,10 @@ import { makeTempDirectory, type TempDirectory } from '../support/temp-directory
 import { bpcsInput } from './bpcs-document.js';
 import {
   acceptsParams,
-  failShipped,
+  errorOfAction,
   makeToolPath,
-  outputOf,
-  runShipped,
+  runShippedAction,
+  outputOfAction,
   scriptOf,
 } from './shipped-action.js';
 
@@ -69,7 +69,7 @@ describe('time-sync', () => {
       time,
       ahead_of_sender_seconds: _ahead,
       ...rest
-    } = await runShipped('time-sync', params, {
+    } = await outputOfAction('time-sync', params, {
       environment: { PATH },
     });
     assert.ok(Math.abs(Date.parse(String(time)) - Date.now()) < 60_000);
@@ -215,7 +215,7 @@ describe('time-sync', () => {
         join(directory.path, 'tools'),
         TOOLS.filter((each) => each !== tool),
       );
-      const error = await failShipped('time-sync', {}, { environment: { PATH } });
+      const error = await errorOfAction('time-sync', {}, { environment: { PATH } });
       assert.deepEqual([error.code, error.details], [2, { missing: tool }]);
     });
   }
@@ -223,12 +223,12 @@ describe('time-sync', () => {
   it('refuses a parameter that is none, by its schema and by itself', async () => {
     for (const params of [{ offset_max_ms: 0 }, { offset_max_ms: 'a[$(id)]' }, { offset_max_ms: 1.5 }]) {
       assert.equal(acceptsParams('time-sync', params), false);
-      assert.equal((await failShipped('time-sync', params)).code, 1);
+      assert.equal((await errorOfAction('time-sync', params)).code, 1);
     }
   });
 
   it('answers a dry run with the same', async () => {
-    const ending = await runWithLibrary(scriptOf('time-sync'), { input: bpcsInput({}, { dry_run: true }) });
-    assert.equal(typeof outputOf('time-sync', ending, 'dry_run').verdict, 'string');
+    const { output } = await runShippedAction('time-sync', { dryRun: true });
+    assert.equal(typeof output['verdict'], 'string');
   });
 });
