@@ -5,9 +5,11 @@ import type { Blob, MediateStart, NodeTarget } from '../shared/gen/rune/v1/lmm.j
 import { Delivery } from '../shared/gen/rune/v1/mrs.js';
 import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
 import { StopReason, type NodeProbe } from '../shared/gen/rune/v1/run.js';
+import type { Logger } from '../shared/logger.js';
 import { settledWithin } from '../shared/settled-within.js';
 import type { SchemaCompiler } from '../shared/schema.js';
 import type { BlobCache } from './blob-cache.js';
+import { logOutcome } from './log-outcome.js';
 import { startLiveRun, type LiveRun, type LiveRunSettings } from './live-run.js';
 import { pluginInput } from './plugin-protocol.js';
 import type { NodeCommand, Transport } from './transports/transport.js';
@@ -45,6 +47,7 @@ export interface MediatorDeps {
   readonly blobs: BlobCache;
   readonly schemas: SchemaCompiler;
   readonly settings: MediatorSettings;
+  readonly logger: Logger;
 }
 
 /** Starts, finds and ends the runs of this process. */
@@ -103,7 +106,7 @@ function checkBlob(field: string, blob: Blob | undefined): Blob {
 }
 
 /** Makes the mediator. */
-export function createMediator({ transports, blobs, schemas, settings }: MediatorDeps): Mediator {
+export function createMediator({ transports, blobs, schemas, settings, logger }: MediatorDeps): Mediator {
   const live = new Map<string, LiveRun>();
   const ended = new Set<string>();
   let draining = false;
@@ -196,7 +199,13 @@ export function createMediator({ transports, blobs, schemas, settings }: Mediato
         settings,
       );
       live.set(run.runId, run);
-      void run.finished.then(() => {
+      void run.finished.then((outcome) => {
+        logOutcome(logger, outcome, {
+          node: target.name,
+          run_id: run.runId,
+          execution_id: start.executionId,
+          trace_id: header.observability?.traceId,
+        });
         live.delete(run.runId);
         ended.add(run.runId);
         if (ended.size > ENDED_RUNS_REMEMBERED_MAX) {

@@ -48,6 +48,7 @@ export async function startLmm(
     transports,
     blobs: createBlobCache(settings.pluginCacheBytesMax),
     schemas: createSchemaCompiler(),
+    logger,
     settings: {
       runsMax: settings.runsMax,
       timeoutMs: { default: settings.timeoutMs, max: settings.timeoutMsMax },
