@@ -1,4 +1,4 @@
-import type { ErrorFacts } from './gen/rune/v1/eps.js';
+import type { EpsError, ErrorFacts } from './gen/rune/v1/eps.js';
 
 /** Canonical gRPC status codes by name: the numbers every gRPC library shares. */
 export const GRPC_STATUS = {
@@ -141,16 +141,19 @@ export class RuneError extends Error {
   override readonly name: ErrorName;
   /** What the error is about; see ErrorFacts in proto/rune/v1/eps.proto. */
   readonly facts: Partial<ErrorFacts>;
+  /** What another service said, word for word, if the error came from there: it is passed on as it is. */
+  readonly eps: EpsError | undefined;
 
   constructor(
     name: ErrorName,
     message: string,
     facts: Partial<ErrorFacts> = {},
-    options: { cause?: unknown } = {},
+    options: { cause?: unknown; eps?: EpsError } = {},
   ) {
     super(message, options);
     this.name = name;
     this.facts = facts;
+    this.eps = options.eps;
   }
 
   /** The table's row for this error. */

@@ -151,6 +151,23 @@ describe('an error as an EPS message', () => {
     }
   });
 
+  it('is passed on as it came: source, ids and fingerprint stay those of where it began', () => {
+    const header = RcsHeader.fromPartial({
+      messageMetadata: { messageId: 'm', correlationId: 'c' },
+      observability: { traceId: 't', spanId: 's' },
+    });
+    const original = toEps(new RuneError('RUN_NOT_FOUND', 'Gone.', { runId: 'r' }), {
+      source: 'lmm',
+      header,
+    });
+    const back = fromEps(original);
+    assert.deepEqual(EpsError.toJSON(toEps(back, { source: 'lom' })), EpsError.toJSON(original));
+    const placed = toEps(back, { source: 'lom', facts: { node: 'web01', runId: 'other' } });
+    assert.equal(placed.errorData?.data?.node, 'web01', 'what the original does not say is added');
+    assert.equal(placed.errorData.data.runId, 'r');
+    assert.equal(placed.observability?.errorFingerprint, original.observability?.errorFingerprint);
+  });
+
   it('a name that this release does not know becomes INTERNAL and keeps message and name', () => {
     for (const name of ['FROM_THE_FUTURE', 'toString', '__proto__']) {
       const back = fromEps(EpsError.fromPartial({ errorData: { name, message: 'Something new.' } }));

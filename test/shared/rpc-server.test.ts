@@ -371,7 +371,13 @@ describe('a graceful stop', () => {
     await refused;
     await eventually(() => finallies === 1, { label: 'finally' });
     assert.equal((reasons[0] as RuneError).name, 'SERVICE_SHUTTING_DOWN');
-    assert.deepEqual(pair.logged(), []);
+    assert.deepEqual(
+      pair.logged().map(({ level, error }) => [level, error]),
+      [
+        ['info', 'SERVICE_SHUTTING_DOWN'],
+        ['info', 'SERVICE_SHUTTING_DOWN'],
+      ],
+    );
     pair.client.close();
   });
 
