@@ -1,4 +1,4 @@
-import { toMs } from '../shared/duration.js';
+import { durationText, toMs } from '../shared/duration.js';
 import { RuneError } from '../shared/errors.js';
 import type { Duration } from '../shared/gen/google/protobuf/duration.js';
 import type { Blob, MediateStart, NodeTarget } from '../shared/gen/rune/v1/lmm.js';
@@ -67,13 +67,18 @@ function refuse(field: string, message: string, expectedFormat: string): never {
   throw new RuneError('FIELD_MALFORMED', message, { field: `start.${field}`, expectedFormat });
 }
 
-function within(field: string, asked: number | undefined, bounds: Bounds): number {
+function within(
+  field: string,
+  asked: number | undefined,
+  bounds: Bounds,
+  write: (amount: number) => string = String,
+): number {
   if (asked === undefined || asked === 0) return bounds.default;
   if (asked > 0 && asked <= bounds.max) return asked;
   throw new RuneError('FIELD_OUT_OF_RANGE', `${field} is not within what this mediator allows.`, {
     field: `start.limits.${field}`,
-    originalValue: String(asked),
-    expectedFormat: `more than 0 and at most ${bounds.max}`,
+    originalValue: write(asked),
+    expectedFormat: `more than 0 and at most ${write(bounds.max)}`,
   });
 }
 
@@ -117,9 +122,10 @@ export function createMediator({ transports, blobs, schemas, settings, logger }:
     if (target.port > PORT_MAX) refuse('target.port', 'The target has no such port.', `0 to ${PORT_MAX}`);
     const transport = transports.get(target.transport);
     if (transport === undefined) {
+      const remedy = target.transport === 'local' ? ': set local_enabled: true in its configuration' : '';
       throw new RuneError(
         'TRANSPORT_NOT_AVAILABLE',
-        `This mediator does not offer the transport "${target.transport}".`,
+        `This mediator does not offer the transport "${target.transport}"${remedy}.`,
         {
           node: target.name,
           field: 'start.target.transport',
@@ -173,12 +179,13 @@ export function createMediator({ transports, blobs, schemas, settings, logger }:
             target,
             ...plugin(start),
             input: pluginInput(start, header),
-            timeoutMs: within('timeout', ms(limits?.timeout), settings.timeoutMs),
-            killGraceMs: within('kill_grace', ms(limits?.killGrace), settings.killGraceMs),
+            timeoutMs: within('timeout', ms(limits?.timeout), settings.timeoutMs, durationText),
+            killGraceMs: within('kill_grace', ms(limits?.killGrace), settings.killGraceMs, durationText),
             connectTimeoutMs: within(
               'connect_timeout',
               ms(limits?.connectTimeout),
               settings.connectTimeoutMs,
+              durationText,
             ),
           },
           transport,
@@ -193,7 +200,12 @@ export function createMediator({ transports, blobs, schemas, settings, logger }:
           dryRun: start.context?.dryRun ?? false,
           outputBytesMax,
           logBytesMax: within('log_bytes_max', limits?.logBytesMax, settings.logBytesMax),
-          orphanAfterMs: within('orphan_after', ms(limits?.orphanAfter), settings.orphanAfterMs),
+          orphanAfterMs: within(
+            'orphan_after',
+            ms(limits?.orphanAfter),
+            settings.orphanAfterMs,
+            durationText,
+          ),
           checkOutput: (value) => output?.validate(value) ?? [],
         },
         settings,
@@ -225,7 +237,12 @@ export function createMediator({ transports, blobs, schemas, settings, logger }:
 
     async probe(asked, connectTimeout, signal) {
       const { target, transport } = transportFor(asked);
-      const timeoutMs = within('connect_timeout', ms(connectTimeout), settings.connectTimeoutMs);
+      const timeoutMs = within(
+        'connect_timeout',
+        ms(connectTimeout),
+        settings.connectTimeoutMs,
+        durationText,
+      );
       return transport.probe(target, timeoutMs, signal);
     },
 

@@ -158,6 +158,13 @@ describe('the mediator', () => {
     assert.ok(seen?.input.toString().includes('"input_parameters":{"a":1.0}'));
   });
 
+  it('says how `local` is switched on where it is not', () => {
+    assert.throws(
+      () => mediatorWith(succeed).start(start({ target: { name: 'n', transport: 'local' } }), header),
+      { name: 'TRANSPORT_NOT_AVAILABLE', message: /"local": set local_enabled: true/ },
+    );
+  });
+
   it('asks for plugin bytes that it does not hold, and never again once it has them', async () => {
     const mediator = mediatorWith(succeed);
     const without = { plugin: { script: { sha256: sha256(script) } } };

@@ -263,6 +263,27 @@ describe('an error as a gRPC status', () => {
     [14, 'No connection established', 'SERVICE_UNREACHABLE'],
     [99, '', 'INTERNAL'],
   ];
+  const unreachable: [string, string][] = [
+    [
+      'No connection established. Last error: Error: connect ECONNREFUSED 127.0.0.1:1. Resolution note: ',
+      ': connection refused.',
+    ],
+    ['Name resolution failed for target dns:nowhere.invalid:1', ': the name is not known.'],
+    [
+      'No connection established. Last error: Error: self-signed certificate. Resolution note: ',
+      ': TLS refused.',
+    ],
+    ['No connection established. Last error: Error: connect ETIMEDOUT. Resolution note: ', ': no answer.'],
+    ['No connection established', '.'],
+    ['upstream connect error', ': upstream connect error.'],
+    ['', '.'],
+  ];
+  for (const [details, end] of unreachable) {
+    it(`an address that cannot be reached is one sentence without the library's words: "${details}"`, () => {
+      const { message } = errorOfStatus({ code: 14, details }, 'there:1');
+      assert.equal(message, `The service at there:1 cannot be reached${end}`);
+    });
+  }
   for (const [code, details, name] of foreign) {
     it(`status ${code} "${details}" of another kind of server becomes ${name} and names the address`, () => {
       const metadata = new Metadata();

@@ -97,7 +97,7 @@ describe('the life of a service process', () => {
     assert.equal(
       program.stderr(),
       'rune-tiny did not start: CONFIGURATION_INVALID: Cannot listen on 1.2.3.4:5: no.\n' +
-        'What to do: Correct what validation_errors names and start the service again.\n',
+        'What to do: Correct what is named here, then start again.\n',
     );
     assert.equal(program.stdout(), '');
   });
