@@ -44,8 +44,10 @@ export async function readBundle(
     faults.addFile(nameOf('bundle.yaml'), 'FILE', `the file ${headReading.refusal}`);
     return undefined;
   }
+  const before = faults.count;
   const headSource = readYaml(headReading.bytes, nameOf('bundle.yaml'));
   const head = readBundleHead(headSource, schemas, faults);
+  const isHeadSound = faults.count === before;
   if (head === undefined) return undefined;
 
   const library = await files.read(head.library, SCRIPT_BYTES_MAX);
@@ -93,5 +95,5 @@ export async function readBundle(
       file: source.file,
     });
   }
-  return { head, file: headSource.file, actions };
+  return isHeadSound ? { head, file: headSource.file, actions } : undefined;
 }

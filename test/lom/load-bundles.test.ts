@@ -428,6 +428,26 @@ describe('load bundles', () => {
     });
   });
 
+  it('reports all faults of a bundle together, whatever their kind', async () => {
+    const { description: _, ...headless } = BUNDLE;
+    await directory.write(
+      bundle({
+        'bundle.yaml': { ...headless, module_version: '1' },
+        'say/manifest.yaml': { ...MANIFEST, version: '1', timeout_ms: 1, mode: 'detached' },
+      }),
+    );
+    assert.deepEqual(
+      (await faults()).map((fault) => fault.split(' ').slice(0, 3).join(' ')),
+      [
+        'bundle.yaml:1 REQUIRED description',
+        'bundle.yaml:2 VERSION module_version',
+        'say/manifest.yaml:21 MINIMUM timeout_ms',
+        'say/manifest.yaml:2 VERSION version',
+        'say/manifest.yaml:22 NOT_SUPPORTED mode',
+      ],
+    );
+  });
+
   it('reports the faults of all bundles together', async () => {
     await directory.write({
       ...prefixed('a', bundle({ 'bundle.yaml': { ...BUNDLE, module_version: '1' } })),
