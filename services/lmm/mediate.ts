@@ -54,8 +54,8 @@ export interface MediatorDeps {
 export interface Mediator {
   /** Checks everything, then starts. Throws a RuneError when it refuses: then nothing has reached the node. */
   start(start: MediateStart, header: RcsHeader): LiveRun;
-  /** Asks a run to stop. Throws RUN_NOT_FOUND. */
-  cancel(runId: string): void;
+  /** Asks a run to stop; its outcome tells the reason. Throws RUN_NOT_FOUND. */
+  cancel(runId: string, reason?: string): void;
   probe(target: NodeTarget, connectTimeout: Duration | undefined, signal: AbortSignal): Promise<NodeProbe>;
   /** Number of runs that have not ended. */
   readonly runCount: number;
@@ -228,11 +228,11 @@ export function createMediator({ transports, blobs, schemas, settings, logger }:
       return run;
     },
 
-    cancel(runId) {
+    cancel(runId, reason) {
       const run = live.get(runId);
       if (run === undefined)
         throw new RuneError('RUN_NOT_FOUND', 'This mediator has no such run in flight.', { runId });
-      run.stop(StopReason.CANCEL);
+      run.stop(StopReason.CANCEL, reason);
     },
 
     async probe(asked, connectTimeout, signal) {

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { cancelWords } from '../shared/cancel-words.js';
 import { toEps } from '../shared/eps.js';
 import { RuneError } from '../shared/errors.js';
 import { createEventQueue, type EventWeight } from '../shared/event-queue.js';
@@ -207,7 +208,10 @@ export function startExecution(
   const perform = async (run: PlannedNode, identity: RunIdentity): Promise<Outcome> => {
     if (cancelReason !== undefined) {
       const error = describe(
-        new RuneError('RUN_CANCELLED', 'The run was cancelled before it started.'),
+        new RuneError(
+          'RUN_CANCELLED',
+          `The run was cancelled before it started${cancelWords(cancelReason)}.`,
+        ),
         run,
         identity,
       );

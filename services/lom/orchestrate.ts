@@ -108,7 +108,7 @@ export function createOrchestrator({
       const executions = [...live.values()];
       const all = Promise.all(executions.map((execution) => execution.finished));
       await settledWithin(all, graceMs);
-      for (const execution of executions) execution.cancel('the service is shutting down');
+      for (const execution of executions) execution.cancel('the orchestrator shut down');
       await all;
     },
   };

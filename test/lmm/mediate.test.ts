@@ -236,6 +236,18 @@ describe('the mediator', () => {
     await Promise.all([runs[1]!.finished, third.finished]);
   });
 
+  it('tells in the outcome why a run was cancelled, the first reason only and not without end', async () => {
+    const mediator = mediatorWith((_command, _sink, stop) => untilStopped(stop));
+    const messageAfter = async (...reasons: string[]): Promise<string | undefined> => {
+      const run = mediator.start(start(), header);
+      for (const reason of reasons) mediator.cancel(run.runId, reason);
+      return (await run.finished).error?.errorData?.message;
+    };
+    assert.equal(await messageAfter('maintenance.', 'other'), 'The run was cancelled: maintenance.');
+    assert.equal(await messageAfter(''), 'The run was cancelled.');
+    assert.ok(((await messageAfter('x'.repeat(5000))) ?? '').length < 250);
+  });
+
   it('cancels a run and reports what the node confirmed', async () => {
     const mediator = mediatorWith((_command, sink, stop) => {
       sink.started();
