@@ -140,7 +140,7 @@ function namedParts(
     Object.entries(mapOf(parts[kind])).map(([name, value]): ['nodes' | 'groups', string, object] => [
       kind,
       name,
-      (value ?? {}) as object,
+      value ?? {},
     ]),
   );
 }

@@ -44,10 +44,11 @@ function mediatorTls(
 async function loadSources(
   plugins: readonly string[],
   inventoryFiles: readonly string[],
+  logger: Logger,
 ): Promise<{ registry: Registry; inventory: Inventory }> {
   const schemas = createSchemaCompiler();
   const [registry, inventory] = await Promise.allSettled([
-    loadBundles(plugins, schemas),
+    loadBundles(plugins, schemas, logger.warn),
     loadInventory(inventoryFiles, schemas),
   ]);
   if (registry.status === 'fulfilled' && inventory.status === 'fulfilled')
@@ -68,7 +69,7 @@ export async function startLom(
   { logger }: { logger: Logger },
 ): Promise<RunningService> {
   const plugins = settings.plugins.length > 0 ? settings.plugins : [join(packageRoot, 'plugins')];
-  const { registry, inventory } = await loadSources(plugins, settings.inventory);
+  const { registry, inventory } = await loadSources(plugins, settings.inventory, logger);
   for (const warning of inventory.warnings) logger.warn(warning);
   const lostStopsWithinMs = settings.orphanAfterMs + NODE_LEASE_MS + settings.killGraceMs + LOST_MARGIN_MS;
   const tls = mediatorTls(settings);
