@@ -1,11 +1,11 @@
 import {
+  addressSetting,
   bytesSetting,
   durationSetting,
   flagSetting,
   integerSetting,
   listSetting,
   objectSetting,
-  textSetting,
 } from '../shared/settings.js';
 import { RUN_LIMIT_SETTINGS } from '../shared/run-limit-settings.js';
 import { SERVICE_SETTINGS } from '../shared/service-settings.js';
@@ -15,7 +15,7 @@ import { readCredentialConfigs } from './credential-config.js';
 export const LMM_SETTINGS = {
   ...SERVICE_SETTINGS,
   ...RUN_LIMIT_SETTINGS,
-  listen: textSetting({
+  listen: addressSetting({
     name: 'listen',
     default: '127.0.0.1:50052',
     doc: 'Address to listen on; port 0 takes a free one.',

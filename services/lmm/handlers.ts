@@ -39,7 +39,7 @@ export function lmmHandlers(mediator: Mediator, instanceId: string): Handlers<Lm
 
     async cancelRun(request, call) {
       checkReason(request.reason);
-      mediator.cancel(request.runId);
+      mediator.cancel(request.runId, request.reason);
       return {
         header: replyHeader(call.header, 'RUN_CANCEL_ACCEPTED', 'lmm', true),
         lmmInstanceId: instanceId,

@@ -44,8 +44,8 @@ export interface RunEvent {
 /** A run that this process owns from its start to its outcome, whoever is watching. */
 export interface LiveRun {
   readonly runId: string;
-  /** Asks the run to stop. The first reason counts; asking again is harmless. */
-  stop(reason: StopReason): void;
+  /** Asks the run to stop, and why in words. The first reason counts; asking again is harmless. */
+  stop(reason: StopReason, words?: string): void;
   /** The run's events, for one reader. When the reader leaves, the run goes on for orphanAfterMs. */
   events(signal: AbortSignal): AsyncGenerator<RunEvent, void, undefined>;
   /** Settles when the outcome is known; never rejects. */
@@ -99,6 +99,7 @@ export function startLiveRun(spec: LiveRunSpec, settings: LiveRunSettings): Live
 
   const stdout = createByteCollector(spec.outputBytesMax);
   let startedAt: Date | undefined;
+  let cancelReason = '';
   let overdue: NodeJS.Timeout | undefined;
   const tail = createTail(STDERR_TAIL_BYTES_MAX);
   const batcher = createLogBatcher({ ...settings, logBytesMax: spec.logBytesMax }, (batch) =>
@@ -124,6 +125,7 @@ export function startLiveRun(spec: LiveRunSpec, settings: LiveRunSettings): Live
     outputBytesMax: spec.outputBytesMax,
     stderrTail: tail.text(),
     startedAt,
+    cancelReason,
     logDroppedBytes: batcher.droppedBytes + queue.droppedBytes,
     checkOutput: spec.checkOutput,
   });
@@ -166,9 +168,11 @@ export function startLiveRun(spec: LiveRunSpec, settings: LiveRunSettings): Live
     queue.end();
     return outcome;
   });
-  const stop = (reason: StopReason): void => {
+  const stop = (reason: StopReason, words = ''): void => {
     queue.relax();
-    if (!stopper.signal.aborted) stopper.abort(reason);
+    if (stopper.signal.aborted) return;
+    cancelReason = words;
+    stopper.abort(reason);
   };
 
   return {

@@ -1,13 +1,15 @@
-import { toMs } from '../shared/duration.js';
+import { durationText, toMs } from '../shared/duration.js';
 import { RuneError } from '../shared/errors.js';
 import type { Duration } from '../shared/gen/google/protobuf/duration.js';
 import type { Blob, MediateStart, NodeTarget } from '../shared/gen/rune/v1/lmm.js';
 import { Delivery } from '../shared/gen/rune/v1/mrs.js';
 import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
 import { StopReason, type NodeProbe } from '../shared/gen/rune/v1/run.js';
+import type { Logger } from '../shared/logger.js';
 import { settledWithin } from '../shared/settled-within.js';
 import type { SchemaCompiler } from '../shared/schema.js';
 import type { BlobCache } from './blob-cache.js';
+import { logOutcome } from './log-outcome.js';
 import { startLiveRun, type LiveRun, type LiveRunSettings } from './live-run.js';
 import { pluginInput } from './plugin-protocol.js';
 import type { NodeCommand, Transport } from './transports/transport.js';
@@ -45,14 +47,15 @@ export interface MediatorDeps {
   readonly blobs: BlobCache;
   readonly schemas: SchemaCompiler;
   readonly settings: MediatorSettings;
+  readonly logger: Logger;
 }
 
 /** Starts, finds and ends the runs of this process. */
 export interface Mediator {
   /** Checks everything, then starts. Throws a RuneError when it refuses: then nothing has reached the node. */
   start(start: MediateStart, header: RcsHeader): LiveRun;
-  /** Asks a run to stop. Throws RUN_NOT_FOUND. */
-  cancel(runId: string): void;
+  /** Asks a run to stop; its outcome tells the reason. Throws RUN_NOT_FOUND. */
+  cancel(runId: string, reason?: string): void;
   probe(target: NodeTarget, connectTimeout: Duration | undefined, signal: AbortSignal): Promise<NodeProbe>;
   /** Number of runs that have not ended. */
   readonly runCount: number;
@@ -64,13 +67,18 @@ function refuse(field: string, message: string, expectedFormat: string): never {
   throw new RuneError('FIELD_MALFORMED', message, { field: `start.${field}`, expectedFormat });
 }
 
-function within(field: string, asked: number | undefined, bounds: Bounds): number {
+function within(
+  field: string,
+  asked: number | undefined,
+  bounds: Bounds,
+  write: (amount: number) => string = String,
+): number {
   if (asked === undefined || asked === 0) return bounds.default;
   if (asked > 0 && asked <= bounds.max) return asked;
   throw new RuneError('FIELD_OUT_OF_RANGE', `${field} is not within what this mediator allows.`, {
     field: `start.limits.${field}`,
-    originalValue: String(asked),
-    expectedFormat: `more than 0 and at most ${bounds.max}`,
+    originalValue: write(asked),
+    expectedFormat: `more than 0 and at most ${write(bounds.max)}`,
   });
 }
 
@@ -103,7 +111,7 @@ function checkBlob(field: string, blob: Blob | undefined): Blob {
 }
 
 /** Makes the mediator. */
-export function createMediator({ transports, blobs, schemas, settings }: MediatorDeps): Mediator {
+export function createMediator({ transports, blobs, schemas, settings, logger }: MediatorDeps): Mediator {
   const live = new Map<string, LiveRun>();
   const ended = new Set<string>();
   let draining = false;
@@ -114,9 +122,10 @@ export function createMediator({ transports, blobs, schemas, settings }: Mediato
     if (target.port > PORT_MAX) refuse('target.port', 'The target has no such port.', `0 to ${PORT_MAX}`);
     const transport = transports.get(target.transport);
     if (transport === undefined) {
+      const remedy = target.transport === 'local' ? ': set local_enabled: true in its configuration' : '';
       throw new RuneError(
         'TRANSPORT_NOT_AVAILABLE',
-        `This mediator does not offer the transport "${target.transport}".`,
+        `This mediator does not offer the transport "${target.transport}"${remedy}.`,
         {
           node: target.name,
           field: 'start.target.transport',
@@ -170,12 +179,13 @@ export function createMediator({ transports, blobs, schemas, settings }: Mediato
             target,
             ...plugin(start),
             input: pluginInput(start, header),
-            timeoutMs: within('timeout', ms(limits?.timeout), settings.timeoutMs),
-            killGraceMs: within('kill_grace', ms(limits?.killGrace), settings.killGraceMs),
+            timeoutMs: within('timeout', ms(limits?.timeout), settings.timeoutMs, durationText),
+            killGraceMs: within('kill_grace', ms(limits?.killGrace), settings.killGraceMs, durationText),
             connectTimeoutMs: within(
               'connect_timeout',
               ms(limits?.connectTimeout),
               settings.connectTimeoutMs,
+              durationText,
             ),
           },
           transport,
@@ -190,13 +200,24 @@ export function createMediator({ transports, blobs, schemas, settings }: Mediato
           dryRun: start.context?.dryRun ?? false,
           outputBytesMax,
           logBytesMax: within('log_bytes_max', limits?.logBytesMax, settings.logBytesMax),
-          orphanAfterMs: within('orphan_after', ms(limits?.orphanAfter), settings.orphanAfterMs),
+          orphanAfterMs: within(
+            'orphan_after',
+            ms(limits?.orphanAfter),
+            settings.orphanAfterMs,
+            durationText,
+          ),
           checkOutput: (value) => output?.validate(value) ?? [],
         },
         settings,
       );
       live.set(run.runId, run);
-      void run.finished.then(() => {
+      void run.finished.then((outcome) => {
+        logOutcome(logger, outcome, {
+          node: target.name,
+          run_id: run.runId,
+          execution_id: start.executionId,
+          trace_id: header.observability?.traceId,
+        });
         live.delete(run.runId);
         ended.add(run.runId);
         if (ended.size > ENDED_RUNS_REMEMBERED_MAX) {
@@ -207,16 +228,21 @@ export function createMediator({ transports, blobs, schemas, settings }: Mediato
       return run;
     },
 
-    cancel(runId) {
+    cancel(runId, reason) {
       const run = live.get(runId);
       if (run === undefined)
         throw new RuneError('RUN_NOT_FOUND', 'This mediator has no such run in flight.', { runId });
-      run.stop(StopReason.CANCEL);
+      run.stop(StopReason.CANCEL, reason);
     },
 
     async probe(asked, connectTimeout, signal) {
       const { target, transport } = transportFor(asked);
-      const timeoutMs = within('connect_timeout', ms(connectTimeout), settings.connectTimeoutMs);
+      const timeoutMs = within(
+        'connect_timeout',
+        ms(connectTimeout),
+        settings.connectTimeoutMs,
+        durationText,
+      );
       return transport.probe(target, timeoutMs, signal);
     },
 

@@ -1,5 +1,6 @@
 import { toDuration } from '../shared/duration.js';
 import { toEps } from '../shared/eps.js';
+import { cancelWords } from '../shared/cancel-words.js';
 import { RuneError } from '../shared/errors.js';
 import type { ErrorFacts, ValidationError } from '../shared/gen/rune/v1/eps.js';
 import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
@@ -21,6 +22,8 @@ export interface RunRecord {
   readonly outputBytesMax: number;
   readonly stderrTail: string;
   readonly startedAt: Date | undefined;
+  /** Why the run was asked to stop, in the words of who asked; empty if nobody said. */
+  readonly cancelReason: string;
   readonly logDroppedBytes: number;
   /** Checks output_data against the action's output schema; empty if it fits. */
   readonly checkOutput: (output: unknown) => ValidationError[];
@@ -80,14 +83,17 @@ function decodeAndCheck(record: RunRecord, end: PluginEnd): PluginAnswer {
   };
 }
 
-const STOPPED: Readonly<Partial<Record<StopReason, { state: RunState; error: () => RuneError }>>> = {
+const STOPPED: Readonly<
+  Partial<Record<StopReason, { state: RunState; error: (record: RunRecord) => RuneError }>>
+> = {
   [StopReason.TIMEOUT]: {
     state: RunState.TIMED_OUT,
     error: () => new RuneError('RUN_TIMED_OUT', 'The plugin ran longer than its timeout and was stopped.'),
   },
   [StopReason.CANCEL]: {
     state: RunState.CANCELLED,
-    error: () => new RuneError('RUN_CANCELLED', 'The run was cancelled.'),
+    error: ({ cancelReason }) =>
+      new RuneError('RUN_CANCELLED', `The run was cancelled${cancelWords(cancelReason)}.`),
   },
   [StopReason.ORPHANED]: {
     state: RunState.CANCELLED,
@@ -168,7 +174,7 @@ export function endedOutcome(ending: NodeEnding, record: RunRecord): Outcome {
   };
   const stopped = ending.stopReason === undefined ? undefined : STOPPED[ending.stopReason];
   if (stopped !== undefined)
-    return { ...known, state: stopped.state, error: describe(stopped.error(), seen) };
+    return { ...known, state: stopped.state, error: describe(stopped.error(record), seen) };
   if (answer.error !== undefined)
     return { ...known, state: RunState.FAILED, error: describe(answer.error, seen) };
   return { ...known, state: RunState.SUCCEEDED };
@@ -186,6 +192,10 @@ export function notStartedOutcome(
     state: stopped?.state ?? RunState.FAILED,
     stopReason: stopReason ?? StopReason.UNSPECIFIED,
     cancelConfirmed: stopped !== undefined,
-    error: toEps(stopped?.error() ?? error, { source: 'lmm', header: record.header, facts: record.facts }),
+    error: toEps(stopped?.error(record) ?? error, {
+      source: 'lmm',
+      header: record.header,
+      facts: record.facts,
+    }),
   };
 }

@@ -44,10 +44,14 @@ export async function startLmm(
   const transports = new Map(
     [ssh, ...(settings.localEnabled ? [local] : [])].map((transport) => [transport.name, transport]),
   );
+  if (Object.keys(settings.credentials).length === 0 && !settings.localEnabled) {
+    logger.warn('this mediator can reach no node: it has no credentials, and local_enabled is false');
+  }
   const mediator = createMediator({
     transports,
     blobs: createBlobCache(settings.pluginCacheBytesMax),
     schemas: createSchemaCompiler(),
+    logger,
     settings: {
       runsMax: settings.runsMax,
       timeoutMs: { default: settings.timeoutMs, max: settings.timeoutMsMax },

@@ -1,7 +1,9 @@
 import { join } from 'node:path';
+import { Delivery } from '../shared/gen/rune/v1/mrs.js';
 import type { SchemaCompiler } from '../shared/schema.js';
 import type { Action } from './action.js';
 import { actionDigest, sha256 } from './action-digest.js';
+import type { BashSyntax } from './bash-syntax.js';
 import type { FileFaults } from './file-faults.js';
 import type { BundleHead } from './manifest.js';
 import { readBundleHead, readManifest } from './manifest.js';
@@ -36,6 +38,7 @@ export async function readBundle(
   files: BundleFiles,
   schemas: SchemaCompiler,
   faults: FileFaults,
+  syntax: BashSyntax,
 ): Promise<Bundle | undefined> {
   const nameOf = (path: string): string => join(files.name, path);
 
@@ -44,8 +47,10 @@ export async function readBundle(
     faults.addFile(nameOf('bundle.yaml'), 'FILE', `the file ${headReading.refusal}`);
     return undefined;
   }
+  const before = faults.count;
   const headSource = readYaml(headReading.bytes, nameOf('bundle.yaml'));
   const head = readBundleHead(headSource, schemas, faults);
+  const isHeadSound = faults.count === before;
   if (head === undefined) return undefined;
 
   const library = await files.read(head.library, SCRIPT_BYTES_MAX);
@@ -67,7 +72,8 @@ export async function readBundle(
     if (manifest === undefined) continue;
     const entrypoint = `${directory}/${manifest.entrypoint}`;
     const script = await files.read(entrypoint, SCRIPT_BYTES_MAX);
-    const refusal = 'bytes' in script ? checkScript(script.bytes, manifest.delivery) : script.refusal;
+    const refusal =
+      'bytes' in script ? await refusalOf(script.bytes, manifest.delivery, syntax) : script.refusal;
     if (refusal !== undefined) {
       faults.add(source, ['entrypoint'], 'FILE', `names ${entrypoint}, which ${refusal}`);
     }
@@ -93,5 +99,14 @@ export async function readBundle(
       file: source.file,
     });
   }
-  return { head, file: headSource.file, actions };
+  return isHeadSound ? { head, file: headSource.file, actions } : undefined;
+}
+
+async function refusalOf(
+  script: Buffer,
+  delivery: Delivery,
+  syntax: BashSyntax,
+): Promise<string | undefined> {
+  const refusal = checkScript(script, delivery);
+  return refusal === undefined && delivery === Delivery.STREAM ? syntax.check(script) : refusal;
 }

@@ -1,4 +1,5 @@
 import {
+  addressSetting,
   bytesSetting,
   durationSetting,
   integerSetting,
@@ -23,7 +24,7 @@ export function readEndpoints(texts: readonly string[]): MediatorEndpoint[] {
 export const LOM_SETTINGS = {
   ...SERVICE_SETTINGS,
   ...RUN_LIMIT_SETTINGS,
-  listen: textSetting({
+  listen: addressSetting({
     name: 'listen',
     default: '127.0.0.1:50051',
     doc: 'Address to listen on; port 0 takes a free one.',

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { cancelWords } from '../shared/cancel-words.js';
 import { toEps } from '../shared/eps.js';
 import { RuneError } from '../shared/errors.js';
 import { createEventQueue, type EventWeight } from '../shared/event-queue.js';
@@ -6,6 +7,7 @@ import { weighEvent } from '../shared/event-weight.js';
 import { newId } from '../shared/ids.js';
 import { replyHeader } from '../shared/header.js';
 import type { Logger } from '../shared/logger.js';
+import { outcomeFields } from '../shared/outcome-log.js';
 import type { MediateResponse } from '../shared/gen/rune/v1/lmm.js';
 import type { ExecutionStatus, RunResponse } from '../shared/gen/rune/v1/lom.js';
 import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
@@ -38,6 +40,8 @@ export interface ExecutionDeps {
 export interface Execution {
   readonly id: string;
   readonly state: ExecutionState;
+  /** How many runs have ended in which state. */
+  readonly counts: ReadonlyMap<RunState, number>;
   /** Asks every run to stop. Asking twice is harmless. */
   cancel(reason: string): void;
   /** The events, for one watcher. The watcher may leave at any time. */
@@ -204,7 +208,10 @@ export function startExecution(
   const perform = async (run: PlannedNode, identity: RunIdentity): Promise<Outcome> => {
     if (cancelReason !== undefined) {
       const error = describe(
-        new RuneError('RUN_CANCELLED', 'The run was cancelled before it started.'),
+        new RuneError(
+          'RUN_CANCELLED',
+          `The run was cancelled before it started${cancelWords(cancelReason)}.`,
+        ),
         run,
         identity,
       );
@@ -245,6 +252,15 @@ export function startExecution(
         };
         const outcome = await perform(run, identity);
         counts.set(outcome.state, (counts.get(outcome.state) ?? 0) + 1);
+        if (outcome.state !== RunState.SUCCEEDED) {
+          logger.warn('run did not succeed', {
+            execution_id: id,
+            trace_id: caller.header.observability?.traceId,
+            node: run.node.name,
+            run_id: identity.runId,
+            ...outcomeFields(outcome),
+          });
+        }
         await publish(
           { id: identity.runId, node: run.node.name, attempt: 1 },
           outcome.endedAt ?? new Date(),
@@ -271,6 +287,7 @@ export function startExecution(
 
   return {
     id,
+    counts,
     get state() {
       return state;
     },

@@ -11,7 +11,7 @@ export interface FileFaults {
   addFile(file: string, reason: string, description: string): void;
   /** A fault of the part of a YAML file at `path`; the path is put in front of the description. */
   add(source: YamlSource, path: FaultPath, reason: string, description: string): void;
-  /** The faults that YAML itself found; true if there were none. */
+  /** The faults that YAML itself found; true if the file can be looked at further. */
   addYaml(source: YamlSource): boolean;
   /** Throws CONFIGURATION_INVALID with the first 20 faults if there is any; `what` begins its message. */
   throwIfAny(what: string): void;
@@ -48,7 +48,7 @@ export function createFileFaults(): FileFaults {
           description: `the file ${description}`,
         }));
       }
-      return source.faults.length === 0;
+      return source.value !== undefined;
     },
     throwIfAny(what) {
       const [first] = listed;

@@ -61,6 +61,8 @@ export type GroupEntry = Entry<GroupSettings>;
 export interface Entries {
   readonly nodes: ReadonlyMap<string, NodeEntry>;
   readonly groups: ReadonlyMap<string, GroupEntry>;
+  /** Whether every file was read to its end: otherwise what is not here may be defined all the same. */
+  readonly isComplete: boolean;
 }
 
 /** `transport: ssh` is short for `transports: [ssh]`; it is gone once an entry was read. */
@@ -81,8 +83,8 @@ export function readEntries(
   const nodes = new Map<string, NodeEntry>();
   const groups = new Map<string, GroupEntry>();
   const taken = new Map<string, Place>();
+  const before = faults.count;
 
-  /** The faults of one entry; those of its shape keep its details from being looked at. */
   const isSound = (
     place: Place,
     kind: 'nodes' | 'groups',
@@ -94,47 +96,53 @@ export function readEntries(
       faults.add(place.source, [...place.path, ...at], reason, description);
     };
     for (const { path, reason, description } of shapes[kind].faults(value)) add(path, reason, description);
-    if (faults.count === before) checkDetails(add);
+    checkDetails(add);
     return faults.count === before;
   };
 
-  for (const source of sources) {
-    for (const [kind, name, value] of namedParts(source, fileShape, faults)) {
-      const place = { name, source, path: [kind, name] };
-      if (!claimName(place, taken, faults)) continue;
-      if (kind === 'nodes') {
-        const raw = value as WithShorthand<NodeSettings>;
-        if (isSound(place, kind, raw, (add) => checkNode(raw, add))) {
-          nodes.set(name, { ...place, settings: withTransports(raw), isSound: true });
-        } else nodes.set(name, { ...place, settings: { groups: texts(raw.groups) }, isSound: false });
-      } else {
-        const raw = value as GroupSettings;
-        if (isSound(place, kind, raw, (add) => checkGroup(raw, add))) {
-          const settings =
-            raw.defaults === undefined ? raw : { ...raw, defaults: withTransports(raw.defaults) };
-          groups.set(name, { ...place, settings, isSound: true });
-        } else groups.set(name, { ...place, settings: { nodes: texts(raw.nodes) }, isSound: false });
-      }
+  const found = sources.flatMap((source) =>
+    namedParts(source, fileShape, faults).map((part) => [source, ...part] as const),
+  );
+  const isComplete = faults.count === before;
+  for (const [source, kind, name, value] of found) {
+    const place = { name, source, path: [kind, name] };
+    if (!claimName(place, taken, faults)) continue;
+    if (kind === 'nodes') {
+      const raw: WithShorthand<NodeSettings> = mapOf(value);
+      if (isSound(place, kind, value, (add) => checkNode(raw, add))) {
+        nodes.set(name, { ...place, settings: withTransports(raw), isSound: true });
+      } else nodes.set(name, { ...place, settings: { groups: texts(raw.groups) }, isSound: false });
+    } else {
+      const raw: GroupSettings = mapOf(value);
+      if (isSound(place, kind, value, (add) => checkGroup(raw, add))) {
+        const settings =
+          raw.defaults === undefined ? raw : { ...raw, defaults: withTransports(raw.defaults) };
+        groups.set(name, { ...place, settings, isSound: true });
+      } else groups.set(name, { ...place, settings: { nodes: texts(raw.nodes) }, isSound: false });
     }
   }
-  return { nodes, groups };
+  return { nodes, groups, isComplete };
 }
 
-function* namedParts(
+/** The nodes and groups of one file, as far as its shape can be read. */
+function namedParts(
   source: YamlSource,
   shape: Validator,
   faults: FileFaults,
-): Generator<['nodes' | 'groups', string, object]> {
-  if (!faults.addYaml(source)) return;
+): ['nodes' | 'groups', string, object][] {
+  if (!faults.addYaml(source)) return [];
   // An empty file is an empty inventory.
   const content = source.value ?? {};
-  const wrong = shape.faults(content);
-  for (const { path, reason, description } of wrong) faults.add(source, path, reason, description);
-  if (wrong.length > 0) return;
-  const parts = content as { nodes?: Record<string, object | null>; groups?: Record<string, object | null> };
-  for (const kind of ['nodes', 'groups'] as const) {
-    for (const [name, value] of Object.entries(parts[kind] ?? {})) yield [kind, name, value ?? {}];
-  }
+  for (const { path, reason, description } of shape.faults(content))
+    faults.add(source, path, reason, description);
+  const parts = mapOf(content);
+  return (['nodes', 'groups'] as const).flatMap((kind) =>
+    Object.entries(mapOf(parts[kind])).map(([name, value]): ['nodes' | 'groups', string, object] => [
+      kind,
+      name,
+      value ?? {},
+    ]),
+  );
 }
 
 /** Nodes and groups share their names, in any letter case: an exclusion must not depend on which one was meant. */
@@ -159,39 +167,52 @@ function claimName(place: Place, taken: Map<string, Place>, faults: FileFaults):
   return true;
 }
 
+// These look at entries whose shape may be wrong, so that all faults of an entry are told together.
+
 function checkNode(node: WithShorthand<NodeSettings>, add: AddFault): void {
   checkConnection(node, [], add);
   checkLabels(node.labels, add);
-  if (node.address !== undefined) check(ADDRESS_RULE, node.address, ['address'], add);
-  for (const [index, fingerprint] of (node.host_key_fingerprints ?? []).entries()) {
+  check(ADDRESS_RULE, node.address, ['address'], add);
+  for (const [index, fingerprint] of listOf(node.host_key_fingerprints).entries()) {
     check(FINGERPRINT_RULE, fingerprint, ['host_key_fingerprints', index], add);
   }
 }
 
 function checkGroup(group: GroupSettings, add: AddFault): void {
-  checkConnection(group.defaults ?? {}, ['defaults'], add);
+  checkConnection(mapOf(group.defaults), ['defaults'], add);
   checkLabels(group.labels, add);
 }
 
 function checkConnection(settings: WithShorthand<ConnectionSettings>, at: FaultPath, add: AddFault): void {
   const { user, credential, zone, transport, transports } = settings;
-  if (user !== undefined) check(USER_RULE, user, [...at, 'user'], add);
-  if (credential !== undefined) check(WORD_RULE, credential, [...at, 'credential'], add);
-  if (zone !== undefined) check(WORD_RULE, zone, [...at, 'zone'], add);
+  check(USER_RULE, user, [...at, 'user'], add);
+  check(WORD_RULE, credential, [...at, 'credential'], add);
+  check(WORD_RULE, zone, [...at, 'zone'], add);
   if (transport !== undefined && transports !== undefined) {
     add([...at, 'transport'], 'CONFLICT', 'is given together with transports: keep one of them');
   }
 }
 
-function checkLabels(labels: Readonly<Record<string, string>> = {}, add: AddFault): void {
-  for (const [key, value] of Object.entries(labels)) {
+function checkLabels(labels: unknown, add: AddFault): void {
+  for (const [key, value] of Object.entries(mapOf(labels))) {
     check(LABEL_KEY_RULE, key, ['labels', key], add);
     check(LABEL_VALUE_RULE, value, ['labels', key], add);
   }
 }
 
-function check(rule: TextRule, text: string, at: FaultPath, add: AddFault): void {
-  if (!rule.isMet(text)) add(at, rule.reason, rule.description);
+/** A value of another type breaks the shape, which is told elsewhere. */
+function check(rule: TextRule, value: unknown, at: FaultPath, add: AddFault): void {
+  if (typeof value === 'string' && !rule.isMet(value)) add(at, rule.reason, rule.description);
+}
+
+function mapOf(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : {};
+}
+
+function listOf(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : [];
 }
 
 function withTransports<Settings extends ConnectionSettings>(raw: WithShorthand<Settings>): Settings {
@@ -200,5 +221,5 @@ function withTransports<Settings extends ConnectionSettings>(raw: WithShorthand<
 }
 
 function texts(list: unknown): string[] {
-  return Array.isArray(list) ? list.filter((item) => typeof item === 'string') : [];
+  return listOf(list).filter((item) => typeof item === 'string');
 }

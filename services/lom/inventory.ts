@@ -6,7 +6,7 @@ import { checkJsonBounds } from '../shared/json-bounds.js';
 import type { SchemaCompiler } from '../shared/schema.js';
 import { didYouMean } from '../shared/suggest.js';
 import type { FileFaults } from './file-faults.js';
-import type { GroupEntry, NodeEntry } from './inventory-entries.js';
+import type { Entries, GroupEntry, NodeEntry } from './inventory-entries.js';
 import { readEntries } from './inventory-entries.js';
 import { inheritance } from './inventory-inheritance.js';
 import { ADDRESS_RULE } from './inventory-rules.js';
@@ -36,7 +36,7 @@ export function createInventory(
   faults: FileFaults,
 ): Inventory {
   const entries = readEntries(sources, schemas, faults);
-  const memberships = joinGroups(entries.nodes, entries.groups, faults);
+  const memberships = joinGroups(entries, faults);
   const found: Node[] = [];
   for (const entry of entries.nodes.values()) {
     const names = memberships.get(entry.name);
@@ -68,24 +68,21 @@ export function createInventory(
 }
 
 /** The groups of each node, whichever side names the other; a node that names an unknown group has none to go by. */
-function joinGroups(
-  nodes: ReadonlyMap<string, NodeEntry>,
-  groups: ReadonlyMap<string, GroupEntry>,
-  faults: FileFaults,
-): Map<string, Set<string>> {
+function joinGroups({ nodes, groups, isComplete }: Entries, faults: FileFaults): Map<string, Set<string>> {
   const memberships = new Map<string, Set<string>>();
   for (const { name, source, path, settings } of nodes.values()) {
     const named = settings.groups ?? [];
     if (named.every((group) => groups.has(group))) memberships.set(name, new Set(named));
     for (const [index, group] of named.entries()) {
-      if (!groups.has(group))
+      if (isComplete && !groups.has(group))
         faults.add(source, [...path, 'groups', index], 'UNKNOWN', unknown('group', group, groups.keys()));
     }
   }
   for (const { name, source, path, settings } of groups.values()) {
     for (const [index, node] of (settings.nodes ?? []).entries()) {
       if (nodes.has(node)) memberships.get(node)?.add(name);
-      else faults.add(source, [...path, 'nodes', index], 'UNKNOWN', unknown('node', node, nodes.keys()));
+      else if (isComplete)
+        faults.add(source, [...path, 'nodes', index], 'UNKNOWN', unknown('node', node, nodes.keys()));
     }
   }
   return memberships;

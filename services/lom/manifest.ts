@@ -81,25 +81,28 @@ const EXAMPLE_BOUNDS = { depthMax: 32, bytesMax: 64 * 1024 };
 const RISKS = { read_only: Risk.READ_ONLY, low: Risk.LOW, high: Risk.HIGH, destructive: Risk.DESTRUCTIVE };
 const DELIVERIES = { stream: Delivery.STREAM, directory: Delivery.DIRECTORY };
 
-/** Checks a bundle.yaml. Its faults go to `faults`; undefined if there is any. */
+/** Checks a bundle.yaml. Its faults go to `faults`; undefined if they keep its library and actions from being found. */
 export function readBundleHead(
   source: YamlSource,
   schemas: SchemaCompiler,
   faults: FileFaults,
 ): BundleHead | undefined {
-  const before = faults.count;
-  if (!faults.addYaml(source) || !checkShape(source, BUNDLE_SCHEMA, schemas, faults)) return undefined;
+  if (!faults.addYaml(source)) return undefined;
+  const usable = checkShape(source, BUNDLE_SCHEMA, schemas, faults);
   const yaml = source.value as BundleYaml;
   const check = (isGood: boolean, path: FaultPath, reason: string, rule: string): void => {
     if (!isGood) faults.add(source, path, reason, rule);
   };
-  check(NAME.test(yaml.module_name), ['module_name'], 'NAME', NAME_RULE);
-  check(isSemver(yaml.module_version), ['module_version'], 'VERSION', SEMVER_RULE);
-  check(FILE_PATH.test(yaml.library), ['library'], 'PATH', FILE_PATH_RULE);
-  for (const [index, directory] of yaml.actions.entries()) {
+  if (usable('module_name')) check(NAME.test(yaml.module_name), ['module_name'], 'NAME', NAME_RULE);
+  if (usable('module_version')) {
+    check(isSemver(yaml.module_version), ['module_version'], 'VERSION', SEMVER_RULE);
+  }
+  const before = faults.count;
+  if (usable('library')) check(FILE_PATH.test(yaml.library), ['library'], 'PATH', FILE_PATH_RULE);
+  for (const [index, directory] of usable('actions') ? yaml.actions.entries() : []) {
     check(NAME.test(directory), ['actions', index], 'NAME', NAME_RULE);
   }
-  if (faults.count > before) return undefined;
+  if (!usable('library') || !usable('actions') || faults.count > before) return undefined;
   return {
     moduleName: yaml.module_name,
     moduleVersion: yaml.module_version,
@@ -117,30 +120,27 @@ export function readManifest(
   faults: FileFaults,
 ): Manifest | undefined {
   const before = faults.count;
-  if (!faults.addYaml(source) || !checkShape(source, MANIFEST_SCHEMA, schemas, faults)) return undefined;
+  if (!faults.addYaml(source)) return undefined;
+  const usable = checkShape(source, MANIFEST_SCHEMA, schemas, faults);
   const yaml = source.value as ManifestYaml;
   const check = (isGood: boolean, path: FaultPath, reason: string, rule: string): void => {
     if (!isGood) faults.add(source, path, reason, rule);
   };
-  check(NAME.test(yaml.action), ['action'], 'NAME', NAME_RULE);
-  check(isSemver(yaml.version), ['version'], 'VERSION', SEMVER_RULE);
-  check(FILE_PATH.test(yaml.entrypoint), ['entrypoint'], 'PATH', FILE_PATH_RULE);
-  check(
-    yaml.mode === 'attached',
-    ['mode'],
-    'NOT_SUPPORTED',
-    'may only be attached: detached is not supported yet',
-  );
-  check(
-    yaml.run_as === undefined,
-    ['run_as'],
-    'NOT_SUPPORTED',
-    'is not supported yet: the action runs as the user of the node',
-  );
+  if (usable('action')) check(NAME.test(yaml.action), ['action'], 'NAME', NAME_RULE);
+  if (usable('version')) check(isSemver(yaml.version), ['version'], 'VERSION', SEMVER_RULE);
+  if (usable('entrypoint')) check(FILE_PATH.test(yaml.entrypoint), ['entrypoint'], 'PATH', FILE_PATH_RULE);
+  if (usable('mode')) {
+    const rule = 'may only be attached: detached is not supported yet';
+    check(yaml.mode === 'attached', ['mode'], 'NOT_SUPPORTED', rule);
+  }
+  const runAsRule = 'is not supported yet: the action runs as the user of the node';
+  check(!usable('run_as'), ['run_as'], 'NOT_SUPPORTED', runAsRule);
 
-  const input = compileAt(source, ['input_schema'], 'params', schemas, faults);
-  const output = compileAt(source, ['output_schema'], 'output', schemas, faults);
-  for (const [index, example] of yaml.examples.entries()) {
+  const compile = (key: 'input_schema' | 'output_schema', root: string): Validator | undefined =>
+    usable(key) ? compileAt(source, [key], root, schemas, faults) : undefined;
+  const input = compile('input_schema', 'params');
+  const output = compile('output_schema', 'output');
+  for (const [index, example] of usable('examples') ? yaml.examples.entries() : []) {
     const path = ['examples', index];
     checkExample(source, [...path, 'params'], example.params, input, faults);
     if (example.output !== undefined)
@@ -170,15 +170,19 @@ export function readManifest(
   };
 }
 
+/** Adds the faults of a file's shape, and tells which of its keys are there and sound, so that they can be looked into. */
 function checkShape(
   source: YamlSource,
   schema: object,
   schemas: SchemaCompiler,
   faults: FileFaults,
-): boolean {
-  const found = schemas.compile(JSON.stringify(schema), '').faults(source.value);
+): (key: string) => boolean {
+  const { value } = source;
+  const found = schemas.compile(JSON.stringify(schema), '').faults(value);
   for (const { path, reason, description } of found) faults.add(source, path, reason, description);
-  return found.length === 0;
+  const broken = new Set(found.map(({ path }) => path[0]));
+  return (key) =>
+    typeof value === 'object' && value !== null && Object.hasOwn(value, key) && !broken.has(key);
 }
 
 /** A schema inside a manifest; what is wrong with it is told by the manifest's lines. */

@@ -1,5 +1,6 @@
 import { RuneError } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
+import { executionStateName, runStateName } from '../shared/outcome-log.js';
 import { settledWithin } from '../shared/settled-within.js';
 import type { PlanExecutionRequest, RunRequest } from '../shared/gen/rune/v1/lom.js';
 import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
@@ -79,7 +80,13 @@ export function createOrchestrator({
           const [oldest] = ended.keys();
           ended.delete(oldest as string);
         }
-        logger.info('execution ended', { ...about, state: execution.state });
+        logger.info('execution ended', {
+          ...about,
+          state: executionStateName(execution.state),
+          counts: Object.fromEntries(
+            [...execution.counts].map(([state, count]) => [runStateName(state), count]),
+          ),
+        });
       });
       return execution;
     },
@@ -101,7 +108,7 @@ export function createOrchestrator({
       const executions = [...live.values()];
       const all = Promise.all(executions.map((execution) => execution.finished));
       await settledWithin(all, graceMs);
-      for (const execution of executions) execution.cancel('the service is shutting down');
+      for (const execution of executions) execution.cancel('the orchestrator shut down');
       await all;
     },
   };

@@ -1,4 +1,4 @@
-import { toMs } from '../shared/duration.js';
+import { durationText, toMs } from '../shared/duration.js';
 import { RuneError } from '../shared/errors.js';
 import { checkReason } from '../shared/reason.js';
 import type { PlanExecutionRequest } from '../shared/gen/rune/v1/lom.js';
@@ -55,8 +55,8 @@ function timeoutOf(request: PlanExecutionRequest, action: Action, settings: Plan
   if (timeoutMs >= 1000 && timeoutMs <= settings.timeoutMsMax) return timeoutMs;
   throw new RuneError('FIELD_OUT_OF_RANGE', 'The timeout is not within what this service allows.', {
     field: 'timeout',
-    originalValue: `${timeoutMs / 1000}s`,
-    expectedFormat: `1s to ${settings.timeoutMsMax / 1000}s`,
+    originalValue: durationText(timeoutMs),
+    expectedFormat: `1s to ${durationText(settings.timeoutMsMax)}`,
   });
 }
 
@@ -92,13 +92,9 @@ export function planNode(
   const mediators = rankMediators(node, endpoints);
   if (mediators.length === 0) {
     const zone = node.zone === '' ? 'without a zone' : `of zone "${node.zone}"`;
-    throw new RuneError(
-      'TRANSPORT_NOT_AVAILABLE',
-      `No mediator ${zone} is configured, as ${node.name} needs.`,
-      {
-        node: node.name,
-      },
-    );
+    throw new RuneError('NO_MEDIATOR_FOR_ZONE', `No mediator ${zone} is configured, as ${node.name} needs.`, {
+      node: node.name,
+    });
   }
   return { node, transport, mediators };
 }

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { RuneError } from '../shared/errors.js';
 import { LmmServiceService } from '../shared/gen/rune/v1/lmm.js';
 import { LomServiceService } from '../shared/gen/rune/v1/lom.js';
 import type { Logger } from '../shared/logger.js';
@@ -15,7 +16,9 @@ import { createDispatcher } from './dispatch.js';
 import { lomHandlers } from './handlers.js';
 import { loadInventory } from './load-inventory.js';
 import { createOrchestrator } from './orchestrate.js';
+import type { Inventory } from './inventory.js';
 import type { PlanSources } from './plan.js';
+import type { Registry } from './registry.js';
 import { loadBundles } from './load-bundles.js';
 
 /** The settings of an orchestrator, read. */
@@ -37,17 +40,36 @@ function mediatorTls(
   };
 }
 
+/** Loads the actions and the nodes. Throws one CONFIGURATION_INVALID with the faults of both. */
+async function loadSources(
+  plugins: readonly string[],
+  inventoryFiles: readonly string[],
+  logger: Logger,
+): Promise<{ registry: Registry; inventory: Inventory }> {
+  const schemas = createSchemaCompiler();
+  const [registry, inventory] = await Promise.allSettled([
+    loadBundles(plugins, schemas, logger.warn),
+    loadInventory(inventoryFiles, schemas),
+  ]);
+  if (registry.status === 'fulfilled' && inventory.status === 'fulfilled')
+    return { registry: registry.value, inventory: inventory.value };
+  const errors = [registry, inventory].flatMap((part) =>
+    part.status === 'rejected' ? [RuneError.from(part.reason)] : [],
+  );
+  const [first, second] = errors.toSorted((a) => (a.name === 'INTERNAL' ? -1 : 0));
+  if (first === undefined || second === undefined || first.name === 'INTERNAL') throw first;
+  throw new RuneError('CONFIGURATION_INVALID', `${first.message} ${second.message}`, {
+    validationErrors: errors.flatMap(({ facts }) => facts.validationErrors ?? []),
+  });
+}
+
 /** Composes an orchestrator from its settings and starts to serve. */
 export async function startLom(
   settings: LomSettings,
   { logger }: { logger: Logger },
 ): Promise<RunningService> {
   const plugins = settings.plugins.length > 0 ? settings.plugins : [join(packageRoot, 'plugins')];
-  const schemas = createSchemaCompiler();
-  const [registry, inventory] = await Promise.all([
-    loadBundles(plugins, schemas),
-    loadInventory(settings.inventory, schemas),
-  ]);
+  const { registry, inventory } = await loadSources(plugins, settings.inventory, logger);
   for (const warning of inventory.warnings) logger.warn(warning);
   const lostStopsWithinMs = settings.orphanAfterMs + NODE_LEASE_MS + settings.killGraceMs + LOST_MARGIN_MS;
   const tls = mediatorTls(settings);

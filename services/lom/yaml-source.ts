@@ -10,7 +10,7 @@ const OPTIONS = { stringKeys: true, uniqueKeys: false, resolveKnownTags: false }
 /** A YAML file's content as plain data, with the line on which each part of it stands. */
 export interface YamlSource {
   readonly file: string;
-  /** JSON data: undefined where the file could not be parsed. */
+  /** JSON data: undefined where the file could not be parsed; of a key given twice, the last value. */
   readonly value: unknown;
   /** What YAML itself has against the file. */
   readonly faults: readonly { readonly line: number; readonly description: string }[];
@@ -47,9 +47,11 @@ export function readYaml(bytes: Buffer, file: string): YamlSource {
   if (document.directives.yaml.version !== '1.2') {
     faults.push({ line: 1, description: 'must be YAML 1.2' });
   }
-  if (faults.length === 0) {
+  let isReadable = faults.length === 0;
+  if (isReadable) {
     visit(document, {
       Alias: (_, { range }) => {
+        isReadable = false;
         faults.push({
           line: lineAt(range?.[0] ?? 0),
           description: 'holds an alias, and aliases are not supported',
@@ -68,7 +70,7 @@ export function readYaml(bytes: Buffer, file: string): YamlSource {
       },
     });
   }
-  const value: unknown = faults.length === 0 ? document.toJS() : undefined;
+  const value: unknown = isReadable ? document.toJS() : undefined;
   return { file, value, faults, lineOf: (path) => lineAt(offsetOf(document, path)) };
 }
 
@@ -89,7 +91,7 @@ function offsetOf(document: Document.Parsed, path: FaultPath): number {
   let offset = document.contents?.range[0] ?? 0;
   for (const part of path) {
     if (isMap<ParsedNode, ParsedNode | null>(node)) {
-      const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === String(part));
+      const pair = node.items.findLast(({ key }) => isScalar(key) && String(key.value) === String(part));
       if (pair === undefined) break;
       offset = pair.key.range[0];
       node = pair.value;

@@ -3,6 +3,7 @@ import { isMap, isScalar, LineCounter, parseDocument } from 'yaml';
 import type { Document } from 'yaml';
 import { RuneError } from './errors.js';
 import type { ValidationError } from './gen/rune/v1/eps.js';
+import { didYouMean } from './suggest.js';
 import type { Setting, SettingsOf, SettingsSpec } from './settings.js';
 
 /** A configuration file above this size is refused. */
@@ -36,6 +37,19 @@ export function readSettings<S extends SettingsSpec>(spec: S, sources: SettingsS
   });
   if (faults.length > 0) throw invalid(faults);
   return Object.fromEntries(values) as SettingsOf<S>;
+}
+
+/**
+ * The variables that begin with the prefix and set nothing, one sentence each. Kubernetes gives every process names such as
+ * LOM_PORT and LOM_SERVICE_HOST of its own: those are not meant for the service.
+ */
+export function unknownVariables(spec: SettingsSpec, { prefix, env }: SettingsSources): string[] {
+  const known = Object.values(spec).map((setting) => variableOf(prefix, setting));
+  return Object.keys(env)
+    .filter((name) => name.startsWith(`${prefix}_`) && !known.includes(name))
+    .filter((name) => !/_(PORT|HOST)$|_PORT_|_SERVICE_/.test(name))
+    .toSorted()
+    .map((name) => `the variable ${name} is not a setting${didYouMean(name, known)}`);
 }
 
 /** Name of the variable that sets a setting. */

@@ -35,12 +35,15 @@ const NEUTRAL = { node: 'NODE', action: 'ACTION' } as const;
 
 /**
  * The error as an EPS message: for the details of a status, the outcome of a run, a log line. Every text is cut to its
- * bound; the error's cause and stack never enter it. `facts` adds to what the error itself knows.
+ * bound; the error's cause and stack never enter it. `facts` adds to what the error itself knows. An error that came as an EPS
+ * message stays that message, so that its source, ids and fingerprint are those that its source has logged; only facts that
+ * are missing in it are added.
  */
 export function toEps(
   error: RuneError,
   about: { source: string; header?: RcsHeader; facts?: Partial<ErrorFacts> },
 ): EpsError {
+  if (error.eps !== undefined) return withFacts(error.eps, about.facts ?? {});
   const { row } = error;
   const facts = boundFacts({ ...about.facts, ...error.facts });
   return {
@@ -73,11 +76,34 @@ export function fromEps(eps: EpsError): RuneError {
   const name = eps.errorData?.name ?? '';
   const message = startOf(eps.errorData?.message ?? '', EPS_LIMITS.messageBytesMax);
   const facts = boundFacts(eps.errorData?.data ?? {});
-  if (isErrorName(name)) return new RuneError(name, message, facts);
-  return new RuneError('INTERNAL', message || 'The service reports an error that has no name.', {
-    ...facts,
-    reason: facts.reason || startOf(name, EPS_LIMITS.textBytesMax),
+  // At its full share this keeps every text and only bounds what is beyond its limits.
+  const kept = { eps: shrinkEps(eps, 1) };
+  if (isErrorName(name)) return new RuneError(name, message, facts, kept);
+  return new RuneError(
+    'INTERNAL',
+    message || 'The service reports an error that has no name.',
+    { ...facts, reason: facts.reason || startOf(name, EPS_LIMITS.textBytesMax) },
+    kept,
+  );
+}
+
+/** The message with these facts where it says nothing about them. */
+function withFacts(
+  eps: EpsError,
+  { node, action, executionId, runId, attempt }: Partial<ErrorFacts>,
+): EpsError {
+  const { errorData } = eps;
+  const own = errorData?.data;
+  if (errorData === undefined || own === undefined) return eps;
+  const data = boundFacts({
+    ...own,
+    node: own.node || (node ?? ''),
+    action: own.action || (action ?? ''),
+    executionId: own.executionId || (executionId ?? ''),
+    runId: own.runId || (runId ?? ''),
+    attempt: own.attempt || (attempt ?? 0),
   });
+  return { ...eps, errorData: { ...errorData, data } };
 }
 
 /** Whether a text is the name of an error in the table. */

@@ -1,4 +1,4 @@
-import type { ErrorFacts } from './gen/rune/v1/eps.js';
+import type { EpsError, ErrorFacts } from './gen/rune/v1/eps.js';
 
 /** Canonical gRPC status codes by name: the numbers every gRPC library shares. */
 export const GRPC_STATUS = {
@@ -50,24 +50,25 @@ const row = (
 
 const FIX_PLUGIN =
   'Fix the plugin: its standard output must be exactly one JSON object, everything else goes to standard error.';
-const SEE_EVIDENCE = 'Read what it printed in error_data.data.evidence and stderr_tail.';
+const SEE_EVIDENCE =
+  'Read what it printed: the start of it is shown as evidence, beside the end of its standard error.';
 
 /** Every failure this system can report, by its stable name. docs/errors.md shows the same table. */
 // prettier-ignore
 export const ERRORS = {
-  INVALID_REQUEST: row(-32600, 'INVALID_ARGUMENT', 'REFUSED', 'LOW', false, 'Correct the fields named in validation_errors and send the request again.'),
+  INVALID_REQUEST: row(-32600, 'INVALID_ARGUMENT', 'REFUSED', 'LOW', false, 'Correct what is listed and send the request again.'),
   METHOD_NOT_FOUND: row(-32601, 'UNIMPLEMENTED', 'REFUSED', 'LOW', false, 'Use a client and services whose versions agree: rune --version'),
-  INVALID_PARAMS: row(-32602, 'INVALID_ARGUMENT', 'REFUSED', 'LOW', false, 'Correct the parameters named in validation_errors.', 'Show what the action takes: rune actions show {action}'),
+  INVALID_PARAMS: row(-32602, 'INVALID_ARGUMENT', 'REFUSED', 'LOW', false, 'Correct the parameters that are listed.', 'Show what the action takes: rune actions show {action}'),
   INTERNAL: row(-32603, 'INTERNAL', 'REFUSED', 'HIGH', false, 'This is a fault of the service: look for the error_fingerprint in its log and report it.'),
 
-  OUTCOME_UNKNOWN: row(-32000, 'UNAVAILABLE', 'UNKNOWN', 'HIGH', false, 'The action may have run on {node}: check the node before running it again.', 'The node ends the plugin by itself at stopped_on_node_by at the latest.'),
+  OUTCOME_UNKNOWN: row(-32000, 'UNAVAILABLE', 'UNKNOWN', 'HIGH', false, 'The action may have run on {node}: check the node before running it again.', 'The node ends the plugin by itself, at the latest at the time that is shown.'),
   PLUGIN_FAILED: row(-32001, 'ABORTED', 'PLUGIN_FAILED', 'MEDIUM', false, 'The action ran on {node} and says that it failed: read its message and standard error.'),
   PLUGIN_REFUSED_INPUT: row(-32002, 'INVALID_ARGUMENT', 'PLUGIN_FAILED', 'LOW', false, 'The plugin refused its parameters: correct them.', 'Show what the action takes: rune actions show {action}'),
   PLUGIN_DEPENDENCY_MISSING: row(-32003, 'FAILED_PRECONDITION', 'PLUGIN_FAILED', 'MEDIUM', false, 'Something that the plugin needs is missing on {node}: read its message and provide it.'),
   PLUGIN_MISCONFIGURED: row(-32004, 'FAILED_PRECONDITION', 'PLUGIN_FAILED', 'MEDIUM', false, 'The plugin reports a configuration error on {node}: read its message and correct the configuration.'),
-  PLUGIN_CRASHED: row(-32005, 'ABORTED', 'PLUGIN_FAILED', 'MEDIUM', false, 'The plugin ended without an answer: read stderr_tail, then try the plugin by hand on {node}.'),
+  PLUGIN_CRASHED: row(-32005, 'ABORTED', 'PLUGIN_FAILED', 'MEDIUM', false, 'The plugin ended without an answer: read its standard error, then try the plugin by hand on {node}.'),
   PLUGIN_KILLED: row(-32006, 'ABORTED', 'PLUGIN_FAILED', 'HIGH', false, 'Something on {node} killed the plugin: KILL often means out of memory, see the kernel log.'),
-  RUN_CANCELLED: row(-32007, 'CANCELLED', 'CANCELLED', 'LOW', false, 'Run the action again if it is still wanted; check {node} first if cancel_confirmed is false.'),
+  RUN_CANCELLED: row(-32007, 'CANCELLED', 'CANCELLED', 'LOW', false, 'Run the action again if it is still wanted; check {node} first if nothing confirms that the plugin ended.'),
   OUTPUT_MISSING: row(-32010, 'ABORTED', 'PLUGIN_FAILED', 'MEDIUM', false, 'The plugin printed no result.', FIX_PLUGIN),
   OUTPUT_NOT_JSON: row(-32011, 'ABORTED', 'PLUGIN_FAILED', 'MEDIUM', false, SEE_EVIDENCE, FIX_PLUGIN),
   OUTPUT_NOT_AN_OBJECT: row(-32012, 'ABORTED', 'PLUGIN_FAILED', 'MEDIUM', false, SEE_EVIDENCE, FIX_PLUGIN),
@@ -78,24 +79,25 @@ export const ERRORS = {
   DRY_RUN_NOT_HONOURED: row(-32017, 'ABORTED', 'PLUGIN_FAILED', 'HIGH', false, 'The plugin may have changed {node} in spite of the dry run: check the node.', 'Fix the plugin to answer "dry_run", or set supports_dry_run: false in its manifest.'),
   RESULT_TOO_LARGE: row(-32018, 'ABORTED', 'PLUGIN_FAILED', 'MEDIUM', false, 'The action ran; only the start of its result was kept. Ask it for less, or raise the output limit.'),
   OUTPUT_SCHEMA_MISMATCH: row(-32019, 'ABORTED', 'PLUGIN_FAILED', 'MEDIUM', false, 'The action ran and its result breaks the output_schema of its manifest: correct one of the two.'),
-  NODE_SETUP_FAILED: row(-32020, 'UNAVAILABLE', 'NODE_UNREACHABLE', 'MEDIUM', true, 'Nothing ran. Check that bash 4.2 or newer starts for this user on {node}: ssh {node} bash --version', 'Read stderr_tail for what the node said.'),
+  NODE_SETUP_FAILED: row(-32020, 'UNAVAILABLE', 'NODE_UNREACHABLE', 'MEDIUM', true, 'Nothing ran. Check that bash 4.2 or newer starts for this user on {node}: ssh {node} bash --version', 'Read what the node said on standard error.'),
   CALL_CANCELLED: row(-32021, 'CANCELLED', 'CANCELLED', 'LOW', false, 'The caller ended the call; an execution that was accepted goes on.'),
 
   MODULE_NOT_FOUND: row(-32100, 'NOT_FOUND', 'REFUSED', 'LOW', false, 'Check the name: this process does not serve it.'),
-  SERVICE_UNREACHABLE: row(-32101, 'UNAVAILABLE', 'SERVICE_UNREACHABLE', 'HIGH', true, 'Check that the service runs and listens at this address: rune doctor'),
-  MEDIATOR_UNAVAILABLE: row(-32106, 'UNAVAILABLE', 'SERVICE_UNREACHABLE', 'HIGH', true, 'Nothing ran on {node}. Check that its mediator (LMM) runs: rune doctor'),
-  TRANSPORT_NOT_AVAILABLE: row(-32102, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', false, 'Choose a transport that the node lists (rune nodes show {node}) and that its mediator offers.'),
+  SERVICE_UNREACHABLE: row(-32101, 'UNAVAILABLE', 'SERVICE_UNREACHABLE', 'HIGH', true, 'Start the service (rune-lom, or rune up) or correct the address.'),
+  MEDIATOR_UNAVAILABLE: row(-32106, 'UNAVAILABLE', 'SERVICE_UNREACHABLE', 'HIGH', true, 'Nothing ran on {node}. Start rune-lmm at the address in the message, and look into its log.'),
+  TRANSPORT_NOT_AVAILABLE: row(-32102, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', false, 'Choose a transport that the node lists (rune nodes show {node}) and that its mediator offers; it offers local only with local_enabled: true.'),
   MESSAGE_TOO_LARGE: row(-32103, 'RESOURCE_EXHAUSTED', 'REFUSED', 'LOW', false, 'Send less: a message may hold at most 4 MiB.'),
   READER_TOO_SLOW: row(-32104, 'RESOURCE_EXHAUSTED', 'REFUSED', 'LOW', false, 'The execution goes on; read the stream faster.'),
   PROTOCOL_VERSION_MISMATCH: row(-32105, 'FAILED_PRECONDITION', 'REFUSED', 'MEDIUM', false, 'Use a client and services whose protocol versions agree: rune --version'),
+  NO_MEDIATOR_FOR_ZONE: row(-32108, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', false, 'Nothing ran. Name a mediator of that zone in the setting mediators of LOM, or correct the zone of {node} in the inventory.'),
   LINK_LOST: row(-32107, 'UNAVAILABLE', 'PLUGIN_FAILED', 'HIGH', false, 'The mediator was silent for too long and {node} stopped the plugin: check the node, then the load of the mediator.'),
 
   FIELD_MISSING: row(-32201, 'INVALID_ARGUMENT', 'REFUSED', 'LOW', false, 'Set the field that is named.'),
-  FIELD_OUT_OF_RANGE: row(-32203, 'INVALID_ARGUMENT', 'REFUSED', 'LOW', false, 'Choose a value within expected_format.'),
-  FIELD_MALFORMED: row(-32204, 'INVALID_ARGUMENT', 'REFUSED', 'LOW', false, 'Write the value as expected_format says.'),
+  FIELD_OUT_OF_RANGE: row(-32203, 'INVALID_ARGUMENT', 'REFUSED', 'LOW', false, 'Choose a value within what is expected.'),
+  FIELD_MALFORMED: row(-32204, 'INVALID_ARGUMENT', 'REFUSED', 'LOW', false, 'Write the value in the form that is expected.'),
   CHECKSUM_MISMATCH: row(-32205, 'INVALID_ARGUMENT', 'REFUSED', 'HIGH', false, 'The bytes are not those that the digest names: nothing was run. Send them again, then look for what changed them.'),
   FIELD_NOT_SUPPORTED: row(-32210, 'INVALID_ARGUMENT', 'REFUSED', 'LOW', false, 'Leave the field out: this release does not serve it.'),
-  MESSAGE_EXPIRED: row(-32211, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', false, 'Send the request again with a later expires_at; check the clocks if it should not have been over.'),
+  MESSAGE_EXPIRED: row(-32211, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', false, 'Send the request again with a later time of expiry; check the clocks if it should not have been over.'),
   COMMAND_INVALID: row(-32212, 'INVALID_ARGUMENT', 'USAGE', 'LOW', false, 'Correct the flag or the line that is named; every command explains its flags with --help.'),
 
   AUTHENTICATION_FAILED: row(-32300, 'FAILED_PRECONDITION', 'NODE_UNREACHABLE', 'MEDIUM', false, 'Nothing ran. Put the public key of the credential into authorized_keys of the user on {node}, or correct user or credential in the inventory.'),
@@ -107,7 +109,7 @@ export const ERRORS = {
   MEDIATOR_FULL: row(-32400, 'RESOURCE_EXHAUSTED', 'REFUSED', 'MEDIUM', true, 'Try again shortly, or add a mediator.'),
   RUN_TIMED_OUT: row(-32401, 'DEADLINE_EXCEEDED', 'TIMED_OUT', 'MEDIUM', false, 'Give the run more time with --timeout, or find out on {node} what it waits for.'),
   SERVICE_SHUTTING_DOWN: row(-32402, 'UNAVAILABLE', 'SERVICE_UNREACHABLE', 'LOW', true, 'Try again: another instance or the restarted service will answer.'),
-  CONFIGURATION_INVALID: row(-32403, 'FAILED_PRECONDITION', 'REFUSED', 'HIGH', false, 'Correct what validation_errors names and start the service again.'),
+  CONFIGURATION_INVALID: row(-32403, 'FAILED_PRECONDITION', 'REFUSED', 'HIGH', false, 'Correct what is named here, then start again.'),
   NODE_UNREACHABLE: row(-32405, 'UNAVAILABLE', 'NODE_UNREACHABLE', 'MEDIUM', true, 'Nothing ran. Check that {node} is up and that address and port are right: rune nodes show {node}'),
   CALL_DEADLINE_EXCEEDED: row(-32406, 'DEADLINE_EXCEEDED', 'SERVICE_UNREACHABLE', 'LOW', true, 'The call took longer than its deadline; an execution that was accepted goes on.'),
   NODE_CONNECT_TIMEOUT: row(-32407, 'UNAVAILABLE', 'NODE_UNREACHABLE', 'MEDIUM', true, 'Nothing ran. {node} does not answer: check that it is up and that no firewall drops the connection.'),
@@ -118,13 +120,13 @@ export const ERRORS = {
 
   NODE_IN_MAINTENANCE: row(-32501, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', false, 'Nothing ran. Leave {node} out with --exclude, or end its maintenance in the inventory.'),
   RUN_ALREADY_EXISTS: row(-32502, 'ALREADY_EXISTS', 'REFUSED', 'LOW', false, 'A run id is started once: make a new one.'),
-  PLUGIN_CONTENT_NEEDED: row(-32503, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', true, 'Send the request again with the content of the digests in missing_sha256.'),
+  PLUGIN_CONTENT_NEEDED: row(-32503, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', true, 'Send the request again with the content of the digests that are listed.'),
   RISK_NOT_ACKNOWLEDGED: row(-32504, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', false, 'Nothing ran. {action} can destroy data: look at the plan (--plan), then run it with --yes.'),
   TOO_MANY_EXECUTIONS: row(-32505, 'RESOURCE_EXHAUSTED', 'REFUSED', 'MEDIUM', true, 'Nothing ran. Try again when some of the running executions have ended.'),
   ACTION_NOT_FOUND: row(-32510, 'NOT_FOUND', 'REFUSED', 'LOW', false, 'List the actions: rune actions'),
   NODE_NOT_FOUND: row(-32511, 'NOT_FOUND', 'REFUSED', 'LOW', false, 'List the nodes: rune nodes'),
   GROUP_NOT_FOUND: row(-32512, 'NOT_FOUND', 'REFUSED', 'LOW', false, 'List the nodes with their groups: rune nodes'),
-  NO_NODES_MATCHED: row(-32513, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', false, 'Check names, groups, labels and exclude: rune nodes', 'Set allow_empty if no node is a good answer.'),
+  NO_NODES_MATCHED: row(-32513, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', false, 'Check names, groups, labels and exclude: rune nodes', 'Allow an empty choice (--allow-empty) if no node is a good answer.'),
   EXECUTION_NOT_FOUND: row(-32514, 'NOT_FOUND', 'REFUSED', 'LOW', false, 'Check the id; only executions of the running LOM process are known.'),
   RUN_NOT_FOUND: row(-32515, 'NOT_FOUND', 'REFUSED', 'LOW', false, 'The run has ended, or another mediator has it.'),
   DRY_RUN_NOT_SUPPORTED: row(-32516, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', false, 'Nothing ran. Use --plan to see what would run where without contacting any node.'),
@@ -141,16 +143,19 @@ export class RuneError extends Error {
   override readonly name: ErrorName;
   /** What the error is about; see ErrorFacts in proto/rune/v1/eps.proto. */
   readonly facts: Partial<ErrorFacts>;
+  /** What another service said, word for word, if the error came from there: it is passed on as it is. */
+  readonly eps: EpsError | undefined;
 
   constructor(
     name: ErrorName,
     message: string,
     facts: Partial<ErrorFacts> = {},
-    options: { cause?: unknown } = {},
+    options: { cause?: unknown; eps?: EpsError } = {},
   ) {
     super(message, options);
     this.name = name;
     this.facts = facts;
+    this.eps = options.eps;
   }
 
   /** The table's row for this error. */

@@ -1,6 +1,7 @@
 import type { ServerUnaryCall, ServerWritableStream, sendUnaryData } from '@grpc/grpc-js';
 import { toEps } from './eps.js';
 import { RuneError } from './errors.js';
+import type { EpsError } from './gen/rune/v1/eps.js';
 import type { RcsHeader } from './gen/rune/v1/rcs.js';
 import { acceptHeader } from './header.js';
 import type { Logger } from './logger.js';
@@ -188,6 +189,7 @@ function openCall(
 ): CallLife {
   const controller = new AbortController();
   let header: RcsHeader | undefined;
+  let identity: Identity | undefined;
   let over = false;
   let timer: NodeJS.Timeout | undefined;
 
@@ -198,10 +200,24 @@ function openCall(
     host.open.delete(open);
     return true;
   };
+  /** Messages of refusals may repeat what was sent, so that only their names are logged. */
+  const logEnd = (error: RuneError, fingerprint: string): void => {
+    const fields = {
+      method: method.path,
+      identity: identity?.name,
+      error: error.name,
+      error_fingerprint: fingerprint,
+      trace_id: header?.observability?.traceId,
+    };
+    if (error.name === 'INTERNAL')
+      host.logger.error('a call met an unexpected fault', { ...fields, err: error });
+    else host.logger.info('a call ended with an error', { ...fields, field: error.facts.field });
+  };
   const fail = (error: RuneError): void => {
     if (!close()) return;
-    if (error.name === 'INTERNAL') logFault(host, method, error);
-    sendStatus(describe(error, host.source, header));
+    const { status, fingerprint } = describe(error, host.source, header);
+    logEnd(error, fingerprint);
+    sendStatus(status);
   };
   const open: OpenCall = {
     end(error) {
@@ -213,7 +229,7 @@ function openCall(
   const report = (thrown: unknown): void => {
     if (thrown === controller.signal.reason || isAbortError(thrown)) return;
     const error = RuneError.from(thrown);
-    if (error.name === 'INTERNAL') logFault(host, method, error);
+    if (error.name === 'INTERNAL') logEnd(error, describe(error, host.source, header).fingerprint);
   };
 
   // The event comes at the end of every call, also after a good one.
@@ -229,7 +245,7 @@ function openCall(
 
   const begin = (): { request: unknown; context: CallContext } => {
     if (host.stopping()) throw new RuneError('SERVICE_SHUTTING_DOWN', 'This service is shutting down.');
-    const identity = identityOf(call, host.tls);
+    identity = identityOf(call, host.tls);
     const request = decode(method, call.request);
     const nowMs = Date.now();
     header = readHeader(request);
@@ -268,19 +284,25 @@ function openCall(
   };
 }
 
-/** The status of an error. An error that cannot be described must not leave its caller without an end. */
-function describe(error: RuneError, source: string, header: RcsHeader | undefined): CallStatus {
+/** An error as its caller gets it, and the fingerprint by which it can be found in the log. */
+interface DescribedError {
+  readonly status: CallStatus;
+  readonly fingerprint: string;
+}
+
+/** An error that cannot be described must not leave its caller without an end. */
+function describe(error: RuneError, source: string, header: RcsHeader | undefined): DescribedError {
+  const described = (eps: EpsError): DescribedError => ({
+    status: statusOf(eps),
+    fingerprint: eps.observability?.errorFingerprint ?? '',
+  });
   try {
-    return statusOf(toEps(error, header === undefined ? { source } : { source, header }));
+    return described(toEps(error, header === undefined ? { source } : { source, header }));
   } catch {
-    return statusOf(
+    return described(
       toEps(new RuneError('INTERNAL', 'The error of this call could not be described.'), { source }),
     );
   }
-}
-
-function logFault(host: CallHost, method: RpcMethod, error: RuneError): void {
-  host.logger.error('a call met an unexpected fault', { method: method.path, err: error });
 }
 
 function isAbortError(thrown: unknown): boolean {

@@ -102,10 +102,13 @@ function foreignError(code: number, text: string, address: string): RuneError {
   const said = details === '' ? '' : `: ${details}`;
   const codeName = grpcStatus[code] ?? String(code);
   const make = (name: ErrorName, message: string): RuneError =>
-    new RuneError(name, message, { reason: codeName });
+    new RuneError(name, message, { reason: codeName }, { cause: details });
   switch (code) {
     case grpcStatus.UNAVAILABLE:
-      return make('SERVICE_UNREACHABLE', `The service at ${address} cannot be reached${said}`);
+      return make(
+        'SERVICE_UNREACHABLE',
+        `The service at ${address} cannot be reached${whyUnreachable(text)}.`,
+      );
     case grpcStatus.INTERNAL:
       return details.startsWith('Received RST_STREAM')
         ? make('SERVICE_UNREACHABLE', `The connection to the service at ${address} was lost${said}`)
@@ -129,4 +132,24 @@ function foreignError(code: number, text: string, address: string): RuneError {
     default:
       return make('INTERNAL', `The service at ${address} answered ${codeName}${said}`);
   }
+}
+
+/** Why no connection came about, by what the library's and the system's texts hold; the first that fits. */
+const UNREACHABLE: readonly (readonly [RegExp, string])[] = [
+  [/ECONNREFUSED/, 'connection refused'],
+  [/ENOTFOUND|EAI_AGAIN|Name resolution failed|No addresses resolved/, 'the name is not known'],
+  [/ENOENT/, 'there is no such socket'],
+  [/EACCES|EPERM/, 'this user may not connect to it'],
+  [/EHOSTUNREACH|ENETUNREACH/, 'there is no way to this host'],
+  [/certificate|self.signed|CERT_|SSL|TLS|EPROTO|altnames/i, 'TLS refused'],
+  [/ECONNRESET|EPIPE|dropped|socket hang up|disconnected/i, 'the connection was closed'],
+  [/ETIMEDOUT|timed? ?out/i, 'no answer'],
+];
+
+function whyUnreachable(text: string): string {
+  const known = UNREACHABLE.find(([pattern]) => pattern.test(text));
+  if (known !== undefined) return `: ${known[1]}`;
+  // The library's own words tell a person nothing; those of a proxy may.
+  const foreign = startOf(text, FOREIGN_TEXT_BYTES_MAX).replace(/[\s.]+$/, '');
+  return foreign === '' || foreign.startsWith('No connection established') ? '' : `: ${foreign}`;
 }

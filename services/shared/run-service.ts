@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { readSettings, settingsTable } from './config.js';
+import { readSettings, settingsTable, unknownVariables } from './config.js';
 import { RuneError } from './errors.js';
 import { createLogger } from './logger.js';
 import type { Logger } from './logger.js';
@@ -54,12 +54,14 @@ export async function runService<S extends SettingsSpec>(
   let logger: Logger | undefined;
   try {
     // The compiler does not see that the values of two specs together are the values of both.
-    const settings = readSettings(allSettings(program.settings), {
+    const sources = {
       prefix: program.prefix,
       env: invocation.env,
       ...(options.config === undefined ? {} : { file: options.config }),
-    }) as SettingsOf<S> & ServiceSettings;
+    };
+    const settings = readSettings(allSettings(program.settings), sources) as SettingsOf<S> & ServiceSettings;
     logger = createLogger({ level: settings.logLevel, service: program.name, stream: stderr });
+    for (const warning of unknownVariables(allSettings(program.settings), sources)) logger.warn(warning);
     watchFaults(logger);
     const stopping = watchSignals(logger, settings.shutdownGraceMs);
     const service = await program.start(settings, { logger });

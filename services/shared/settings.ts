@@ -1,3 +1,6 @@
+import { RuneError } from './errors.js';
+import { formatAddress, parseAddress } from './rpc-address.js';
+
 /** Tells of a fault in a value: what is wrong, and where inside the value if it has an inside. */
 export type Complain = (message: string, path?: readonly (string | number)[]) => void;
 
@@ -67,6 +70,19 @@ export function textSetting<const W extends Wanted<string>>(wanted: W): Setting<
   return make('text', wanted, (raw, complain) => {
     if (typeof raw === 'string' && raw !== '') return raw;
     complain('must be a text that is not empty (in quotes if it looks like a number)');
+    return undefined;
+  });
+}
+
+/** An address to listen on, as parseAddress takes it. */
+export function addressSetting<const W extends Wanted<string>>(wanted: W): Setting<ValueOf<string, W>> {
+  return make('host:port', wanted, (raw, complain) => {
+    try {
+      if (typeof raw === 'string') return formatAddress(parseAddress(raw));
+    } catch (thrown) {
+      if (!(thrown instanceof RuneError)) throw thrown;
+    }
+    complain('must be host:port, [IPv6 address]:port or unix:/path');
     return undefined;
   });
 }

@@ -183,6 +183,17 @@ describe('when things break', function () {
     assert.equal(await ended, 0);
   });
 
+  it('an orchestrator that may not wait cancels what it accepted, and the outcome says why', async () => {
+    const { lom } = await start({ lom: { shutdown_grace: '0s' } });
+    const { outcomes } = await whileSleeping(world as World, () => lom.kill('SIGTERM'));
+    assert.equal(outcomes.get('user')?.state, RunState.CANCELLED);
+    assert.equal(
+      outcomes.get('user')?.error?.errorData?.message,
+      'The run was cancelled: the orchestrator shut down.',
+    );
+    assert.equal(await lom.exited, 0);
+  });
+
   it('a second signal ends a service at once', async () => {
     const { lom } = await start({ lom: { shutdown_grace: '1h' } });
     await errorOf(

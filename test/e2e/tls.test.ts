@@ -9,6 +9,7 @@ import { ExecutionState } from '../../services/shared/gen/rune/v1/run.js';
 import { packageRoot } from '../../services/shared/package-root.js';
 import { createRpcClient } from '../../services/shared/rpc-client.js';
 import { spawnRune } from '../cli/spawn-rune.js';
+import { eventually } from '../support/eventually.js';
 import { createCertificate, type TestCertificate } from '../support/x509.js';
 import { runAction } from '../support/run-action.js';
 import { startServicePair, type ServicePair } from '../support/service-pair.js';
@@ -91,6 +92,8 @@ describe('with TLS on both ways', function () {
     assert.equal(outcomes.get('here')?.error?.errorData?.message, undefined);
     assert.equal(state, ExecutionState.SUCCEEDED);
     assert.ok(pair.lom.log.some((line) => line.includes('"triggered_by":"CN=alice"')));
+    const ended = '"state":"SUCCEEDED","counts":{"SUCCEEDED":1}';
+    await eventually(() => pair.lom.log.some((line) => line.includes(ended)), { label: 'execution ended' });
   });
 
   it('a caller without a certificate, with a foreign one, or without TLS is refused', async () => {

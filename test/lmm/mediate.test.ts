@@ -9,6 +9,8 @@ import { createBlobCache } from '../../services/lmm/blob-cache.js';
 import type { RunEvent } from '../../services/lmm/live-run.js';
 import { createMediator, type Mediator, type MediatorSettings } from '../../services/lmm/mediate.js';
 import type { NodeCommand, NodeEnding, RunSink } from '../../services/lmm/transports/transport.js';
+import type { Logger } from '../../services/shared/logger.js';
+import { recordingLogger } from '../support/recording-logger.js';
 import { ended, lost, scriptedTransport, untilStopped } from '../support/scripted-transport.js';
 
 const SETTINGS: MediatorSettings = {
@@ -47,11 +49,13 @@ const start = (fields: Fields = {}): MediateStart =>
 function mediatorWith(
   run: (command: NodeCommand, sink: RunSink, stop: AbortSignal) => Promise<NodeEnding>,
   settings: Partial<MediatorSettings> = {},
+  logger: Logger = recordingLogger().logger,
 ): Mediator {
   return createMediator({
     transports: new Map([['scripted', scriptedTransport('scripted', run)]]),
     blobs: createBlobCache(1024),
     schemas: createSchemaCompiler(),
+    logger,
     settings: { ...SETTINGS, ...settings },
   });
 }
@@ -85,6 +89,49 @@ const refusal = (mediator: Mediator, fields: Fields): string => {
   return 'accepted';
 };
 
+describe('the log of the mediator', () => {
+  const at = async (run: Parameters<typeof mediatorWith>[0]): Promise<Record<string, unknown>[]> => {
+    const { logger, lines } = recordingLogger();
+    const fields = { runId: randomUUID(), executionId: randomUUID() };
+    await outcomeOf(mediatorWith(run, {}, logger), fields);
+    for (const line of lines) {
+      assert.equal(line['node'], 'web01');
+      assert.equal(line['run_id'], fields.runId);
+      assert.equal(line['execution_id'], fields.executionId);
+      assert.equal(line['trace_id'], header.observability?.traceId);
+    }
+    return lines;
+  };
+
+  it('warns of a node that cannot be used, with the error that its caller gets', async () => {
+    const [line] = await at(() =>
+      Promise.reject(new RuneError('HOST_KEY_CHANGED', 'The key is another one.')),
+    );
+    assert.equal(line?.['level'], 'warn');
+    assert.equal(line['error'], 'HOST_KEY_CHANGED');
+    assert.equal(line['error_message'], 'The key is another one.');
+    assert.match(String(line['error_fingerprint']), /^[0-9a-f]{16}$/);
+  });
+
+  it('warns of a run whose outcome is not known', async () => {
+    const [line] = await at(() => Promise.resolve(lost('gone')));
+    assert.deepEqual([line?.['level'], line?.['state']], ['warn', 'LOST']);
+  });
+
+  it('tells that a plugin failed and nothing of what it said', async () => {
+    const lines = await at(async (_command, sink) => {
+      await sink.stdout(Buffer.from('{"error":{"message":"the-words-of-the-plugin"}}'));
+      return ended(1);
+    });
+    assert.deepEqual([lines[0]?.['level'], lines[0]?.['error']], ['info', 'PLUGIN_REFUSED_INPUT']);
+    assert.doesNotMatch(JSON.stringify(lines), /the-words-of-the-plugin/);
+  });
+
+  it('has no line for a success', async () => {
+    assert.deepEqual(await at(succeed), []);
+  });
+});
+
 describe('the mediator', () => {
   it('numbers the events of a run from accepted to outcome without gaps', async () => {
     const events = await eventsOf(mediatorWith(succeed));
@@ -109,6 +156,13 @@ describe('the mediator', () => {
     );
     assert.deepEqual(seen?.script, script);
     assert.ok(seen?.input.toString().includes('"input_parameters":{"a":1.0}'));
+  });
+
+  it('says how `local` is switched on where it is not', () => {
+    assert.throws(
+      () => mediatorWith(succeed).start(start({ target: { name: 'n', transport: 'local' } }), header),
+      { name: 'TRANSPORT_NOT_AVAILABLE', message: /"local": set local_enabled: true/ },
+    );
   });
 
   it('asks for plugin bytes that it does not hold, and never again once it has them', async () => {
@@ -180,6 +234,18 @@ describe('the mediator', () => {
     const third = mediator.start(start(), header);
     for (const run of [runs[1]!, third]) mediator.cancel(run.runId);
     await Promise.all([runs[1]!.finished, third.finished]);
+  });
+
+  it('tells in the outcome why a run was cancelled, the first reason only and not without end', async () => {
+    const mediator = mediatorWith((_command, _sink, stop) => untilStopped(stop));
+    const messageAfter = async (...reasons: string[]): Promise<string | undefined> => {
+      const run = mediator.start(start(), header);
+      for (const reason of reasons) mediator.cancel(run.runId, reason);
+      return (await run.finished).error?.errorData?.message;
+    };
+    assert.equal(await messageAfter('maintenance.', 'other'), 'The run was cancelled: maintenance.');
+    assert.equal(await messageAfter(''), 'The run was cancelled.');
+    assert.ok(((await messageAfter('x'.repeat(5000))) ?? '').length < 250);
   });
 
   it('cancels a run and reports what the node confirmed', async () => {

@@ -9,6 +9,7 @@ import { startExecution, type Execution, type ExecutionSettings } from '../../se
 import type { Dispatcher, RunIdentity } from '../../services/lom/dispatch.js';
 import type { Plan, PlannedNode } from '../../services/lom/plan.js';
 import type { Action } from '../../services/lom/action.js';
+import { recordingLogger } from '../support/recording-logger.js';
 import { eventually } from '../support/eventually.js';
 
 const SETTINGS: ExecutionSettings = {
@@ -17,15 +18,6 @@ const SETTINGS: ExecutionSettings = {
   lostStopsWithinMs: 1000,
   cancelTriesMax: 3,
   cancelRetryMs: 1,
-};
-
-const silent: Logger = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-  child: () => silent,
-  flush: () => Promise.resolve(),
 };
 
 const planOf = (nodes: string[], maxParallel = 100): Plan => ({
@@ -66,7 +58,7 @@ async function* succeed(): AsyncGenerator<MediateResponse, void, undefined> {
 function execute(
   plan: Plan,
   script: Script,
-  fields: { settings?: Partial<ExecutionSettings>; cancel?: Dispatcher['cancel'] } = {},
+  fields: { settings?: Partial<ExecutionSettings>; cancel?: Dispatcher['cancel']; logger?: Logger } = {},
 ): Execution {
   const dispatcher: Dispatcher = {
     start(_plan, run, identity, placed) {
@@ -84,7 +76,7 @@ function execute(
   return startExecution(plan, caller, {
     dispatcher,
     settings: { ...SETTINGS, ...fields.settings },
-    logger: silent,
+    logger: fields.logger ?? recordingLogger().logger,
   });
 }
 
@@ -319,5 +311,27 @@ describe('an execution', () => {
       execution.cancel('too late');
       assert.equal(execution.state, ExecutionState.SUCCEEDED);
     });
+  });
+});
+
+describe('the log of an execution', () => {
+  it('has a line for every run that did not succeed, with the name and the fingerprint of its error', async () => {
+    const { logger, lines } = recordingLogger();
+    const script: Script = async function* (run) {
+      if (run.node.name === 'good') yield* succeed();
+      else throw new RuneError('MEDIATOR_UNAVAILABLE', 'It is gone.');
+    };
+    const execution = execute(planOf(['good', 'bad']), script, { logger });
+    const failed = outcomes(await eventsOf(execution)).get('bad');
+    assert.equal(lines.length, 1);
+    const [line] = lines;
+    assert.equal(line?.['level'], 'warn');
+    assert.equal(line['node'], 'bad');
+    assert.equal(line['execution_id'], execution.id);
+    assert.match(String(line['run_id']), /^[0-9a-f-]{36}$/);
+    assert.deepEqual([line['state'], line['error']], ['FAILED', 'MEDIATOR_UNAVAILABLE']);
+    assert.equal(line['error_fingerprint'], failed?.error?.observability?.errorFingerprint);
+    assert.equal(execution.counts.get(RunState.SUCCEEDED), 1);
+    assert.equal(execution.counts.get(RunState.FAILED), 1);
   });
 });

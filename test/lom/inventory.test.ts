@@ -358,6 +358,32 @@ groups:
           '0.yaml:5 REQUIRED nodes.d.user is required for ssh, on the node or in the defaults of a group',
         ],
       ],
+      [
+        'keys of the file that are unknown or given twice, and what is wrong with the rest',
+        [
+          'node: {}\nnodes:\n  a: {user: u, port: 0}\ngroups:\n  g: {nodes: [a, e], color: red}\ngroups: {h: {}}\n',
+        ],
+        [
+          '0.yaml:6 YAML the file holds the key "groups" twice',
+          '0.yaml:1 UNKNOWN node is not known; did you mean "nodes"?',
+          '0.yaml:3 MINIMUM nodes.a.port must be 1 or more',
+        ],
+      ],
+      [
+        'all faults of an entry, those of its shape and those of its texts',
+        [
+          'nodes:\n  a: {adress: x, address: a b, user: -x, host_key_fingerprints: [1, y], labels: {-a: 1}}\n',
+        ],
+        [
+          '0.yaml:2 UNKNOWN nodes.a.adress is not known; did you mean "address"?',
+          '0.yaml:2 TYPE nodes.a.host_key_fingerprints[0] must be a string',
+          '0.yaml:2 TYPE nodes.a.labels["-a"] must be a string',
+          `0.yaml:2 USER nodes.a.user ${USER}`,
+          '0.yaml:2 LABEL nodes.a.labels["-a"] is not a good label: use letters, digits, ".", "_", "-" and "/", begin with a letter or digit, at most 63 characters',
+          '0.yaml:2 ADDRESS nodes.a.address must be a host name or an IP address, and nothing else',
+          '0.yaml:2 FINGERPRINT nodes.a.host_key_fingerprints[1] must be a fingerprint as ssh-keygen -l prints it: "SHA256:" and 43 characters',
+        ],
+      ],
     ];
     for (const [title, texts, expected] of cases) {
       it(title, async () => assert.deepEqual(await faults(...texts), expected));

@@ -395,6 +395,14 @@ describe('load bundles', () => {
         'directory',
         'must begin with "#!" and the absolute path of its interpreter',
       ],
+      [
+        'with a syntax error',
+        '#!/bin/bash\nif true; then\n  echo yes\nesac\n',
+        'stream',
+        "has a syntax error in line 4: syntax error near unexpected token `esac'",
+      ],
+      ['and accepts extended patterns', '#!/bin/bash\nshopt -s extglob\nls @(a|b)\n', 'stream', undefined],
+      ['and runs nothing of it', '#!/bin/bash\nexit 7\n', 'stream', undefined],
       ['and accepts Bash by its path', '#!/bin/bash -p\n', 'stream', undefined],
       ['and accepts Bash by env', '#! /usr/bin/env bash', 'stream', undefined],
       ['and accepts another language, for directory', '#!/usr/bin/env python3\n', 'directory', undefined],
@@ -426,6 +434,26 @@ describe('load bundles', () => {
         'a/bundle.yaml:7 FILE actions[0] names say/manifest.yaml, which leads out of its bundle',
       ]);
     });
+  });
+
+  it('reports all faults of a bundle together, whatever their kind', async () => {
+    const { description: _, ...headless } = BUNDLE;
+    await directory.write(
+      bundle({
+        'bundle.yaml': { ...headless, module_version: '1' },
+        'say/manifest.yaml': { ...MANIFEST, version: '1', timeout_ms: 1, mode: 'detached' },
+      }),
+    );
+    assert.deepEqual(
+      (await faults()).map((fault) => fault.split(' ').slice(0, 3).join(' ')),
+      [
+        'bundle.yaml:1 REQUIRED description',
+        'bundle.yaml:2 VERSION module_version',
+        'say/manifest.yaml:21 MINIMUM timeout_ms',
+        'say/manifest.yaml:2 VERSION version',
+        'say/manifest.yaml:22 NOT_SUPPORTED mode',
+      ],
+    );
   });
 
   it('reports the faults of all bundles together', async () => {

@@ -32,7 +32,6 @@ describe('YAML source', () => {
   });
 
   const refused: [title: string, text: string | Buffer, expected: string[]][] = [
-    ['a key given twice', 'a: 1\nb:\n  c: 1\n  c: 2\n', ['4 holds the key "c" twice']],
     ['an alias', 'a: &x [1]\nb: *x\n', ['2 holds an alias, and aliases are not supported']],
     ['a structure that contains itself', 'a: &x [*x]\n', ['1 holds an alias, and aliases are not supported']],
     [
@@ -58,6 +57,13 @@ describe('YAML source', () => {
       assert.equal(read(text).value, undefined);
     });
   }
+
+  it('refuses a key given twice, and can still be looked at for more', () => {
+    const text = 'a: 1\nb:\n  c: {d: 1}\n  c: {d: 2}\n';
+    assert.deepEqual(faults(text), ['4 holds the key "c" twice']);
+    assert.deepEqual(read(text).value, { a: 1, b: { c: { d: 2 } } });
+    assert.equal(read(text).lineOf(['b', 'c', 'd']), 4);
+  });
 
   it('refuses a key that is no text', () => {
     assert.match(faults('? [a, b]\n: 1\n')[0] ?? '', /^1 is not valid YAML: /);

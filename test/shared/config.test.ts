@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readSettings, settingsTable } from '../../services/shared/config.js';
+import { readSettings, settingsTable, unknownVariables } from '../../services/shared/config.js';
 import { RuneError } from '../../services/shared/errors.js';
 import {
+  addressSetting,
   bytesSetting,
   choiceSetting,
   durationSetting,
@@ -276,5 +277,40 @@ describe('settings', () => {
     assert.ok(
       lines.includes('| `limits.grace` | `T_LIMITS_GRACE` | duration, 100ms to 1h | `10s` | How long. |'),
     );
+  });
+});
+
+describe('a variable with the prefix of the service', () => {
+  it('that sets nothing is told with the name that was meant, unless Kubernetes has made it', () => {
+    const env = {
+      RUNE_RUNS_MAXX: '5',
+      RUNE_RUNS_MAX: '5',
+      RUNE_PORT: 'tcp://10.0.0.1:50051',
+      RUNE_SERVICE_HOST: '10.0.0.1',
+      RUNE_PORT_50051_TCP: 'x',
+      RUNE_SERVICE_PORT_GRPC: '50051',
+      OTHER_THING: '1',
+    };
+    assert.deepEqual(unknownVariables(SPEC, { prefix: 'RUNE', env }), [
+      'the variable RUNE_RUNS_MAXX is not a setting; did you mean "RUNE_RUNS_MAX"?',
+    ]);
+  });
+});
+
+describe('an address to listen on', () => {
+  const spec = { listen: addressSetting({ name: 'listen', default: '127.0.0.1:0', doc: 'Where.' }) };
+  const read = (listen: string): unknown =>
+    readSettings(spec, { prefix: 'X', env: { X_LISTEN: listen } }).listen;
+
+  it('may be host:port, with an IPv6 address in brackets, or a Unix socket', () => {
+    for (const good of ['localhost:1', '[::1]:50051', 'unix:/run/rune']) assert.equal(read(good), good);
+  });
+
+  it('is a fault of the settings when it is anything else', () => {
+    for (const bad of ['foo', ':50051', 'a:70000', 'unix:run'])
+      assert.throws(() => read(bad), {
+        name: 'CONFIGURATION_INVALID',
+        message: /X_LISTEN: listen must be host:port/,
+      });
   });
 });

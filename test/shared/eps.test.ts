@@ -151,6 +151,23 @@ describe('an error as an EPS message', () => {
     }
   });
 
+  it('is passed on as it came: source, ids and fingerprint stay those of where it began', () => {
+    const header = RcsHeader.fromPartial({
+      messageMetadata: { messageId: 'm', correlationId: 'c' },
+      observability: { traceId: 't', spanId: 's' },
+    });
+    const original = toEps(new RuneError('RUN_NOT_FOUND', 'Gone.', { runId: 'r' }), {
+      source: 'lmm',
+      header,
+    });
+    const back = fromEps(original);
+    assert.deepEqual(EpsError.toJSON(toEps(back, { source: 'lom' })), EpsError.toJSON(original));
+    const placed = toEps(back, { source: 'lom', facts: { node: 'web01', runId: 'other' } });
+    assert.equal(placed.errorData?.data?.node, 'web01', 'what the original does not say is added');
+    assert.equal(placed.errorData.data.runId, 'r');
+    assert.equal(placed.observability?.errorFingerprint, original.observability?.errorFingerprint);
+  });
+
   it('a name that this release does not know becomes INTERNAL and keeps message and name', () => {
     for (const name of ['FROM_THE_FUTURE', 'toString', '__proto__']) {
       const back = fromEps(EpsError.fromPartial({ errorData: { name, message: 'Something new.' } }));
@@ -246,6 +263,27 @@ describe('an error as a gRPC status', () => {
     [14, 'No connection established', 'SERVICE_UNREACHABLE'],
     [99, '', 'INTERNAL'],
   ];
+  const unreachable: [string, string][] = [
+    [
+      'No connection established. Last error: Error: connect ECONNREFUSED 127.0.0.1:1. Resolution note: ',
+      ': connection refused.',
+    ],
+    ['Name resolution failed for target dns:nowhere.invalid:1', ': the name is not known.'],
+    [
+      'No connection established. Last error: Error: self-signed certificate. Resolution note: ',
+      ': TLS refused.',
+    ],
+    ['No connection established. Last error: Error: connect ETIMEDOUT. Resolution note: ', ': no answer.'],
+    ['No connection established', '.'],
+    ['upstream connect error', ': upstream connect error.'],
+    ['', '.'],
+  ];
+  for (const [details, end] of unreachable) {
+    it(`an address that cannot be reached is one sentence without the library's words: "${details}"`, () => {
+      const { message } = errorOfStatus({ code: 14, details }, 'there:1');
+      assert.equal(message, `The service at there:1 cannot be reached${end}`);
+    });
+  }
   for (const [code, details, name] of foreign) {
     it(`status ${code} "${details}" of another kind of server becomes ${name} and names the address`, () => {
       const metadata = new Metadata();

@@ -2,6 +2,9 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ERRORS, EXIT_CODE, GRPC_STATUS } from '../../services/shared/errors.js';
+import { ErrorFacts } from '../../services/shared/gen/rune/v1/eps.js';
+import { RunRequest, Targets } from '../../services/shared/gen/rune/v1/lom.js';
+import { Outcome } from '../../services/shared/gen/rune/v1/run.js';
 import { packageRoot } from '../../services/shared/package-root.js';
 
 /** The table as docs/errors.md has to show it. */
@@ -34,6 +37,20 @@ describe('docs/errors.md', () => {
     const page = readFileSync(join(packageRoot, 'docs/errors.md'), 'utf8');
     const table = expectedTable();
     assert.deepEqual(unpadded(page), unpadded(table), `The table should be:\n${table}`);
+  });
+
+  it('no advice sends a person to a field that only programs see', () => {
+    const keys = [ErrorFacts, Outcome, RunRequest, Targets].flatMap((message) =>
+      Object.keys(message.create()),
+    );
+    const fields = keys
+      .map((key) => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`))
+      // A plugin answers "dry_run" too.
+      .filter((field) => field.includes('_') && field !== 'dry_run');
+    assert.ok(fields.includes('validation_errors') && fields.includes('allow_empty'));
+    for (const [name, { recovery }] of Object.entries(ERRORS)) {
+      for (const field of fields) assert.ok(!recovery.join(' ').includes(field), `${name}: ${field}`);
+    }
   });
 
   it('no two errors share a code, and every status and exit code exists', () => {

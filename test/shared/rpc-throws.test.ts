@@ -136,6 +136,16 @@ describe('a handler that throws ends its call with a status', () => {
     const lines = pair.logged().filter((line) => JSON.stringify(line).includes('the secret cause'));
     assert.equal(lines.length, 1);
     assert.equal(lines[0]?.['level'], 'error');
+    const [line] = lines;
+    assert.deepEqual(
+      [line['error'], line['method'], line['identity']],
+      ['INTERNAL', '/rune.v1.LmmService/CancelRun', 'loopback'],
+    );
+    assert.equal(
+      line['error_fingerprint'],
+      (error as RuneError).eps?.observability?.errorFingerprint,
+      'the caller got the fingerprint by which the line can be found',
+    );
   });
 
   it('a RuneError arrives with its name, message and facts', async () => {
@@ -150,7 +160,10 @@ describe('a handler that throws ends its call with a status', () => {
     assert.equal((error as RuneError).facts.runId, '7');
     assert.equal((error as RuneError).facts.node, 'web01');
     assert.equal(messages, 1);
-    assert.deepEqual(pair.logged(), []);
+    const [line, ...more] = pair.logged();
+    assert.deepEqual([line?.['level'], line?.['error'], more.length], ['info', 'RUN_NOT_FOUND', 0]);
+    assert.equal(line?.['error_fingerprint'], (error as RuneError).eps?.observability?.errorFingerprint);
+    assert.doesNotMatch(JSON.stringify(line), /There is no run/, 'a message may repeat what was sent');
   });
 
   it('an error whose facts cannot be written still ends the call', async () => {

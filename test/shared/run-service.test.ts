@@ -91,13 +91,21 @@ describe('the life of a service process', () => {
     assert.match(program.stderr(), /the stop failed/);
   });
 
+  it('warns of a variable that sets nothing', async () => {
+    const program = run({ TINY_MDOE: 'ok', TINY_SERVICE_HOST: '10.0.0.1' });
+    await listening(program);
+    const warning = 'the variable TINY_MDOE is not a setting; did you mean "TINY_MODE"?';
+    assert.equal(program.logged(warning)[0]?.['level'], 'warn');
+    assert.doesNotMatch(program.stderr(), /TINY_SERVICE_HOST/);
+  });
+
   it('a start that is refused prints what is wrong and what to do, and no stack', async () => {
     const program = run({ TINY_MODE: 'refuse' });
     assert.equal(await program.ended, 1);
     assert.equal(
       program.stderr(),
       'rune-tiny did not start: CONFIGURATION_INVALID: Cannot listen on 1.2.3.4:5: no.\n' +
-        'What to do: Correct what validation_errors names and start the service again.\n',
+        'What to do: Correct what is named here, then start again.\n',
     );
     assert.equal(program.stdout(), '');
   });

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { toDuration } from '../../services/shared/duration.js';
+import { RuneError } from '../../services/shared/errors.js';
+import { PlanExecutionRequest } from '../../services/shared/gen/rune/v1/lom.js';
+import { Node } from '../../services/shared/gen/rune/v1/run.js';
+import { packageRoot } from '../../services/shared/package-root.js';
+import { createSchemaCompiler } from '../../services/shared/schema.js';
+import { loadBundles } from '../../services/lom/load-bundles.js';
+import { createFileFaults } from '../../services/lom/file-faults.js';
+import { createInventory } from '../../services/lom/inventory.js';
+import { readYaml } from '../../services/lom/yaml-source.js';
+import { makePlan, planNode } from '../../services/lom/plan.js';
+
+function errorOf(act: () => unknown): RuneError {
+  try {
+    act();
+  } catch (error) {
+    assert.ok(error instanceof RuneError);
+    return error;
+  }
+  throw new Error('Nothing was thrown.');
+}
+
+describe('a plan', () => {
+  it('needs a mediator of the zone of every node, and says which setting names them', () => {
+    const node = Node.fromPartial({ name: 'web01', zone: 'eu', transports: ['ssh'] });
+    const error = errorOf(() => planNode(node, '', [{ address: 'm:1', zone: 'us' }]));
+    assert.equal(error.name, 'NO_MEDIATOR_FOR_ZONE');
+    assert.equal(error.message, 'No mediator of zone "eu" is configured, as web01 needs.');
+    assert.match(error.row.recovery.join(' '), /setting mediators of LOM/);
+  });
+
+  it('tells a timeout out of bounds in the units in which a person writes it', async () => {
+    const sources = {
+      registry: await loadBundles([join(packageRoot, 'plugins')]),
+      inventory: createInventory(
+        [readYaml(Buffer.from('nodes: {web01: {address: 192.0.2.1, user: ops}}'), 'inventory.yaml')],
+        createSchemaCompiler(),
+        createFileFaults(),
+      ),
+      mediators: [{ address: 'm:1', zone: '' }],
+      settings: { timeoutMsMax: 86_400_000, killGraceMs: 1, connectTimeoutMs: 1, parallelMax: 1 },
+    };
+    const within = (ms: number): PlanExecutionRequest =>
+      PlanExecutionRequest.fromPartial({
+        action: 'noop',
+        targets: { nodes: ['web01'] },
+        timeout: toDuration(ms),
+      });
+    assert.equal(makePlan(within(90_000), sources).timeoutMs, 90_000);
+    const { facts } = errorOf(() => makePlan(within(48 * 3_600_000), sources));
+    assert.deepEqual([facts.originalValue, facts.expectedFormat], ['48h', '1s to 24h']);
+    assert.equal(errorOf(() => makePlan(within(500), sources)).facts.originalValue, '500ms');
+  });
+});
