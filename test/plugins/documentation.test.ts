@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { loadBundles } from '../../services/lom/load-bundles.js';
 import { packageRoot } from '../../services/shared/package-root.js';
+import { spawnRune } from '../cli/spawn-rune.js';
 import type { BashEnding } from '../support/bash.js';
 import { runBash, runWithLibrary, shellLibrary } from '../support/bash.js';
 import { makeTempDirectory } from '../support/temp-directory.js';
@@ -72,6 +74,39 @@ describe('docs/plugins.md', () => {
       assert.deepEqual(actual, outcome.kind.startsWith('json') ? JSON.parse(outcome.text) : outcome.text);
     });
   }
+
+  it('shows a first plugin that can be copied, loaded and run', async () => {
+    const first = blocks.filter(({ heading }) => heading === 'A first plugin');
+    const [copy = '', command = ''] = first.filter(({ kind }) => kind === 'sh').map(({ text }) => text);
+    const [bundle = '', manifest = ''] = first.filter(({ kind }) => kind === 'yaml').map(({ text }) => text);
+    const script = first.find(({ kind }) => kind === 'bash')?.text ?? '';
+    const directory = await makeTempDirectory();
+    try {
+      const copied = await runBash(['-ec', `cd ${directory.path}\n${copy}`], {
+        environment: { RUNE: packageRoot },
+      });
+      assert.equal(copied.exitCode, 0, copied.stderr);
+      const plugins = join(directory.path, 'plugins');
+      await directory.write({
+        'plugins/bundle.yaml': bundle,
+        'plugins/greet/manifest.yaml': manifest,
+        'plugins/greet/plugin.sh': script,
+      });
+      assert.equal((await loadBundles([plugins])).get('greet').capability.moduleName, 'greetings');
+
+      const [name, ...words] = command.trim().split(' ');
+      assert.equal(name, 'rune');
+      const rune = spawnRune([...words.map((word) => (word === './plugins' ? plugins : word)), '-o', 'json']);
+      assert.equal(await rune.exited, 0, rune.err());
+      assert.deepEqual(JSON.parse(rune.out()).runs[0].result.output, {
+        message: 'Greeted',
+        greeting: 'Hello, Ada',
+        letters: 3,
+      });
+    } finally {
+      await directory.remove();
+    }
+  });
 
   it('describes every function of the library and no other', () => {
     const defined = new Set([...shellLibrary.matchAll(/^(rune_\w+)\(\)/gm)].map(([, name]) => name));
