@@ -8,11 +8,12 @@ import { RuneError } from '../../services/shared/errors.js';
 import {
   GetNodeResponse,
   ListActionsResponse,
+  ListNodesResponse,
   PlanExecutionResponse,
   type RunResponse,
 } from '../../services/shared/gen/rune/v1/lom.js';
 import { ExecutionState, RunState } from '../../services/shared/gen/rune/v1/run.js';
-import { type ScriptedLom, startScriptedLom, TAIL_LOG } from '../support/scripted-lom.js';
+import { type ScriptedLom, startScriptedLom, TAIL_LOG, WEB01 } from '../support/scripted-lom.js';
 import { createEvents, EXECUTION_ID, failure } from './events.js';
 import { type RuneProcess, spawnRune, spawnRuneOnTerminal } from './spawn-rune.js';
 
@@ -726,8 +727,60 @@ describe('rune against a scripted LOM', () => {
       const { out } = await rune(['doctor', '-o', 'json', '--server', lom.address]);
       assert.deepEqual(
         JSON.parse(out).checks.map(({ name, state }: { name: string; state: string }) => `${name} ${state}`),
-        ['rune ok', 'service ok', 'health ok', 'actions ok', 'nodes ok'],
+        ['rune ok', 'service ok', 'health ok', 'actions ok', 'nodes ok', 'mediators warn'],
       );
+    });
+
+    it('fails where a mediator does not answer, and says where to start it', async () => {
+      const probed: string[] = [];
+      const lom = await lomOf(() => ({
+        planExecution: async () =>
+          PlanExecutionResponse.fromPartial({
+            runs: [
+              { node: 'web01', mediator: '192.0.2.9:50052' },
+              { node: 'web02', mediator: '192.0.2.9:50052' },
+              { node: 'web03', mediator: '192.0.2.10:50052' },
+            ],
+          }),
+        getNode: async ({ name }) => {
+          probed.push(name);
+          const error =
+            name === 'web01'
+              ? failure('MEDIATOR_UNAVAILABLE', 'No mediator of web01 answers.', name)
+              : failure('NODE_UNREACHABLE', 'web03 is down.', name);
+          return GetNodeResponse.fromPartial({ probe: { error } });
+        },
+      }));
+      const { code, out } = await rune(['doctor', '--server', lom.address]);
+      assert.equal(code, 5);
+      assert.deepEqual(probed.toSorted(), ['web01', 'web03']);
+      assert.match(out, /^\[FAIL\] mediator 192\.0\.2\.9:50052 +MEDIATOR_UNAVAILABLE: No mediator of web01/m);
+      assert.match(out, /Start rune-lmm at 192\.0\.2\.9:50052/);
+      assert.match(out, /^\[warn\] mediator 192\.0\.2\.10:50052 +asked for web03/m);
+    });
+
+    it('plans an action that needs no parameters, over the nodes that are not in maintenance', async () => {
+      const resting = { ...WEB01, name: 'web02', maintenance: true };
+      const lom = await lomOf(() => ({
+        listActions: async () =>
+          ListActionsResponse.fromPartial({ actions: [TAIL_LOG, { ...TAIL_LOG, action: 'uptime' }] }),
+        listNodes: async () => ListNodesResponse.fromPartial({ nodes: [WEB01, resting] }),
+        planExecution: async ({ action, targets }) => {
+          if (action === 'tail-log') throw new RuneError('INVALID_PARAMS', 'unit is missing.');
+          assert.deepEqual(targets?.nodes, ['web01']);
+          return PlanExecutionResponse.fromPartial({ runs: [{ node: 'web01', mediator: 'lmm:1' }] });
+        },
+        getNode: async ({ name }) =>
+          GetNodeResponse.fromPartial({ node: name === 'web02' ? resting : WEB01 }),
+      }));
+      const { code, out } = await rune(['doctor', '--node', 'web02', '--server', lom.address]);
+      assert.equal(code, 0);
+      assert.match(out, /^\[ ok \] mediator lmm:1 +answers$/m);
+      assert.match(
+        out,
+        /^\[warn\] nodes +2 nodes loaded\n +in maintenance, so a run there is refused: web02$/m,
+      );
+      assert.match(out, /^\[warn\] node web02 +can be reached, but is in maintenance/m);
     });
   });
 

@@ -14,16 +14,10 @@ import { createStyle, type Style } from '../render/style.js';
 import type { Deps } from '../connect.js';
 import { type Session, withService } from '../with-service.js';
 import { writeAnswer } from '../write-answer.js';
+import type { Check } from './check.js';
+import { checkMediators } from './check-mediators.js';
 
-/** One line of the check list. `warn` is worth a look and fails nothing; `skip` could not be tried. */
-interface Check {
-  readonly name: string;
-  readonly state: 'ok' | 'warn' | 'fail' | 'skip';
-  readonly message: string;
-  readonly details: readonly string[];
-  readonly error?: EpsError;
-}
-
+const RESTING_NAMED_MAX = 5;
 const MARKS = { ok: ' ok ', warn: 'warn', fail: 'FAIL', skip: 'skip' } as const;
 
 const ok = (name: string, message: string, details: readonly string[] = []): Check => ({
@@ -43,24 +37,29 @@ function failed(name: string, error: EpsError, details?: readonly string[]): Che
   };
 }
 
-/** The check, or its failure. An interrupt is no finding and goes on. */
+/** What was thrown as a failed check. An interrupt is no finding and goes on. */
+function failure(name: string, thrown: unknown): Check {
+  const error = RuneError.from(thrown);
+  if (error.name === 'CALL_CANCELLED') throw error;
+  return failed(name, toEps(error, { source: 'rune' }));
+}
+
+/** The check, or its failure. */
 async function attempt(name: string, check: () => Promise<Check>): Promise<Check> {
   try {
     return await check();
   } catch (thrown) {
-    const error = RuneError.from(thrown);
-    if (error.name === 'CALL_CANCELLED') throw error;
-    return failed(name, toEps(error, { source: 'rune' }));
+    return failure(name, thrown);
   }
 }
 
-const counted = (count: number, word: string) => (count === 1 ? `1 ${word}` : `${count} ${word}s`);
-
-async function countOf(items: AsyncIterable<unknown>): Promise<number> {
-  let count = 0;
-  for await (const _ of items) count += 1;
-  return count;
+function restingWords(names: readonly string[]): string {
+  const more = names.length - RESTING_NAMED_MAX;
+  const named = names.slice(0, RESTING_NAMED_MAX).join(', ') + (more > 0 ? ` and ${more} more` : '');
+  return escapeText(`in maintenance, so a run there is refused: ${named}`);
 }
+
+const counted = (count: number, word: string) => (count === 1 ? `1 ${word}` : `${count} ${word}s`);
 
 function loaded(name: string, count: number, word: string, none: string): Check {
   return count > 0
@@ -75,7 +74,7 @@ async function checks(nodes: readonly string[], session: Session): Promise<Check
     const version = header?.messageMetadata?.version ?? '';
     return ok('service', `LOM answers on ${address}, protocol ${escapeText(version || 'unknown')}`);
   });
-  const names = ['health', 'actions', 'nodes', ...nodes.map((node) => `node ${node}`)];
+  const names = ['health', 'actions', 'nodes', 'mediators', ...nodes.map((node) => `node ${node}`)];
   if (service.state === 'fail') {
     const skipped = names.map((name) => ({
       name: escapeText(name),
@@ -86,6 +85,7 @@ async function checks(nodes: readonly string[], session: Session): Promise<Check
     return [service, ...skipped];
   }
   const found = [service];
+  const [actions, usable, resting]: [string[], string[], string[]] = [[], [], []];
   found.push(
     await attempt('health', async () =>
       (await client.isServing(call))
@@ -97,29 +97,35 @@ async function checks(nodes: readonly string[], session: Session): Promise<Check
             }),
           ),
     ),
-    await attempt('actions', async () =>
-      loaded(
-        'actions',
-        await countOf(allActions(client, call)),
-        'action',
-        'Set LOM_PLUGINS to the directories of plugin bundles.',
-      ),
-    ),
-    await attempt('nodes', async () =>
-      loaded(
-        'nodes',
-        await countOf(allNodes(client, call)),
-        'node',
-        'Set LOM_INVENTORY to the inventory files.',
-      ),
-    ),
+    await attempt('actions', async () => {
+      for await (const { action } of allActions(client, call)) actions.push(action);
+      const hint = 'Set LOM_PLUGINS to the directories of plugin bundles.';
+      return loaded('actions', actions.length, 'action', hint);
+    }),
+    await attempt('nodes', async () => {
+      for await (const { name, maintenance } of allNodes(client, call)) {
+        (maintenance ? resting : usable).push(name);
+      }
+      const all = usable.length + resting.length;
+      const check = loaded('nodes', all, 'node', 'Set LOM_INVENTORY to the inventory files.');
+      return resting.length === 0 ? check : { ...check, state: 'warn', details: [restingWords(resting)] };
+    }),
   );
+  try {
+    found.push(...(await checkMediators(session, actions, usable)));
+  } catch (thrown) {
+    found.push(failure('mediators', thrown));
+  }
   for (const node of nodes) {
     const name = escapeText(`node ${node}`);
     found.push(
       await attempt(name, async () => {
-        const { probe } = await client.getNode({ name: node, probe: true }, call);
+        const { node: known, probe } = await client.getNode({ name: node, probe: true }, call);
         if (probe?.error !== undefined) return failed(name, probe.error);
+        if (known?.maintenance === true) {
+          const message = 'can be reached, but is in maintenance: a run there is refused';
+          return { name, state: 'warn', message, details: [] };
+        }
         return ok(
           name,
           'can be reached and accepts the login',
