@@ -32,14 +32,17 @@ export async function reportError(
     import('./render/render-error.js'),
   ]);
   const eps = toEps(thrown, { source: 'rune' });
-  const usage = thrown.name === 'COMMAND_INVALID';
-  const headline = usage ? escapeText(thrown.message) : errorHeadline(eps);
-  const details = usage
+  const wrongCommand = thrown.name === 'COMMAND_INVALID';
+  // Only services that the command line itself starts say this, of what its flags and variables gave them.
+  const usage = wrongCommand || thrown.name === 'CONFIGURATION_INVALID';
+  const headline = wrongCommand ? escapeText(thrown.message) : errorHeadline(eps);
+  const details = wrongCommand
     ? (thrown.facts.validationErrors ?? []).map(({ field, description }) =>
         escapeText(`${field}: ${description}`),
       )
     : errorDetails(eps, { withLog: true });
-  const text = details.map((line) => `  ${line}\n`).join('') + (usage ? 'See --help of the command.\n' : '');
+  const text =
+    details.map((line) => `  ${line}\n`).join('') + (wrongCommand ? 'See --help of the command.\n' : '');
   await io.stderr.write(`${style.red('rune:')} ${headline}\n${text}`);
   if (format !== 'pretty' && !usage) {
     const [{ EpsError }, { escapeJson }] = await Promise.all([
@@ -48,5 +51,5 @@ export async function reportError(
     ]);
     await io.stdout.write(`${escapeJson(JSON.stringify({ error: EpsError.toJSON(eps) }))}\n`);
   }
-  return EXIT_CODE[thrown.row.exit];
+  return usage ? EXIT_CODE.USAGE : EXIT_CODE[thrown.row.exit];
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from '../support/eventually.js';
 import { makeTestBundle } from '../support/test-bundle.js';
+import { configurationFault } from '../../services/cli/local-services/start-service.js';
 import { type RuneProcess, spawnRune } from './spawn-rune.js';
 
 /** Processes whose environment holds this word: everything that the command line under test has started. */
@@ -14,6 +15,30 @@ async function processesWith(word: string): Promise<string[]> {
   );
   return ids.filter((_, at) => environments[at]?.includes(word));
 }
+
+describe('what a service says of its configuration', () => {
+  it('is read as one error with all its faults', () => {
+    const error = configurationFault([
+      '{"level":"info"}',
+      'rune-lom did not start: CONFIGURATION_INVALID: The configuration has these faults:',
+      '  a.yaml:3: nodes.x: is not a node',
+      '  LOM_LISTEN: is not an address',
+      'What to do: Correct it.',
+    ]);
+    assert.equal(error?.message, 'The configuration has these faults:');
+    assert.deepEqual(
+      error.facts.validationErrors?.map(({ field, description }) => [field, description]),
+      [
+        ['a.yaml:3', 'nodes.x: is not a node'],
+        ['LOM_LISTEN', 'is not an address'],
+      ],
+    );
+  });
+
+  it('is nothing where it ended for another reason', () => {
+    assert.equal(configurationFault(['rune-lom did not start: INTERNAL: A fault.']), undefined);
+  });
+});
 
 describe('services started by the command line', () => {
   let directory: string;
@@ -82,15 +107,30 @@ describe('services started by the command line', () => {
     });
   });
 
-  it('that do not start are explained with their own words, and end with 5', async () => {
+  it('that refuse what the flags gave them are explained with their own words, once, and end with 2', async () => {
     const inventory = join(directory, 'broken.yaml');
     await writeFile(inventory, 'nodes: [1\n');
     const up = start('up', '--listen', '127.0.0.1:0', '--plugins', bundle, '--inventory', inventory);
-    assert.equal(await up.exited, 5);
-    assert.match(
-      up.err(),
-      /rune-lom ended with exit code \d+\.\n {2}end of its standard error:\n.*broken\.yaml/s,
+    assert.equal(await up.exited, 2);
+    assert.match(up.err(), /^rune: CONFIGURATION_INVALID: .*broken\.yaml/);
+    assert.equal(up.err().match(/what to do/gi)?.length, 1);
+    const run = start(
+      'run',
+      'noop',
+      '--node',
+      'x',
+      '--standalone',
+      '--plugins',
+      '/nonexistent',
+      '-o',
+      'json',
     );
+    assert.equal(await run.exited, 2);
+    assert.match(
+      run.err(),
+      /^rune: CONFIGURATION_INVALID: .*\/nonexistent\/bundle\.yaml: the file does not exist/,
+    );
+    assert.equal(run.out(), '');
     await eventually(async () => (await processesWith(word)).length === 0, {
       label: 'every process has ended',
     });
@@ -115,7 +155,7 @@ describe('services started by the command line', () => {
     await first.says('Ctrl-C stops both.');
     const address = /LOM listens on (\S+)/.exec(first.err())?.[1] ?? '';
     const second = start('up', '--listen', address, '--plugins', bundle);
-    assert.equal(await second.exited, 5);
-    assert.match(second.err(), /another process listens there/);
+    assert.equal(await second.exited, 2);
+    assert.match(second.err(), /^rune: CONFIGURATION_INVALID: .*another process listens there/);
   });
 });

@@ -36,7 +36,7 @@ function howToUse(address: string, isDefault: boolean, node: string): string {
   ].join('\n');
 }
 
-/** `rune up`: answers the exit code, 0 after Ctrl-C or SIGTERM and 5 if a service did not start or ended by itself. */
+/** `rune up`: answers the exit code, 0 after Ctrl-C or SIGTERM, 2 if the services refuse what they were given, 5 if one ended by itself. */
 export async function keepUp(options: UpOptions, io: Io, defaultAddress: string): Promise<number> {
   const { interrupts, stderr, env } = io;
   // Until then the error that is thrown brings the last lines along.

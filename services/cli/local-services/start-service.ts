@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { RuneError } from '../../shared/errors.js';
@@ -6,7 +7,8 @@ import { RuneError } from '../../shared/errors.js';
 const READY_TIMEOUT_MS = 20_000;
 /** After being asked to stop; longer than the services' own grace. */
 const STOP_TIMEOUT_MS = 15_000;
-const LINES_KEPT_MAX = 10;
+/** More than the faults that a service names at once. */
+const LINES_KEPT_MAX = 100;
 const LINE_CHARS_MAX = 2_000;
 
 /** A service as a process of its own. */
@@ -39,9 +41,28 @@ function boundAddress(line: string): string | undefined {
   }
 }
 
+/** How a service explains that its configuration has faults, and the faults where there are several. */
+const DID_NOT_START = /^rune-\w+ did not start: CONFIGURATION_INVALID: (.*)$/;
+const FAULT = /^ {2}(.+?): (.*)$/;
+
+/** The service's own explanation of a faulty configuration as an error, or undefined if it gave none. */
+export function configurationFault(lines: readonly string[]): RuneError | undefined {
+  const at = lines.findLastIndex((line) => DID_NOT_START.test(line));
+  const message = DID_NOT_START.exec(lines[at] ?? '')?.[1];
+  if (message === undefined) return undefined;
+  const validationErrors = lines.slice(at + 1).flatMap((line) => {
+    const [, field, description] = FAULT.exec(line) ?? [];
+    return field === undefined || description === undefined ? [] : [{ field, description, reason: '' }];
+  });
+  return new RuneError('CONFIGURATION_INVALID', message, { validationErrors });
+}
+
 const interrupted = () => new RuneError('CALL_CANCELLED', 'Interrupted while the services were starting.');
 
-/** Starts one service and waits until it listens. Throws SERVICE_UNREACHABLE with its last lines if it does not. */
+/**
+ * Starts one service and waits until it listens. Throws CONFIGURATION_INVALID with what the service finds wrong in its
+ * configuration, and SERVICE_UNREACHABLE with its last lines if it does not listen for another reason.
+ */
 export async function startService({ name, env, signal, onLine }: ServiceStart): Promise<LocalService> {
   if (signal.aborted) throw interrupted();
   const main = fileURLToPath(new URL(`../../${name}/main.js`, import.meta.url));
@@ -70,18 +91,21 @@ export async function startService({ name, env, signal, onLine }: ServiceStart):
     clearTimeout(timer);
   };
   const failed = (why: string) =>
+    configurationFault(lines) ??
     new RuneError('SERVICE_UNREACHABLE', `rune-${name} ${why}.`, { stderrTail: lines.join('\n') });
 
   let readyTimer: NodeJS.Timeout | undefined;
   const ready = new Promise<string>((resolve, reject) => {
-    createInterface({ input: child.stderr }).on('line', (line) => {
+    const reader = createInterface({ input: child.stderr });
+    reader.on('line', (line) => {
       lines.push(line.slice(0, LINE_CHARS_MAX));
       if (lines.length > LINES_KEPT_MAX) lines.shift();
       onLine?.(name, line);
       const address = boundAddress(line);
       if (address !== undefined) resolve(address);
     });
-    void exited.then((how) => setImmediate(() => reject(failed(how))));
+    // Its last words may arrive after its end.
+    void Promise.all([exited, once(reader, 'close')]).then(([how]) => reject(failed(how)));
     readyTimer = setTimeout(
       () => reject(failed(`did not listen within ${READY_TIMEOUT_MS / 1000} s`)),
       READY_TIMEOUT_MS,

@@ -62,8 +62,8 @@ async function variables(
 }
 
 /**
- * Starts LMM on a free port and LOM at `listen`, both on loopback, and waits until both answer. Throws SERVICE_UNREACHABLE with
- * the last log lines of the one that does not; nothing is left running then.
+ * Starts LMM on a free port and LOM at `listen`, both on loopback, and waits until both answer. Throws what
+ * `startService` says of the one that does not; nothing is left running then.
  */
 export async function startServices(
   options: LocalServicesOptions & {
