@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { EXIT_CODE } from '../services/shared/errors.js';
 import { packageRoot } from '../services/shared/package-root.js';
 import { startServicePair } from './support/service-pair.js';
 import { startSshd, type TestSshd } from './support/sshd.js';
@@ -12,14 +13,22 @@ const run = promisify(execFile);
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
 /** Shows a command as a person would type it, runs the real binary, and resolves with its exit code. */
-async function rune(server: string, args: readonly string[]): Promise<number> {
+async function rune(server: string, args: readonly string[], signal: AbortSignal): Promise<number> {
+  signal.throwIfAborted();
   say(`\n$ rune ${args.join(' ')}`);
   const main = join(packageRoot, 'dist', 'services', 'cli', 'main.js');
   const child = spawn(process.execPath, [main, ...args], {
     stdio: ['ignore', 'inherit', 'inherit'],
     env: { ...process.env, RUNE_SERVER: server },
   });
-  return new Promise((resolve) => child.once('exit', (code) => resolve(code ?? 1)));
+  // Ctrl-C at a terminal reaches it as well; a signal to the demo alone does not.
+  const stop = () => child.kill('SIGTERM');
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    return await new Promise((resolve) => child.once('exit', (code) => resolve(code ?? 1)));
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
 }
 
 /** A throw-away sshd, or why there is none. */
@@ -37,11 +46,12 @@ async function trySshd(): Promise<TestSshd | string> {
   }
 }
 
-async function demo(): Promise<number> {
+async function demo(signal: AbortSignal): Promise<number> {
   const directory = await mkdtemp(join(tmpdir(), 'rune-demo-'));
   const sshd = await trySshd();
   const overSsh = typeof sshd !== 'string';
   try {
+    signal.throwIfAborted();
     say(overSsh ? `A throw-away sshd listens on ${sshd.host}:${sshd.port}.` : `No sshd: ${sshd}.`);
     const { lom, lmm } = await startServicePair({
       directory,
@@ -56,17 +66,12 @@ async function demo(): Promise<number> {
     try {
       say(`LMM runs as process ${lmm.pid} on ${lmm.address}, LOM as process ${lom.pid} on ${lom.address}.`);
       const codes = [
-        await rune(lom.address, [
-          'run',
-          'noop',
-          '--node',
-          'demo',
-          '--param',
-          'message=hello',
-          '--output',
-          'ndjson',
-        ]),
-        await rune(lom.address, ['run', 'host-facts', '--node', 'demo']),
+        await rune(
+          lom.address,
+          ['run', 'noop', '--node', 'demo', '--param', 'message=hello', '--output', 'ndjson'],
+          signal,
+        ),
+        await rune(lom.address, ['run', 'host-facts', '--node', 'demo'], signal),
       ];
       return codes.find((code) => code !== 0) ?? 0;
     } finally {
@@ -82,4 +87,12 @@ async function demo(): Promise<number> {
   }
 }
 
-process.exitCode = await demo();
+// What was started and made must go again after Ctrl-C too, so the first signal only ends the waiting.
+const interrupted = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => interrupted.abort());
+try {
+  process.exitCode = await demo(interrupted.signal);
+} catch (error) {
+  if (!interrupted.signal.aborted) throw error;
+}
+if (interrupted.signal.aborted) process.exitCode = EXIT_CODE.CANCELLED;

@@ -6,6 +6,7 @@ import { resolveConnection } from './config/resolve-connection.js';
 import { connect, type Deps } from './connect.js';
 import type { OutputFormat } from './output-format.js';
 import { reportError } from './report-error.js';
+import { untilInterrupted } from './until-interrupted.js';
 
 /** A command's service, once it is known which. */
 export interface Session {
@@ -31,7 +32,7 @@ export async function withService(
   const { io } = deps;
   let output: OutputFormat = options.output ?? 'pretty';
   try {
-    const config = await loadConfig(io.env);
+    const config = await untilInterrupted(io.interrupts, loadConfig(io.env));
     const connection = resolveConnection({ flags: options, env: io.env, config });
     const { defaults } = connection;
     output = options.output ?? defaults.output ?? 'pretty';

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { lstat, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -18,6 +19,10 @@ import { createEvents, EXECUTION_ID, failure } from './events.js';
 import { type RuneProcess, spawnRune, spawnRuneOnTerminal } from './spawn-rune.js';
 
 type Script = Parameters<typeof startScriptedLom>[0];
+
+/** Says so once something listens for SIGTERM. */
+const SAYS_READY =
+  "process.on('newListener', (name) => name === 'SIGTERM' && setImmediate(() => console.error('ready')));";
 
 /** The stream of an execution that ends by itself. */
 async function* play(...events: readonly RunResponse[]): AsyncGenerator<RunResponse> {
@@ -390,7 +395,7 @@ describe('rune against a scripted LOM', () => {
       });
     }
 
-    it('a second one leaves at once and names the execution that may go on', async () => {
+    it('a second one leaves at once with 3 and names the execution that may go on', async () => {
       const lom = await lomOf(() => ({
         run: untilCancelled(new Promise(() => undefined)).run!,
         cancelExecution: () => new Promise(() => undefined),
@@ -401,7 +406,7 @@ describe('rune against a scripted LOM', () => {
       process.child.kill('SIGINT');
       await process.says('cancelling');
       process.child.kill('SIGINT');
-      assert.equal(await process.exited, 130);
+      assert.equal(await process.exited, 3);
       assert.match(process.err(), new RegExp(`execution ${EXECUTION_ID} may still be running`));
       assert.equal(JSON.parse(process.out()).state, 'EXECUTION_STATE_UNSPECIFIED');
     });
@@ -425,6 +430,30 @@ describe('rune against a scripted LOM', () => {
       accept();
       assert.equal(await process.exited, 130);
       assert.equal(lom.cancels.length, 1);
+    });
+
+    it('ends what hangs before the run', async () => {
+      const lom = await lomOf(untilCancelled);
+      const home = await mkdtemp(join(tmpdir(), 'rune-home-'));
+      try {
+        // Opening a pipe that nobody writes to never returns.
+        await mkdir(join(home, 'rune'));
+        const pipe = join(home, 'rune', 'config.yaml');
+        execFileSync('mkfifo', [pipe]);
+        const hook = join(home, 'hook.cjs');
+        await writeFile(hook, SAYS_READY);
+        const process = start(['run', 'tail-log', '--node', 'web01', '--server', lom.address], {
+          env: { XDG_CONFIG_HOME: home, NODE_OPTIONS: `--require ${hook}` },
+        });
+        await process.says('ready');
+        process.child.kill('SIGTERM');
+        // Which a shell shows as 130; an exit would wait for the call that hangs.
+        assert.equal(await process.exited, 'SIGINT');
+        assert.match(process.err(), /Interrupted: nothing ran\./);
+        assert.equal(lom.runs.length, 0);
+      } finally {
+        await rm(home, { recursive: true });
+      }
     });
 
     it('that does not reach the service is told', async () => {
@@ -581,6 +610,39 @@ describe('rune against a scripted LOM', () => {
       await assert.rejects(readFile(join(directory, 'web02', 'result.json')), { code: 'ENOENT' });
     });
 
+    it('refuses what is no directory before anything runs, and does not hang on procfs', async () => {
+      const file = join(directory, 'file');
+      await writeFile(file, '');
+      const lom = await lomOf(() => ({ run: () => play(...threeNodes()) }));
+      for (const [path, message] of [
+        [file, `--save ${file}: ${file} is not a directory.`],
+        [join(file, 'deeper'), 'is not a directory'],
+        ['/proc/nope/deeper', 'no such file'],
+      ] as const) {
+        const { code, err } = await run(lom, '--save', path);
+        assert.equal(code, 2);
+        assert.ok(err.includes(message), err);
+      }
+      assert.equal(lom.runs.length, 0);
+    });
+
+    it('tells of a node once', async () => {
+      await writeFile(join(directory, 'web01'), '');
+      const events = createEvents();
+      const lom = await lomOf(() => ({
+        run: () =>
+          play(
+            events.accepted(1),
+            events.running('web01'),
+            events.log('web01', 'one'),
+            events.succeeded('web01'),
+            events.final(ExecutionState.SUCCEEDED),
+          ),
+      }));
+      const { err } = await run(lom, '--save', directory);
+      assert.equal(err.match(/not saved/g)?.length, 1);
+    });
+
     it('refuses a directory that is a link and names that are no names, and ends with 1', async () => {
       const outside = join(directory, 'outside');
       await mkdir(outside);
@@ -597,8 +659,8 @@ describe('rune against a scripted LOM', () => {
       }));
       const { code, err } = await run(lom, '--save', directory);
       assert.equal(code, 1);
-      assert.match(err, /not saved for node web01 .*it is not a directory/);
-      assert.match(err, /not saved for node \.\.\/evil .*not safe/);
+      assert.match(err, /not saved for node web01: .*\/web01 is not a directory/);
+      assert.match(err, /not saved for node \.\.\/evil: .*not safe/);
       await assert.rejects(lstat(join(outside, 'result.json')), { code: 'ENOENT' });
     });
   });

@@ -72,7 +72,8 @@ Examples:
   rune run wipe-cache --select role=cache --plan        what would run where; contacts no node
   rune run host-facts --group all -o json | jq '.runs[].result.output'
 
-Ctrl-C cancels the execution and waits until each node has confirmed the kill; a second one leaves at once.
+Ctrl-C cancels the execution and waits until each node has confirmed the kill; a second one leaves at once,
+with exit code 3, because the action may still be running.
 What the exit code means: rune help exit-codes`;
 
 function toOptions(action: string, parsed: Parsed): RunOptions {

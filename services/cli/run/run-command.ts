@@ -6,6 +6,7 @@ import type { OutputFormat } from '../output-format.js';
 import { collectParams } from '../params/collect-params.js';
 import { escapeText } from '../render/escape-text.js';
 import type { Deps } from '../connect.js';
+import { untilInterrupted } from '../until-interrupted.js';
 import { type Session, withService } from '../with-service.js';
 import { writeAnswer } from '../write-answer.js';
 import { buildRequest, type RequestFields } from './build-request.js';
@@ -65,7 +66,12 @@ async function execute(
   const view = VIEWS[session.output](io);
   const { saveDirectory, cancelOnDisconnect } = options;
   const saver =
-    saveDirectory === undefined ? undefined : await createSaver(saveDirectory, (text) => view.notice(text));
+    saveDirectory === undefined
+      ? undefined
+      : await untilInterrupted(
+          io.interrupts,
+          createSaver(saveDirectory, (text) => view.notice(text)),
+        );
   return watchExecution({
     client: session.client,
     request: { ...request, cancelOnDisconnect },
@@ -85,7 +91,7 @@ export async function runCommand(options: RunOptions, deps: Deps): Promise<numbe
   const { io } = deps;
   const { standalone } = options;
   const work = async (session: Session): Promise<number> => {
-    const params = await paramsOf(options, io, session);
+    const params = await untilInterrupted(io.interrupts, paramsOf(options, io, session));
     const request = buildRequest(options, session.defaults, params);
     if (options.mode === 'plan') return plan(io, session, request);
     try {

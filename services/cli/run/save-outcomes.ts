@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
-import { type FileHandle, lstat, mkdir, open, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { type FileHandle, lstat, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { RuneError } from '../../shared/errors.js';
 import type { RunResponse } from '../../shared/gen/rune/v1/lom.js';
 import { type LogLines, Outcome, RunState } from '../../shared/gen/rune/v1/run.js';
@@ -11,7 +11,7 @@ const SAFE_NAME = /^[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,253})$/;
 const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 const FILE_MODE = 0o600;
 const DIRECTORY_MODE = 0o700;
-const FAULTS_SHOWN_MAX = 10;
+const NODES_TOLD_MAX = 10;
 
 /** Writes what each node answered below a directory. A fault is told and remembered, and never stops the execution. */
 export interface Saver {
@@ -24,15 +24,33 @@ export interface Saver {
 
 const FILES = { result: 'result.json', log: 'stderr.log', outcome: 'outcome.json' } as const;
 
+/**
+ * Makes the directory and those above it that are missing, level by level: the recursive mkdir of Node never returns where a
+ * file system such as procfs answers "no such file" to every attempt.
+ */
+async function makeDirectories(path: string): Promise<void> {
+  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+  });
+  if (found !== undefined) {
+    if (!found.isDirectory()) throw new Error(`${path} is not a directory`);
+    return;
+  }
+  await makeDirectories(dirname(path));
+  await mkdir(path, { mode: DIRECTORY_MODE }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+  });
+}
+
 /** A directory of ours: made here, or one that is there already, is no link and belongs to this user. */
 async function ownDirectory(path: string): Promise<void> {
   await mkdir(path, { mode: DIRECTORY_MODE }).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') throw error;
   });
-  const stat = await lstat(path);
-  if (!stat.isDirectory()) throw new Error('it is not a directory');
-  if (process.getuid !== undefined && stat.uid !== process.getuid())
-    throw new Error('it belongs to another user');
+  const found = await lstat(path);
+  if (!found.isDirectory()) throw new Error(`${path} is not a directory`);
+  if (process.getuid !== undefined && found.uid !== process.getuid())
+    throw new Error(`${path} belongs to another user`);
 }
 
 /** Puts the file in place at once, replacing an older one, never following a link. */
@@ -67,11 +85,12 @@ interface Place {
  * for a node is removed when the node's run begins. Throws COMMAND_INVALID if the directory cannot be used.
  */
 export async function createSaver(root: string, tell: (text: string) => Promise<void>): Promise<Saver> {
-  await mkdir(root, { recursive: true, mode: DIRECTORY_MODE }).catch((error: NodeJS.ErrnoException) => {
+  await makeDirectories(resolve(root)).catch((error: NodeJS.ErrnoException) => {
     throw new RuneError('COMMAND_INVALID', `--save ${root}: ${reasonOf(error)}.`, {}, { cause: error });
   });
   const places = new Map<string, Place>();
-  let faults = 0;
+  const told = new Set<string>();
+  let failed = false;
 
   async function placeOf(node: string): Promise<Place> {
     const known = places.get(node);
@@ -110,10 +129,11 @@ export async function createSaver(root: string, tell: (text: string) => Promise<
     try {
       await save();
     } catch (error) {
-      faults += 1;
-      if (faults > FAULTS_SHOWN_MAX) return;
+      failed = true;
+      if (told.has(node) || told.size >= NODES_TOLD_MAX) return;
+      told.add(node);
       const reason = error instanceof Error ? reasonOf(error) : String(error);
-      await tell(`not saved for node ${node} in ${root}: ${reason}`);
+      await tell(`not saved for node ${node}: ${reason}`);
     }
   }
 
@@ -125,7 +145,7 @@ export async function createSaver(root: string, tell: (text: string) => Promise<
         await guarded(node, async () => void (await placeOf(node)));
       }
     },
-    failed: () => faults > 0,
+    failed: () => failed,
     async close() {
       for (const { log } of places.values()) await log?.close();
       places.clear();

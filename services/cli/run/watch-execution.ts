@@ -29,7 +29,7 @@ type Leave = 'second interrupt' | 'not accepted' | 'reader gone';
 
 /**
  * Runs an execution and shows it until its end; answers the exit code. The first interrupt cancels the execution and waits for
- * the confirmed outcomes, the second leaves at once, and so does a reader that goes away; the execution then goes on. Throws
+ * the confirmed outcomes, the second leaves at once, and so does a reader that goes away; the execution may then go on, so its end is unknown. Throws
  * the service's RuneError if the stream ended before its first event.
  */
 export async function watchExecution(watch: Watch): Promise<number> {
@@ -99,7 +99,6 @@ export async function watchExecution(watch: Watch): Promise<number> {
     : undefined;
   await view.end(tally, failure === undefined ? undefined : toEps(failure, { source: 'rune' }));
   if (left !== undefined && left !== 'reader gone') await view.notice(farewell(left, tally));
-  if (left === 'second interrupt' || left === 'not accepted') return EXIT_CODE.CANCELLED;
   const code = exitCodeOf(tally.exits, tally.final?.state ?? ExecutionState.UNSPECIFIED);
   return code === EXIT_CODE.SUCCEEDED && saver?.failed() === true ? EXIT_CODE.PLUGIN_FAILED : code;
 }
