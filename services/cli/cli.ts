@@ -24,11 +24,11 @@ export interface Handlers {
 
 const EXAMPLES = `
 Examples:
-  rune up                                     start the services on this machine
-  rune run host-facts --node web01            run an action and show its result
-  rune run restart-docker --group web --plan  what would run where; contacts no node
-  rune actions                                what can be run
-  rune doctor --node web01                    is everything there that a run needs?
+  rune up                                       # start the services on this machine
+  rune run host-facts --node localhost          # run an action and show its result
+  rune run host-facts --node localhost --plan   # what would run where; contacts no node
+  rune actions                                  # what can be run
+  rune doctor --node localhost                  # is everything there that a run needs?
 
 What the exit codes mean: rune help exit-codes`;
 
@@ -62,7 +62,6 @@ export function createProgram(io: Io, handlers: Handlers, done: (code: number) =
     .description('Runs a named, reviewed action on one node or ten thousand and shows what each answered.')
     .version(`rune ${packageVersion()}`, '-V, --version', 'show the version')
     .helpOption('-h, --help', 'explain a command')
-    .showHelpAfterError('See --help of the command.')
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void io.stdout.write(text),
@@ -90,7 +89,25 @@ export function createProgram(io: Io, handlers: Handlers, done: (code: number) =
     await io.stdout.write(text);
     done(EXIT_CODE.SUCCEEDED);
   });
+  pointToHelp(program, 'rune');
   return program;
+}
+
+/** Every wrong command line is followed by where its own command is explained. */
+function pointToHelp(command: Command, name: string): void {
+  command.showHelpAfterError(`See: ${name} --help`);
+  for (const inner of command.commands) pointToHelp(inner, `${name} ${inner.name()}`);
+}
+
+/** The full name of the command that the words begin with, such as "rune nodes show". */
+function commandName(program: Command, words: readonly string[]): string {
+  let [command, name] = [program, program.name()];
+  for (const word of words) {
+    const next = command.commands.find((inner) => inner.name() === word);
+    if (next === undefined) break;
+    [command, name] = [next, `${name} ${word}`];
+  }
+  return name;
 }
 
 /** Runs one command line, given without the names of node and of the script; answers the exit code and never throws. */
@@ -100,15 +117,15 @@ export async function runCli(
   handlers = createHandlers(io),
 ): Promise<number> {
   let code: number = EXIT_CODE.SUCCEEDED;
+  const program = createProgram(io, handlers, (answer) => {
+    code = answer;
+  });
   try {
-    const program = createProgram(io, handlers, (answer) => {
-      code = answer;
-    });
     await program.parseAsync([...argv], { from: 'user' });
     return code;
   } catch (error) {
     // Commander has explained what is wrong; --help and --version end this way too, with exit code 0.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_CODE.SUCCEEDED : EXIT_CODE.USAGE;
-    return reportError(io, error, 'pretty');
+    return reportError(io, error, 'pretty', `See: ${commandName(program, argv)} --help`);
   }
 }

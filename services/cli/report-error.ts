@@ -6,12 +6,14 @@ import { createStyle } from './render/style.js';
 
 /**
  * Explains an error on standard error and answers the exit code. For machines a refused request is also a JSON document
- * `{"error": …}` on standard output; a wrong command line is not, because its format is not known yet.
+ * `{"error": …}` on standard output; a wrong command line is not, because its format is not known yet;
+ * `advice` then says where to read on.
  */
 export async function reportError(
   io: Pick<Io, 'stdout' | 'stderr' | 'env'>,
   thrown: unknown,
   format: OutputFormat,
+  advice = '',
 ): Promise<number> {
   const style = createStyle(mayColour(io.stderr, io.env));
   if (thrown instanceof RuneError && thrown.name === 'CALL_CANCELLED') {
@@ -42,7 +44,7 @@ export async function reportError(
       )
     : errorDetails(eps, { withLog: true });
   const text =
-    details.map((line) => `  ${line}\n`).join('') + (wrongCommand ? 'See --help of the command.\n' : '');
+    details.map((line) => `  ${line}\n`).join('') + (wrongCommand && advice !== '' ? `${advice}\n` : '');
   await io.stderr.write(`${style.red('rune:')} ${headline}\n${text}`);
   if (format !== 'pretty' && !usage) {
     const [{ EpsError }, { escapeJson }] = await Promise.all([

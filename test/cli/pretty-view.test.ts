@@ -63,7 +63,7 @@ describe('an execution for a person', () => {
       log('web01', '', 4),
       log('web01', 'two', 3),
     ]);
-    assert.deepEqual(err.slice(1, 4), ['web01 | one', 'web01 |', 'web01 | two']);
+    assert.deepEqual(err.slice(1, 4), ['web01 | one', 'web01 | error:', 'web01 | warn: two']);
   });
 
   it('shows the end of standard error only where the log was not shown', async () => {

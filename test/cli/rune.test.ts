@@ -250,7 +250,7 @@ describe('rune against a scripted LOM', () => {
         ['--params-file', '/nonexistent/p'],
         ['--save', '/dev/null/x'],
         ['-o', 'xml'],
-        ['--use-ssm', '--transport', 'ssh'],
+        ['--use-ssm'],
       ]) {
         const { code, err } = await run(lom, ...wrong);
         assert.equal(code, 2, `${wrong.join(' ')}: ${err}`);
@@ -919,6 +919,15 @@ describe('rune alone', () => {
       assert.equal(code, 0);
       assert.match(out, /^Examples?:\n {2}/m, command.join(' '));
     }
+  });
+
+  it('the help of a catalogue names the options that it takes, and no list is shown as a default', async () => {
+    const { out } = await rune('nodes', '--help');
+    for (const option of ['--group', '--select', '--output', '--server'])
+      assert.ok(out.includes(option), out);
+    assert.match((await rune('actions', '--help')).out, /--output/);
+    for (const command of ['run', 'up'])
+      assert.doesNotMatch((await rune(command, '--help')).out, /default: \[\]/);
   });
 
   it('help explains a command or the exit codes, and refuses another topic', async () => {

@@ -90,7 +90,9 @@ async function list(
     json: Node.toJSON,
     table: (items) =>
       renderTable(
-        ['NODE', 'TRANSPORTS', 'ADDRESS', 'USER', 'GROUPS', 'LABELS', ''].map((header) => ({ header })),
+        ['NODE', 'TRANSPORTS', 'ADDRESS', 'USER', 'GROUPS', 'LABELS', 'MAINTENANCE'].map((header) => ({
+          header,
+        })),
         items.map((node) =>
           [
             node.name,
@@ -99,7 +101,7 @@ async function list(
             node.user,
             node.groups.join(','),
             labels(node),
-            node.maintenance ? 'in maintenance' : '',
+            node.maintenance ? 'yes' : '',
           ].map(escapeText),
         ),
       ),

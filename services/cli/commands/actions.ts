@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { LIST, listOptions } from './list-options.js';
 import {
   addServiceOptions,
   type ParsedServiceOptions,
@@ -23,10 +24,11 @@ export function defineActions(program: Command, start: (options: ActionsOptions)
   const command = program
     .command('actions')
     .description('what can be run: actions, their parameters and results')
-    .addHelpText('after', EXAMPLES);
-  addServiceOptions(command.command('list', { isDefault: true }).description('all actions')).action(
-    (parsed: ParsedServiceOptions) => start({ service: serviceOptions(parsed) }),
+    .addHelpText('after', () => listOptions(list) + EXAMPLES);
+  const list: Command = addServiceOptions(
+    command.command(LIST, { isDefault: true }).description('all actions'),
   );
+  list.action((parsed: ParsedServiceOptions) => start({ service: serviceOptions(parsed) }));
   addServiceOptions(
     command
       .command('show')

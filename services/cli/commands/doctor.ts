@@ -17,7 +17,7 @@ export interface DoctorOptions {
 const EXAMPLES = `
 Examples:
   rune doctor
-  rune doctor --node web01,web02      also connect to these nodes; runs nothing on them`;
+  rune doctor --node web01,web02      # also connect to these nodes; runs nothing on them`;
 
 /** Adds `rune doctor` to the program. */
 export function defineDoctor(program: Command, start: (options: DoctorOptions) => Promise<void>): void {

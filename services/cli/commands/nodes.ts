@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { LIST, listOptions } from './list-options.js';
 import { collectLabel, collectNames } from './parse-flags.js';
 import {
   addServiceOptions,
@@ -26,30 +27,29 @@ const EXAMPLES = `
 Examples:
   rune nodes
   rune nodes list --group web
-  rune nodes show web01 --probe       also connect, check the host key and authenticate; runs nothing`;
+  rune nodes show web01 --probe       # also connect, check the host key and authenticate; runs nothing`;
 
 /** Adds `rune nodes` to the program. */
 export function defineNodes(program: Command, start: (options: NodesOptions) => Promise<void>): void {
   const command = program
     .command('nodes')
     .description('where actions can run: the nodes of the inventory')
-    .addHelpText('after', EXAMPLES);
-  addServiceOptions(
+    .addHelpText('after', () => listOptions(list) + EXAMPLES);
+  const list: Command = addServiceOptions(
     command
-      .command('list', { isDefault: true })
+      .command(LIST, { isDefault: true })
       .description('all nodes, or those of groups and labels')
       .option('-g, --group <name>', 'nodes of a group', collectNames('--group'))
       .option('-l, --select <key=value>', 'nodes with this label; several must all match', collectLabel),
-  )
-    .addHelpText('after', '\nExample:\n  rune nodes list --select role=web')
-    .action((parsed: ParsedServiceOptions & { group?: string[]; select?: Record<string, string> }) =>
-      start({
-        kind: 'list',
-        service: serviceOptions(parsed),
-        groups: parsed.group ?? [],
-        labels: parsed.select ?? {},
-      }),
-    );
+  ).addHelpText('after', '\nExample:\n  rune nodes list --select role=web');
+  list.action((parsed: ParsedServiceOptions & { group?: string[]; select?: Record<string, string> }) =>
+    start({
+      kind: 'list',
+      service: serviceOptions(parsed),
+      groups: parsed.group ?? [],
+      labels: parsed.select ?? {},
+    }),
+  );
   addServiceOptions(
     command
       .command('show')

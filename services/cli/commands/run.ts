@@ -51,7 +51,6 @@ interface Parsed extends ParsedServiceOptions {
   plan?: true;
   dryRun?: true;
   yes?: true;
-  useSsm?: true;
   transport?: string;
   timeout?: number;
   reason?: string;
@@ -65,12 +64,11 @@ interface Parsed extends ParsedServiceOptions {
 
 const EXAMPLES = `
 Examples:
-  rune run host-facts --node web01
-  rune run restart-docker --group web --exclude web03 --reason "INC-4711"
-  rune run tail-log --node web01 --param unit=nginx --param lines=50
-  rune run set-password --node db01 --param user=app --param password=@/run/secret
-  rune run wipe-cache --select role=cache --plan        what would run where; contacts no node
-  rune run host-facts --group all -o json | jq '.runs[].result.output'
+  rune run host-facts --node localhost
+  rune run noop --node localhost --param message=hello --reason "INC-4711"
+  rune run host-facts --select role=web --exclude web03 --plan     # what would run where; contacts no node
+  rune run host-facts --node localhost -o json | jq '.runs[].result.output'
+  rune run host-facts --node localhost --standalone                # without services that run already
 
 Ctrl-C cancels the execution and waits until each node has confirmed the kill; a second one leaves at once,
 with exit code 3, because the action may still be running.
@@ -88,7 +86,6 @@ function toOptions(action: string, parsed: Parsed): RunOptions {
       '--plugins and --inventory belong to --standalone; a running service has its own.',
     );
   }
-  const chosen = parsed.useSsm === true ? 'ssm' : transport;
   return {
     service: serviceOptions(parsed),
     action,
@@ -103,7 +100,7 @@ function toOptions(action: string, parsed: Parsed): RunOptions {
     acknowledgeRisk: parsed.yes === true,
     cancelOnDisconnect: parsed.cancelOnDisconnect === true,
     ...(paramsFile === undefined ? {} : { paramsFile }),
-    ...(chosen === undefined ? {} : { transport: chosen }),
+    ...(transport === undefined ? {} : { transport }),
     ...(timeout === undefined ? {} : { timeoutMs: timeout }),
     ...(reason === undefined ? {} : { reason }),
     ...(maxParallel === undefined ? {} : { maxParallel }),
@@ -112,12 +109,22 @@ function toOptions(action: string, parsed: Parsed): RunOptions {
   };
 }
 
+/** Other tools take nodes as arguments. */
+function refuseMore(words: readonly string[]): void {
+  if (words.length === 0) return;
+  throw new RuneError(
+    'COMMAND_INVALID',
+    `too many arguments: ${words.join(' ')}; did you mean --node ${words.join(',')}?`,
+  );
+}
+
 /** Adds `rune run` to the program. */
 export function defineRun(program: Command, start: (options: RunOptions) => Promise<void>): void {
   const command = program
     .command('run')
     .description('run an action on nodes and show what happens')
     .argument('<action>', 'name or name@version')
+    .allowExcessArguments()
     .optionsGroup('Nodes:')
     .option('-n, --node <name>', 'a node; repeat it or join names by commas', collectNames('--node'))
     .option('-g, --group <name>', 'all nodes of a group', collectNames('--group'))
@@ -144,10 +151,7 @@ export function defineRun(program: Command, start: (options: RunOptions) => Prom
     .optionsGroup('How:')
     .addOption(new Option('--plan', 'show what would run where; contacts no node').conflicts('save'))
     .option('--dry-run', 'let the plugin say what it would do, changing nothing')
-    .addOption(
-      new Option('--transport <name>', 'one of the transports that the nodes list').conflicts('useSsm'),
-    )
-    .option('--use-ssm', 'the same as --transport ssm')
+    .option('--transport <name>', 'ssh or local, where the nodes list it')
     .option('--max-parallel <n>', 'runs at the same time', parseCount('--max-parallel'))
     .option('--cancel-on-disconnect', 'losing the connection to the service cancels the execution')
     .option('--save <directory>', 'write result.json, stderr.log and outcome.json of each node below it')
@@ -155,14 +159,12 @@ export function defineRun(program: Command, start: (options: RunOptions) => Prom
     .addOption(
       new Option('--standalone', 'start LOM and LMM for this one command').conflicts(['server', 'context']),
     )
-    .option(
-      '--plugins <directory>',
-      'with --standalone: plugin bundles to load',
-      collectNames('--plugins'),
-      [],
-    )
+    .option('--plugins <directory>', 'with --standalone: plugin bundles to load', collectNames('--plugins'))
     .option('--inventory <file>', 'with --standalone: inventory to load', collectNames('--inventory'));
   addServiceOptions(command)
     .addHelpText('after', EXAMPLES)
-    .action((action: string, parsed: Parsed) => start(toOptions(action, parsed)));
+    .action((action: string, parsed: Parsed, { args }: Command) => {
+      refuseMore(args.slice(1));
+      return start(toOptions(action, parsed));
+    });
 }

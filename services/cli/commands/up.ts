@@ -35,13 +35,11 @@ export function defineUp(program: Command, start: (options: UpOptions) => Promis
       '--plugins <directory>',
       "plugin bundles to load (default: the package's own)",
       collectNames('--plugins'),
-      [],
     )
     .option(
       '--inventory <file>',
       'inventory to load (default: this machine as localhost)',
       collectNames('--inventory'),
-      [],
     )
     .option('--listen <host:port>', 'where LOM listens', parseListen, DEFAULT_ADDRESS)
     .option('-v, --verbose', 'show every log line of the services')

@@ -13,8 +13,9 @@ function readLine({ stdin, interrupts }: Pick<Io, 'stdin' | 'interrupts'>): Prom
   return new Promise((resolve, reject) => {
     const lines = createInterface({ input: stdin, terminal: false });
     const stop = () => {
-      lines.close();
+      // Closing is an answer too, so it comes second.
       reject(new RuneError('CALL_CANCELLED', 'Interrupted at the question: nothing ran.'));
+      lines.close();
     };
     const settle = (line?: string) => {
       interrupts.first.removeEventListener('abort', stop);

@@ -41,14 +41,20 @@ interface ActiveRun {
 const block = (lines: readonly string[]) => lines.map((line) => `${line}\n`).join('');
 const indent = (lines: readonly string[], by = INDENT) => lines.map((line) => by + line);
 
-function logText({ content, truncated }: LogLine): string {
+/** Said, because colours are not everywhere. */
+const LEVEL_WORDS: Partial<Record<LogLevel, string>> = {
+  [LogLevel.WARN]: 'warn: ',
+  [LogLevel.ERROR]: 'error: ',
+};
+
+function logText({ content, truncated, level }: LogLine): string {
   const text =
     content?.$case === 'raw'
       ? escapeBytes(content.value)
       : content?.$case === 'text'
         ? escapeText(content.value)
         : '';
-  return truncated ? `${text} (cut)` : text;
+  return `${LEVEL_WORDS[level] ?? ''}${text}${truncated ? ' (cut)' : ''}`;
 }
 
 function dressLog(text: string, level: LogLevel, style: Style): string {
