@@ -23,6 +23,7 @@ const SCHEMA = {
     port: { $ref: '#/$defs/port' },
     circle: { $ref: '#/$defs/circle' },
     password: { type: 'string', writeOnly: true },
+    pin: { $ref: '#/$defs/port', writeOnly: true },
   },
   $defs: { port: { type: 'integer' }, circle: { $ref: '#/$defs/circle' } },
 };
@@ -71,7 +72,7 @@ describe('a parameter on the command line', () => {
   ];
   for (const [key, text, value] of converted) {
     it(`${key}=${text} becomes ${JSON.stringify(value)} by the schema`, () => {
-      assert.deepEqual(convertValue(SCHEMA, key, text), value);
+      assert.deepEqual(convertValue(SCHEMA, key, text, { action: 'tail-log', shown: text }), value);
     });
   }
   const refused: [string, string, string][] = [
@@ -86,9 +87,11 @@ describe('a parameter on the command line', () => {
   ];
   for (const [key, text, wanted] of refused) {
     it(`${key}=${text} is refused: wants ${wanted}`, () => {
-      assert.throws(() => convertValue(SCHEMA, key, text), {
+      // What may hold a secret further down is not repeated.
+      const shown = key === 'tags' || key === 'options' ? '' : `=${text}`;
+      assert.throws(() => convertValue(SCHEMA, key, text, { action: 'tail-log', shown: text }), {
         name: 'COMMAND_INVALID',
-        message: `--param ${key}: the action wants ${wanted}.`,
+        message: `--param ${key}${shown}: the action wants ${wanted}. See: rune actions show tail-log`,
       });
     });
   }
@@ -116,6 +119,7 @@ describe('the parameters of a run', () => {
       assignments: params.map(parseAssignment),
       stdin: Readable.from([]),
       signal: new AbortController().signal,
+      action: 'tail-log',
       inputSchema: () => Promise.resolve(SCHEMA),
       warn: () => Promise.resolve(),
       ...more,
@@ -141,9 +145,41 @@ describe('the parameters of a run', () => {
     assert.deepEqual(await collect([`password=@${path}`]), { password: 'pa$$ word' });
   });
 
-  it('do not ask the service for the schema when every value is JSON', async () => {
+  it('do not ask the service for the schema where there is no --param', async () => {
     const inputSchema = () => Promise.reject(new Error('asked'));
-    assert.deepEqual(await collect(['lines:=5'], { inputSchema }), { lines: 5 });
+    const paramsFile = await file('only.json', '{"lines": 5}');
+    assert.deepEqual(await collect([], { inputSchema, paramsFile }), { lines: 5 });
+  });
+
+  it('are refused in the same way as text and as JSON', async () => {
+    assert.deepEqual(await collect(['lines:=5', 'text:="a"', 'either:="b"', 'maybe:=null']), {
+      lines: 5,
+      text: 'a',
+      either: 'b',
+      maybe: null,
+    });
+    for (const written of ['lines:=1.5', 'lines=1.5']) {
+      await assert.rejects(collect([written]), {
+        name: 'COMMAND_INVALID',
+        message: '--param lines=1.5: the action wants an integer. See: rune actions show tail-log',
+      });
+    }
+  });
+
+  it('are never repeated where they are secrets', async () => {
+    await assert.rejects(collect(['pin=hunter2']), (error: Error) => !error.message.includes('hunter2'));
+    const path = await file('pin', 'hunter2');
+    await assert.rejects(collect([`lines=@${path}`]), (error: Error) => !error.message.includes('hunter2'));
+  });
+
+  it('that the action does not have are refused with the one that was meant', async () => {
+    const inputSchema = () => Promise.resolve({ ...SCHEMA, additionalProperties: false });
+    await assert.rejects(collect(['lnes=5'], { inputSchema }), {
+      name: 'COMMAND_INVALID',
+      message:
+        '--param lnes: tail-log has no such parameter; did you mean "lines"? See: rune actions show tail-log',
+    });
+    assert.deepEqual(await collect(['lnes=5']), { lnes: '5' });
   });
 
   it('warn of a secret that stands on the command line, without repeating it', async () => {

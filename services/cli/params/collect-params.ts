@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { RuneError } from '../../shared/errors.js';
 import { readFileBounded, readStreamBounded } from '../read-bounded.js';
-import { convertValue, isSecret } from './convert-value.js';
+import { checkType, convertValue, isSecret, requireKnown } from './convert-value.js';
 import type { ParamAssignment } from './parse-assignment.js';
 
 /** The service takes no more than this in all, so nothing larger is read. */
@@ -16,7 +16,9 @@ export interface ParamSources {
   readonly paramsFile?: string | undefined;
   readonly stdin: Readable;
   readonly signal: AbortSignal;
-  /** The action's input schema; asked for only if some value has to be converted. */
+  /** Name of the action, for messages. */
+  readonly action: string;
+  /** The action's input schema; asked for only if there is a `--param`. */
   inputSchema(): Promise<unknown>;
   warn(message: string): Promise<void>;
 }
@@ -58,11 +60,14 @@ async function fromFile(sources: ParamSources): Promise<[string, unknown][]> {
 }
 
 async function valueOf({ key, kind, value }: ParamAssignment, sources: ParamSources): Promise<unknown> {
-  if (kind === 'json') return parseJson(value, `--param ${key}`);
+  const { action } = sources;
+  const json = kind === 'json' ? parseJson(value, `--param ${key}`) : undefined;
   const schema = await sources.inputSchema();
+  requireKnown(schema, key, action);
+  if (kind === 'json') return checkType(schema, key, json, { action, shown: value });
   if (kind === 'file') {
     const text = await read(value, `--param ${key}=@${value}`, sources);
-    return convertValue(schema, key, text.replace(/\r?\n$/, ''));
+    return convertValue(schema, key, text.replace(/\r?\n$/, ''), { action, shown: `@${value}` });
   }
   if (isSecret(schema, key)) {
     await sources.warn(
@@ -70,7 +75,7 @@ async function valueOf({ key, kind, value }: ParamAssignment, sources: ParamSour
         `give it as ${key}=@FILE or ${key}=@-`,
     );
   }
-  return convertValue(schema, key, value);
+  return convertValue(schema, key, value, { action, shown: value });
 }
 
 /**

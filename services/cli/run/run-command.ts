@@ -39,6 +39,7 @@ function schemaReader(action: string, { client, call }: Session): () => Promise<
 
 async function paramsOf(options: RunOptions, io: Io, session: Session): Promise<Record<string, unknown>> {
   return collectParams({
+    action: options.action,
     assignments: options.params,
     paramsFile: options.paramsFile,
     stdin: io.stdin,
