@@ -213,7 +213,11 @@ describe('rune against a scripted LOM', () => {
       );
       const json = await run(lom, '-o', 'json');
       assert.equal(json.code, 4);
-      assert.equal(JSON.parse(json.out).error.errorData.name, 'NODE_NOT_FOUND');
+      const { error } = JSON.parse(json.out);
+      assert.equal(error.errorData.name, 'NODE_NOT_FOUND');
+      // The service's own error, not one that was made again here.
+      assert.equal(error.routing.sourceModule, 'scripted-lom');
+      assert.match(error.messageMetadata.correlationId, /^[0-9a-f-]{36}$/);
     });
 
     it('a service that is not there ends with 5', async () => {
@@ -730,6 +734,7 @@ describe('rune against a scripted LOM', () => {
     it('rune nodes lists and shows nodes', async () => {
       const lom = await lomOf(() => ({}));
       const list = await rune(['nodes', '--server', lom.address]);
+      assert.match(list.out, /^NODE +TRANSPORTS +ADDRESS +USER +GROUPS +LABELS +MAINTENANCE$/m);
       assert.match(list.out, /^web01 +ssh +192\.0\.2\.1:22 +ops +web +role=web$/m);
       const show = await rune(['nodes', 'show', 'web01', '--server', lom.address]);
       assert.match(show.out, /^web01\n {2}address: +192\.0\.2\.1:22$/m);
