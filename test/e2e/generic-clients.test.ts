@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { packageRoot } from '../../services/shared/package-root.js';
-import { startWorld, type World } from '../support/world.js';
+import { sshNode, startWorld, type World } from '../support/world.js';
 
 const run = promisify(execFile);
 const BUF = join(packageRoot, 'node_modules', '.bin', 'buf');
@@ -13,7 +13,9 @@ const BUF = join(packageRoot, 'node_modules', '.bin', 'buf');
 describe('clients that know nothing of this project', function () {
   this.timeout(60_000);
   let world: World;
-  before(async () => (world = await startWorld()));
+  before(async () => {
+    world = await startWorld({ nodes: (sshd) => ({ web01: sshNode(sshd, 'root') }) });
+  });
   after(() => world.stop());
 
   const curl = (address: string, method: string, body?: string): ReturnType<typeof run> =>
@@ -85,6 +87,29 @@ describe('clients that know nothing of this project', function () {
     const { probe } = JSON.parse(String(stdout)) as { probe: Record<string, unknown> };
     assert.equal(probe.authenticated, true);
     assert.ok(world.sshd.hostKeyFingerprints.includes(String(probe.hostKeyFingerprint)));
+  });
+
+  describe('make the calls that the README shows', () => {
+    const shown = readFileSync(join(packageRoot, 'README.md'), 'utf8').matchAll(
+      /^grpcurl -plaintext (?:-d '(.*)' )?\S+ ([a-z0-9.]+\.[A-Z]\w+)\/(\w+)$/gm,
+    );
+    const calls = [...shown].map(([, body, service, method]) => ({
+      body: body ?? '{}',
+      method: `/${service}/${method}`,
+    }));
+
+    it('all of them', () => assert.equal(calls.length, 8));
+    for (const { body, method } of calls) {
+      it(`${method} ${body}`, async () => {
+        const answer = curl(world.lom.address, method, body);
+        // The only one whose id is a placeholder.
+        if (!method.endsWith('/CancelExecution')) assert.notEqual((await answer).stdout, '');
+        else
+          await assert.rejects(answer, ({ stderr }: { stderr: string }) =>
+            stderr.includes('"code": "not_found"'),
+          );
+      });
+    }
   });
 
   describe('in Python, made from the proto files alone', () => {
