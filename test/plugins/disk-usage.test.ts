@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { findProcesses } from '../support/processes.js';
 import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
 import { acceptsParams, errorOfAction, makeToolPath, outputOfAction } from './shipped-action.js';
+import { skipUnlessRoot } from '../support/skip.js';
 
 const TOOLS = ['df', 'du', 'head', 'readlink', 'sort', 'stat', 'timeout'];
 
@@ -180,7 +181,7 @@ describe('disk-usage', () => {
   });
 
   it('says that some directories were unreadable for the user', async function () {
-    if (process.getuid?.() !== 0) this.skip();
+    skipUnlessRoot(this);
     await directory.write({ 'tree/secret/a': '', 'tree/open/a': '' });
     await chmod(directory.path, 0o755);
     const path = join(directory.path, 'tree');

@@ -10,6 +10,7 @@ import type { BashChanges, BashEnding } from '../support/bash.js';
 import { runBash, runWithLibrary } from '../support/bash.js';
 import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
 import { bpcsAnswer, bpcsInput } from './bpcs-document.js';
+import { skipUnlessRoot } from '../support/skip.js';
 
 interface Manifest {
   readonly action: string;
@@ -88,7 +89,7 @@ for (const action of bundle.actions) {
     it('runs in the C locale', () => runAction(action, bpcsInput(params), { environment: { LC_ALL: 'C' } }));
 
     it('runs as any user', function () {
-      if (process.getuid?.() !== 0) return this.skip();
+      skipUnlessRoot(this);
       return runAction(action, bpcsInput(params), { uid: 65_534 });
     });
 

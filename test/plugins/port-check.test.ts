@@ -6,6 +6,7 @@ import { findProcesses } from '../support/processes.js';
 import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
 import { acceptsParams, errorOfAction, makeToolPath, outputOfAction } from './shipped-action.js';
 import { openSilentPort, type SilentPort } from './silent-port.js';
+import { skip, skipUnlessRoot } from '../support/skip.js';
 
 const TOOLS = ['head', 'od', 'stat', 'timeout'];
 
@@ -113,7 +114,7 @@ describe('port-check', () => {
 
   it('writes IPv6 addresses as people do and connects to them', async function () {
     const port = await listen('::1').catch(() => undefined);
-    if (port === undefined) this.skip();
+    if (port === undefined) skip(this, 'this host has no IPv6 loopback');
     const any = await listen('::');
     const { ok, listeners, checks } = await check({ targets: [`[::1]:${port}`] });
     assert.equal(ok, true);
@@ -123,7 +124,7 @@ describe('port-check', () => {
   });
 
   it('hides processes of other users from a user who may not see them, not their sockets', async function () {
-    if (process.getuid?.() !== 0) this.skip();
+    skipUnlessRoot(this);
     const port = await listen('127.0.0.1');
     const { listeners } = (await outputOfAction('port-check', {}, { uid: 65_534 })) as unknown as Ports;
     const found = listeners?.find((each) => each['port'] === port);

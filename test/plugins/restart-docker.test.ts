@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { makeScriptedNode, type ScriptedNode } from '../support/scripted-node.js';
 import { paramsFaults, runShippedAction, type ActionEnding, type ActionRun } from './shipped-action.js';
 import { failed, running, starting, stopped } from './unit-scenes.js';
+import { skipUnlessRoot } from '../support/skip.js';
 
 const UNIT = 'docker.service';
 const RESTART = ['systemctl', 'restart', '--no-block', '--no-ask-password', '--', UNIT];
@@ -193,7 +194,7 @@ describe('the action restart-docker', () => {
     const asNobody = (run: ActionRun = {}): Promise<ActionEnding> => restart({ uid: 65_534, ...run });
 
     before(function () {
-      if (process.getuid?.() !== 0) this.skip();
+      skipUnlessRoot(this);
     });
     beforeEach(() => node.state({ 'docker-says': NO_RIGHT }));
 

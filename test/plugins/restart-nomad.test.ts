@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { makeScriptedNode, type ScriptedNode } from '../support/scripted-node.js';
 import { paramsFaults, runShippedAction, type ActionEnding, type ActionRun } from './shipped-action.js';
 import { failed, running, starting, stopped } from './unit-scenes.js';
+import { skipUnlessRoot } from '../support/skip.js';
 
 const UNIT = 'nomad.service';
 const RESTART = ['systemctl', 'restart', '--no-block', '--no-ask-password', '--', UNIT];
@@ -194,7 +195,7 @@ describe('the action restart-nomad', () => {
   }
 
   it('names the line that sudoers lacks', async function () {
-    if (process.getuid?.() !== 0) this.skip();
+    skipUnlessRoot(this);
     await node.state({ denied: 'Failed to restart nomad.service: Access denied\n' });
     const { error } = await restart({ uid: 65_534 });
     assert.equal(error?.code, 4);

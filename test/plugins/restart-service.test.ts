@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { makeScriptedNode, type ScriptedNode } from '../support/scripted-node.js';
 import { paramsFaults, runShippedAction, type ActionEnding, type ActionRun } from './shipped-action.js';
 import { failed, running, starting, stopped, unknown } from './unit-scenes.js';
+import { skipUnlessRoot } from '../support/skip.js';
 
 const UNIT = 'nginx.service';
 const RESTART = ['restart', '--no-block', '--no-ask-password', '--', UNIT];
@@ -264,7 +265,7 @@ describe('the action restart-service', () => {
     let command: string;
 
     before(function () {
-      if (process.getuid?.() !== 0) this.skip();
+      skipUnlessRoot(this);
     });
     beforeEach(async () => {
       command = `${node.path}/bin/systemctl ${RESTART.join(' ')}`;

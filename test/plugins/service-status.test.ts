@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { makeScriptedNode, type ScriptedNode } from '../support/scripted-node.js';
 import { paramsFaults, runShippedAction, type ActionEnding, type ActionRun } from './shipped-action.js';
 import { failed, running, starting, stopped } from './unit-scenes.js';
+import { skipUnlessRoot } from '../support/skip.js';
 
 describe('the action service-status', () => {
   let node: ScriptedNode;
@@ -181,7 +182,7 @@ describe('the action service-status', () => {
   });
 
   it('runs in a UTF-8 locale and as another user', async function () {
-    if (process.getuid?.() !== 0) this.skip();
+    skipUnlessRoot(this);
     await node.unit('nginx.service', running(1));
     await node.state({ journal: 'gr\u00fc\u00df dich\n' });
     const environment = { PATH: node.commandPath, LC_ALL: 'C.UTF-8' };

@@ -13,6 +13,7 @@ import { eventually } from '../../support/eventually.js';
 import { nodeOf } from '../../support/links.js';
 import { findProcesses, parentPid } from '../../support/processes.js';
 import { commandFor, runPlugin, type PluginChanges, type PluginRun } from '../../support/run-plugin.js';
+import { skip } from '../../support/skip.js';
 
 const exec = promisify(execFile);
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -140,10 +141,7 @@ describe('the node protocol on a real bash', () => {
     try {
       await exec('mount', ['-t', 'tmpfs', '-o', 'noexec,size=1m', 'none', mount]);
     } catch (error) {
-      console.log(
-        `      skipped: a tmpfs cannot be mounted here, which needs CAP_SYS_ADMIN: ${String(error)}`,
-      );
-      this.skip();
+      skip(this, `a tmpfs cannot be mounted here, which needs CAP_SYS_ADMIN: ${String(error)}`);
     }
     try {
       const script = '#!/usr/bin/env -S python3 -u\nimport sys\nprint(sys.argv[0])\n';
