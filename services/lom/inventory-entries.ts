@@ -1,7 +1,7 @@
 import type { FaultPath } from '../shared/fault.js';
 import { fieldName } from '../shared/fault.js';
 import type { SchemaCompiler, Validator } from '../shared/schema.js';
-import type { FileFaults } from './file-faults.js';
+import type { FileFaults } from '../shared/file-faults.js';
 import type { TextRule } from './inventory-rules.js';
 import {
   ADDRESS_RULE,
@@ -13,7 +13,7 @@ import {
   WORD_RULE,
 } from './inventory-rules.js';
 import { GROUP_SCHEMA, INVENTORY_SCHEMA, NODE_SCHEMA } from './inventory-schema.js';
-import type { YamlSource } from './yaml-source.js';
+import type { YamlSource } from '../shared/yaml-source.js';
 
 /** How a node is reached: its own settings, or what a group gives to its nodes. */
 export interface ConnectionSettings {

@@ -5,12 +5,12 @@ import type { Node } from '../shared/gen/rune/v1/run.js';
 import { checkJsonBounds } from '../shared/json-bounds.js';
 import type { SchemaCompiler } from '../shared/schema.js';
 import { didYouMean } from '../shared/suggest.js';
-import type { FileFaults } from './file-faults.js';
+import type { FileFaults } from '../shared/file-faults.js';
 import type { Entries, GroupEntry, NodeEntry } from './inventory-entries.js';
 import { readEntries } from './inventory-entries.js';
 import { inheritance } from './inventory-inheritance.js';
 import { ADDRESS_RULE } from './inventory-rules.js';
-import type { YamlSource } from './yaml-source.js';
+import type { YamlSource } from '../shared/yaml-source.js';
 
 /** The nodes that actions can run on. */
 export interface Inventory {

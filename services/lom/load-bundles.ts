@@ -1,13 +1,11 @@
-import { join } from 'node:path';
 import type { SchemaCompiler } from '../shared/schema.js';
 import { createSchemaCompiler } from '../shared/schema.js';
-import { createBashSyntax } from './bash-syntax.js';
-import type { Bundle } from './bundle.js';
-import { readBundle } from './bundle.js';
-import { createFileFaults } from './file-faults.js';
+import { createBashSyntax } from '../shared/bundle/bash-syntax.js';
+import type { Bundle } from '../shared/bundle/bundle.js';
+import { readBundleDirectory } from '../shared/bundle/read-bundle-directory.js';
+import { createFileFaults } from '../shared/file-faults.js';
 import type { Registry } from './registry.js';
 import { createRegistry } from './registry.js';
-import { readSourceFile } from './source-file.js';
 
 /**
  * Loads the plugin bundles of these directories. Throws one CONFIGURATION_INVALID that names all their faults; `warn` is told
@@ -22,15 +20,7 @@ export async function loadBundles(
   const bundles: Bundle[] = [];
   const syntax = createBashSyntax();
   for (const directory of directories) {
-    const bundle = await readBundle(
-      {
-        name: directory,
-        read: (path, bytesMax) => readSourceFile(join(directory, path), { bytesMax, within: directory }),
-      },
-      schemas,
-      faults,
-      syntax,
-    );
+    const bundle = await readBundleDirectory(directory, schemas, faults, syntax);
     if (bundle !== undefined) bundles.push(bundle);
   }
   if (syntax.unavailable !== undefined)

@@ -1,11 +1,11 @@
 import type { SchemaCompiler } from '../shared/schema.js';
 import { createSchemaCompiler } from '../shared/schema.js';
-import { createFileFaults } from './file-faults.js';
+import { createFileFaults } from '../shared/file-faults.js';
 import type { Inventory } from './inventory.js';
 import { createInventory } from './inventory.js';
-import { readSourceFile } from './source-file.js';
-import type { YamlSource } from './yaml-source.js';
-import { readYaml } from './yaml-source.js';
+import { readSourceFile } from '../shared/source-file.js';
+import type { YamlSource } from '../shared/yaml-source.js';
+import { readYaml } from '../shared/yaml-source.js';
 
 /** Largest inventory file, in bytes. */
 const INVENTORY_BYTES_MAX = 32 * 1024 * 1024;

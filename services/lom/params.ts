@@ -2,7 +2,7 @@ import { RuneError } from '../shared/errors.js';
 import { toValidationError } from '../shared/fault.js';
 import type { ValidationError } from '../shared/gen/rune/v1/eps.js';
 import { checkJsonBounds } from '../shared/json-bounds.js';
-import type { Action } from './action.js';
+import type { Action } from '../shared/bundle/action.js';
 
 /** What parameters may hold; a deeper value could not travel in a message. */
 const PARAMS_BOUNDS = { depthMax: 32, bytesMax: 1024 * 1024 };

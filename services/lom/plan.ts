@@ -7,7 +7,7 @@ import type { Node } from '../shared/gen/rune/v1/run.js';
 import type { Inventory } from './inventory.js';
 import { rankMediators, type MediatorEndpoint } from './mediators.js';
 import { checkParams } from './params.js';
-import type { Action } from './action.js';
+import type { Action } from '../shared/bundle/action.js';
 import type { Registry } from './registry.js';
 import { refuseUnservedFields } from './served-fields.js';
 import { resolveTargets } from './targets.js';

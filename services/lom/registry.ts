@@ -1,10 +1,10 @@
 import { RuneError } from '../shared/errors.js';
 import { quoted } from '../shared/fault.js';
 import { didYouMean } from '../shared/suggest.js';
-import type { Action } from './action.js';
-import type { Bundle } from './bundle.js';
-import type { FileFaults } from './file-faults.js';
-import { compareSemver } from './semver.js';
+import type { Action } from '../shared/bundle/action.js';
+import type { Bundle } from '../shared/bundle/bundle.js';
+import type { FileFaults } from '../shared/file-faults.js';
+import { compareSemver } from '../shared/bundle/semver.js';
 
 /** The actions that can be run. */
 export interface Registry {

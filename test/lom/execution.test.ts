@@ -8,7 +8,7 @@ import type { Logger } from '../../services/shared/logger.js';
 import { startExecution, type Execution, type ExecutionSettings } from '../../services/lom/execution.js';
 import type { Dispatcher, RunIdentity } from '../../services/lom/dispatch.js';
 import type { Plan, PlannedNode } from '../../services/lom/plan.js';
-import type { Action } from '../../services/lom/action.js';
+import type { Action } from '../../services/shared/bundle/action.js';
 import { recordingLogger } from '../support/recording-logger.js';
 import { eventually } from '../support/eventually.js';
 

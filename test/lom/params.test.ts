@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { RuneError } from '../../services/shared/errors.js';
 import { ActionCapability } from '../../services/shared/gen/rune/v1/mrs.js';
 import { createSchemaCompiler } from '../../services/shared/schema.js';
-import type { Action } from '../../services/lom/action.js';
+import type { Action } from '../../services/shared/bundle/action.js';
 import { checkParams } from '../../services/lom/params.js';
 
 const compiler = createSchemaCompiler();

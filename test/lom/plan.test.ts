@@ -7,9 +7,9 @@ import { Node } from '../../services/shared/gen/rune/v1/run.js';
 import { packageRoot } from '../../services/shared/package-root.js';
 import { createSchemaCompiler } from '../../services/shared/schema.js';
 import { loadBundles } from '../../services/lom/load-bundles.js';
-import { createFileFaults } from '../../services/lom/file-faults.js';
+import { createFileFaults } from '../../services/shared/file-faults.js';
 import { createInventory } from '../../services/lom/inventory.js';
-import { readYaml } from '../../services/lom/yaml-source.js';
+import { readYaml } from '../../services/shared/yaml-source.js';
 import { makePlan, planNode } from '../../services/lom/plan.js';
 
 function errorOf(act: () => unknown): RuneError {

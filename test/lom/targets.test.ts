@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { RuneError } from '../../services/shared/errors.js';
 import { Targets } from '../../services/shared/gen/rune/v1/lom.js';
 import { createSchemaCompiler } from '../../services/shared/schema.js';
-import { createFileFaults } from '../../services/lom/file-faults.js';
+import { createFileFaults } from '../../services/shared/file-faults.js';
 import { createInventory } from '../../services/lom/inventory.js';
 import { resolveTargets } from '../../services/lom/targets.js';
-import { readYaml } from '../../services/lom/yaml-source.js';
+import { readYaml } from '../../services/shared/yaml-source.js';
 
 const INVENTORY = `
 nodes:

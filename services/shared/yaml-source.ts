@@ -1,7 +1,7 @@
 import { Composer, isAlias, isMap, isScalar, isSeq, Lexer, Parser, visit } from 'yaml';
 import type { CST, Document, ParsedNode } from 'yaml';
-import type { FaultPath } from '../shared/fault.js';
-import { quoted } from '../shared/fault.js';
+import type { FaultPath } from './fault.js';
+import { quoted } from './fault.js';
 
 const DEPTH_MAX = 100;
 // Repeated keys are looked for below: the composer's own search takes quadratic time.

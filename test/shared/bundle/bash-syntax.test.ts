@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createBashSyntax } from '../../services/lom/bash-syntax.js';
+import { createBashSyntax } from '../../../services/shared/bundle/bash-syntax.js';
 
 describe('the check of a script by Bash', () => {
   it('says nothing against anything where there is no Bash, and tells so', async () => {

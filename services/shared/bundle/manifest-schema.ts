@@ -1,4 +1,4 @@
-import { SCHEMA_DIALECT } from '../shared/schema-source.js';
+import { SCHEMA_DIALECT } from '../schema-source.js';
 
 const text = (maxLength: number): object => ({ type: 'string', minLength: 1, maxLength });
 const flag = { type: 'boolean', default: false };

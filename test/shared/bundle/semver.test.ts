@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { compareSemver, isSemver } from '../../services/lom/semver.js';
+import { compareSemver, isSemver } from '../../../services/shared/bundle/semver.js';
 
 describe('semver', () => {
   for (const good of [

@@ -1,7 +1,7 @@
-import { RuneError } from '../shared/errors.js';
-import type { FaultPath } from '../shared/fault.js';
-import { FAULTS_LISTED_MAX, fieldName } from '../shared/fault.js';
-import type { ValidationError } from '../shared/gen/rune/v1/eps.js';
+import { RuneError } from './errors.js';
+import type { FaultPath } from './fault.js';
+import { FAULTS_LISTED_MAX, fieldName } from './fault.js';
+import type { ValidationError } from './gen/rune/v1/eps.js';
 import type { YamlSource } from './yaml-source.js';
 
 /** Collects what is wrong with a set of files, so that all of it can be told at once. */

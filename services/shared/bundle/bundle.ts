@@ -1,15 +1,15 @@
 import { join } from 'node:path';
-import { Delivery } from '../shared/gen/rune/v1/mrs.js';
-import type { SchemaCompiler } from '../shared/schema.js';
+import { Delivery } from '../gen/rune/v1/mrs.js';
+import type { SchemaCompiler } from '../schema.js';
 import type { Action } from './action.js';
 import { actionDigest, sha256 } from './action-digest.js';
 import type { BashSyntax } from './bash-syntax.js';
-import type { FileFaults } from './file-faults.js';
+import type { FileFaults } from '../file-faults.js';
 import type { BundleHead } from './manifest.js';
 import { readBundleHead, readManifest } from './manifest.js';
 import { checkScript, checkText } from './script-check.js';
-import type { FileReading } from './source-file.js';
-import { readYaml } from './yaml-source.js';
+import type { FileReading } from '../source-file.js';
+import { readYaml } from '../yaml-source.js';
 
 /** Largest script or library, in bytes. */
 const SCRIPT_BYTES_MAX = 1024 * 1024;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readSourceFile } from '../../services/lom/source-file.js';
+import { readSourceFile } from '../../services/shared/source-file.js';
 import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
 
 describe('source file', () => {

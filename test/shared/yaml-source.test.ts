@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readYaml } from '../../services/lom/yaml-source.js';
+import { readYaml } from '../../services/shared/yaml-source.js';
 
 const read = (text: string | Buffer): ReturnType<typeof readYaml> => readYaml(Buffer.from(text), 'x.yaml');
 

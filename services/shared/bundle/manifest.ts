@@ -1,14 +1,14 @@
-import { RuneError } from '../shared/errors.js';
-import type { Fault, FaultPath } from '../shared/fault.js';
-import { pathOfPointer } from '../shared/fault.js';
-import type { ActionExample } from '../shared/gen/rune/v1/mrs.js';
-import { Delivery, Risk } from '../shared/gen/rune/v1/mrs.js';
-import { checkJsonBounds } from '../shared/json-bounds.js';
-import type { SchemaCompiler, Validator } from '../shared/schema.js';
-import type { FileFaults } from './file-faults.js';
+import { RuneError } from '../errors.js';
+import type { Fault, FaultPath } from '../fault.js';
+import { pathOfPointer } from '../fault.js';
+import type { ActionExample } from '../gen/rune/v1/mrs.js';
+import { Delivery, Risk } from '../gen/rune/v1/mrs.js';
+import { checkJsonBounds } from '../json-bounds.js';
+import type { SchemaCompiler, Validator } from '../schema.js';
+import type { FileFaults } from '../file-faults.js';
 import { BUNDLE_SCHEMA, MANIFEST_SCHEMA } from './manifest-schema.js';
 import { isSemver } from './semver.js';
-import type { YamlSource } from './yaml-source.js';
+import type { YamlSource } from '../yaml-source.js';
 
 /** What bundle.yaml says. */
 export interface BundleHead {

@@ -1,4 +1,4 @@
-import { Delivery } from '../shared/gen/rune/v1/mrs.js';
+import { Delivery } from '../gen/rune/v1/mrs.js';
 
 const BASH = /^#! ?(\/usr)?(\/local)?\/bin\/(env +)?bash( |$)/;
 const INTERPRETER = /^#! ?\/[^ ]/;

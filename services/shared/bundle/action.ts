@@ -1,5 +1,5 @@
-import type { ActionCapability } from '../shared/gen/rune/v1/mrs.js';
-import type { Validator } from '../shared/schema.js';
+import type { ActionCapability } from '../gen/rune/v1/mrs.js';
+import type { Validator } from '../schema.js';
 
 /** One version of an action, ready to be run: what it declares, and exactly the bytes that the digest names. */
 export interface Action {
