@@ -4,10 +4,9 @@ import type { Client } from 'ssh2';
 import { GO_LINE, REMOTE_COMMAND } from '../../services/lmm/transports/remote-command.js';
 import { sshChannel, type SshChannel } from '../../services/lmm/transports/ssh/ssh-channel.js';
 import { DEFAULT_NODE_PROTOCOL, superviseRun } from '../../services/lmm/transports/supervise.js';
-import type { NodeCommand } from '../../services/lmm/transports/transport.js';
 import { NodeTarget } from '../../services/shared/gen/rune/v1/lmm.js';
-import { newId } from '../../services/shared/ids.js';
 import { packageRoot } from '../../services/shared/package-root.js';
+import { commandFor } from '../../test/support/run-plugin.js';
 import { NODE, noopInput } from './noop.js';
 
 /** The parts of one `noop` by the node protocol alone, one after the other, in milliseconds. */
@@ -31,18 +30,11 @@ export async function prepareProtocol(client: Client): Promise<() => Promise<Pro
   const plugin = (path: string): Promise<Buffer> => readFile(join(packageRoot, 'plugins', path));
   const [script, library] = [await plugin('noop/plugin.sh'), await plugin('lib/rune_bpcs.sh')];
   return async () => {
-    const command: NodeCommand = {
-      runId: newId(),
-      target: NodeTarget.fromPartial({ name: NODE }),
-      script,
+    const command = commandFor(NodeTarget.fromPartial({ name: NODE }), script, {
       library,
-      delivery: 'stream',
-      input: Buffer.from(noopInput()),
-      leavesProcesses: false,
-      timeoutMs: 10_000,
+      input: noopInput(),
       killGraceMs: 5_000,
-      connectTimeoutMs: 10_000,
-    };
+    });
     const marks = { asked: performance.now(), opened: 0, begun: 0, started: 0, answered: 0, ended: 0 };
     const channel = await openChannel(client, () => (marks.begun = performance.now()));
     marks.opened = performance.now();

@@ -1,8 +1,7 @@
 import { durationText, toMs } from '../shared/duration.js';
 import { RuneError } from '../shared/errors.js';
 import type { Duration } from '../shared/gen/google/protobuf/duration.js';
-import type { Blob, MediateStart, NodeTarget } from '../shared/gen/rune/v1/lmm.js';
-import { Delivery } from '../shared/gen/rune/v1/mrs.js';
+import type { MediateStart, NodeTarget } from '../shared/gen/rune/v1/lmm.js';
 import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
 import { StopReason, type NodeProbe } from '../shared/gen/rune/v1/run.js';
 import type { Logger } from '../shared/logger.js';
@@ -12,15 +11,13 @@ import type { BlobCache } from './blob-cache.js';
 import { logOutcome } from './log-outcome.js';
 import { startLiveRun, type LiveRun, type LiveRunSettings } from './live-run.js';
 import { pluginInput } from './plugin-protocol.js';
-import type { NodeCommand, Transport } from './transports/transport.js';
+import { readPlugin } from './read-plugin.js';
+import { refuseField } from './refuse-field.js';
+import type { Transport } from './transports/transport.js';
 
 const PARAMS_BYTES_MAX = 1024 * 1024;
-const SCRIPT_BYTES_MAX = 1024 * 1024;
 const PORT_MAX = 65_535;
-/** Digest of nothing: a script without bytes can never be sent. */
-const SHA256_OF_NOTHING = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 const RUN_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-const SHA256 = /^[0-9a-f]{64}$/;
 /** Run ids remembered after their end, so that none is started twice. */
 const ENDED_RUNS_REMEMBERED_MAX = 100_000;
 
@@ -63,10 +60,6 @@ export interface Mediator {
   drain(graceMs: number): Promise<void>;
 }
 
-function refuse(field: string, message: string, expectedFormat: string): never {
-  throw new RuneError('FIELD_MALFORMED', message, { field: `start.${field}`, expectedFormat });
-}
-
 function within(
   field: string,
   asked: number | undefined,
@@ -88,7 +81,7 @@ const ms = (duration: Duration | undefined): number | undefined =>
 function checkJsonObject(field: string, bytes: Buffer): void {
   if (bytes.length === 0) return;
   if (bytes.length > PARAMS_BYTES_MAX)
-    refuse(field, `${field} is larger than ${PARAMS_BYTES_MAX} bytes.`, 'at most 1 MiB');
+    refuseField(field, `${field} is larger than ${PARAMS_BYTES_MAX} bytes.`, 'at most 1 MiB');
   let value: unknown;
   try {
     value = JSON.parse(bytes.toString());
@@ -96,18 +89,8 @@ function checkJsonObject(field: string, bytes: Buffer): void {
     // Reported below, with every other shape that is not an object.
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    refuse(field, `${field} is not one JSON object.`, 'a JSON object');
+    refuseField(field, `${field} is not one JSON object.`, 'a JSON object');
   }
-}
-
-function checkBlob(field: string, blob: Blob | undefined): Blob {
-  if (blob === undefined || !SHA256.test(blob.sha256)) {
-    return refuse(`${field}.sha256`, `${field} has no digest.`, '64 lower-case hexadecimal digits');
-  }
-  if (blob.sha256 === SHA256_OF_NOTHING || blob.content.length > SCRIPT_BYTES_MAX) {
-    return refuse(`${field}.content`, `${field} is empty or too large.`, `1 to ${SCRIPT_BYTES_MAX} bytes`);
-  }
-  return blob;
 }
 
 /** Makes the mediator. */
@@ -118,8 +101,9 @@ export function createMediator({ transports, blobs, schemas, settings, logger }:
 
   const transportFor = (target: NodeTarget | undefined): { target: NodeTarget; transport: Transport } => {
     if (target === undefined || target.name === '')
-      return refuse('target.name', 'The target has no name.', 'the name of a node');
-    if (target.port > PORT_MAX) refuse('target.port', 'The target has no such port.', `0 to ${PORT_MAX}`);
+      return refuseField('target.name', 'The target has no name.', 'the name of a node');
+    if (target.port > PORT_MAX)
+      refuseField('target.port', 'The target has no such port.', `0 to ${PORT_MAX}`);
     const transport = transports.get(target.transport);
     if (transport === undefined) {
       const remedy = target.transport === 'local' ? ': set local_enabled: true in its configuration' : '';
@@ -137,26 +121,11 @@ export function createMediator({ transports, blobs, schemas, settings, logger }:
     return { target, transport };
   };
 
-  const plugin = (
-    start: MediateStart,
-  ): Pick<NodeCommand, 'script' | 'library' | 'delivery' | 'leavesProcesses'> => {
-    const script = checkBlob('plugin.script', start.plugin?.script);
-    const library =
-      start.plugin?.library === undefined ? undefined : checkBlob('plugin.library', start.plugin.library);
-    const [scriptBytes, libraryBytes] = blobs.resolve(library === undefined ? [script] : [script, library]);
-    return {
-      script: scriptBytes as Buffer,
-      library: libraryBytes ?? Buffer.alloc(0),
-      delivery: start.plugin?.delivery === Delivery.DIRECTORY ? 'directory' : 'stream',
-      leavesProcesses: start.plugin?.leavesProcesses ?? false,
-    };
-  };
-
   return {
     start(start, header) {
       if (draining)
         throw new RuneError('SERVICE_SHUTTING_DOWN', 'The mediator is shutting down and takes no new runs.');
-      if (!RUN_ID.test(start.runId)) refuse('run_id', 'The run id is not a UUID.', 'a lower-case UUID');
+      if (!RUN_ID.test(start.runId)) refuseField('run_id', 'The run id is not a UUID.', 'a lower-case UUID');
       if (live.has(start.runId) || ended.has(start.runId)) {
         throw new RuneError('RUN_ALREADY_EXISTS', 'This run was started before.', { runId: start.runId });
       }
@@ -169,6 +138,7 @@ export function createMediator({ transports, blobs, schemas, settings, logger }:
       const { target, transport } = transportFor(start.target);
       checkJsonObject('params_json', start.paramsJson);
       checkJsonObject('context.node_vars_json', start.context?.nodeVarsJson ?? Buffer.alloc(0));
+      checkJsonObject('context.configuration_json', start.context?.configurationJson ?? Buffer.alloc(0));
       const limits = start.limits;
       const output = start.outputSchema === '' ? undefined : schemas.compile(start.outputSchema, 'output');
       const outputBytesMax = within('output_bytes_max', limits?.outputBytesMax, settings.outputBytesMax);
@@ -177,7 +147,7 @@ export function createMediator({ transports, blobs, schemas, settings, logger }:
           command: {
             runId: start.runId,
             target,
-            ...plugin(start),
+            ...readPlugin(start.plugin, blobs),
             input: pluginInput(start, header),
             timeoutMs: within('timeout', ms(limits?.timeout), settings.timeoutMs, durationText),
             killGraceMs: within('kill_grace', ms(limits?.killGrace), settings.killGraceMs, durationText),

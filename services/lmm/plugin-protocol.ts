@@ -17,7 +17,7 @@ export interface PluginAnswer {
   readonly error: RuneError | undefined;
 }
 
-/** The document that the plugin reads on stdin: params and node_vars are put in as the bytes they came as. */
+/** The document that the plugin reads on stdin: params, node_vars and configuration are put in as they came. */
 export function pluginInput(start: MediateStart, header: RcsHeader): Buffer {
   const context = start.context;
   const metadata = header.messageMetadata;
@@ -42,13 +42,17 @@ export function pluginInput(start: MediateStart, header: RcsHeader): Buffer {
     trace_id: header.observability?.traceId ?? '',
     span_id: header.observability?.spanId ?? '',
   };
-  const vars =
-    context === undefined || context.nodeVarsJson.length === 0 ? '{}' : context.nodeVarsJson.toString();
-  const params = start.paramsJson.length === 0 ? '{}' : start.paramsJson.toString();
+  const vars = objectText(context?.nodeVarsJson);
+  const configuration = objectText(context?.configurationJson);
+  const params = objectText(start.paramsJson);
   return Buffer.from(
     `{"message_metadata":${JSON.stringify(messageMetadata)},"payload":{"input_parameters":${params},` +
-      `"context":${JSON.stringify(known).slice(0, -1)},"node_vars":${vars}}},"observability":${JSON.stringify(observability)}}`,
+      `"context":${JSON.stringify(known).slice(0, -1)},"node_vars":${vars},"configuration":${configuration}}},"observability":${JSON.stringify(observability)}}`,
   );
+}
+
+function objectText(json: Buffer | undefined): string {
+  return json === undefined || json.length === 0 ? '{}' : json.toString();
 }
 
 /** The first bytes of what a plugin printed, as text that is safe to keep: never more than 4 KiB. */

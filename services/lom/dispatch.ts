@@ -1,17 +1,18 @@
 import { toDuration } from '../shared/duration.js';
 import { RuneError } from '../shared/errors.js';
 import { requestHeader } from '../shared/header.js';
-import type {
-  LmmServiceService,
-  MediateResponse,
-  MediateStart,
-  NodeTarget,
-  Plugin,
+import {
+  ParameterInput,
+  type LmmServiceService,
+  type MediateResponse,
+  type MediateStart,
+  type NodeTarget,
+  type Plugin,
 } from '../shared/gen/rune/v1/lmm.js';
 import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
 import type { Node, NodeProbe } from '../shared/gen/rune/v1/run.js';
 import type { RpcClient } from '../shared/rpc-client.js';
-import type { Plan, PlannedNode } from './plan.js';
+import type { Plan, PlannedNode, PlannedRun } from './plan.js';
 
 /** The calls that LOM makes to a mediator. */
 export type MediatorClient = RpcClient<LmmServiceService>;
@@ -43,7 +44,7 @@ export interface Dispatcher {
    */
   start(
     plan: Plan,
-    run: PlannedNode,
+    run: PlannedRun,
     identity: RunIdentity,
     placed: (address: string) => void,
   ): AsyncGenerator<MediateResponse, void, undefined>;
@@ -76,7 +77,7 @@ export function nodeTarget(node: Node, transport: string): NodeTarget {
 }
 
 function pluginOf(plan: Plan, withContent: boolean): Plugin {
-  const { capability, script, scriptSha256, library, librarySha256 } = plan.action;
+  const { capability, script, scriptSha256, library, librarySha256, files } = plan.action;
   const blob = (sha256: string, content: Buffer): { sha256: string; content: Buffer } => ({
     sha256,
     content: withContent ? content : Buffer.alloc(0),
@@ -86,12 +87,17 @@ function pluginOf(plan: Plan, withContent: boolean): Plugin {
     library: library.length === 0 ? undefined : blob(librarySha256, library),
     delivery: capability.delivery,
     leavesProcesses: capability.leavesProcesses,
+    files: files.map((file) => ({ path: file.path, blob: blob(file.sha256, file.bytes) })),
+    protocol: capability.protocol,
+    requires: capability.requires,
+    arguments: [],
+    parameterInput: ParameterInput.UNSPECIFIED,
   };
 }
 
 function startMessage(
   plan: Plan,
-  run: PlannedNode,
+  run: PlannedRun,
   identity: RunIdentity,
   settings: DispatchSettings,
   withContent: boolean,
@@ -112,6 +118,7 @@ function startMessage(
       reason: plan.reason,
       nodeVarsJson: Buffer.from(JSON.stringify(node.vars ?? {})),
       nodeLabels: node.labels,
+      configurationJson: Buffer.from(JSON.stringify(run.configuration)),
     },
     limits: {
       timeout: toDuration(plan.timeoutMs),
@@ -156,13 +163,13 @@ export function createDispatcher(
   async function* mediate(
     address: string,
     plan: Plan,
-    run: PlannedNode,
+    run: PlannedRun,
     identity: RunIdentity,
   ): AsyncGenerator<MediateResponse, void, undefined> {
     const client = await ready(address, run.node.name);
     const digests = sent.get(address) ?? new Set<string>();
     const timeoutMs = plan.connectTimeoutMs + plan.timeoutMs + 2 * plan.killGraceMs + settings.streamMarginMs;
-    for (const withContent of digests.has(plan.action.scriptSha256) ? [false, true] : [true]) {
+    for (const withContent of digests.has(plan.action.capability.digest) ? [false, true] : [true]) {
       let answered = false;
       try {
         const request = {
@@ -173,7 +180,7 @@ export function createDispatcher(
           },
         };
         for await (const message of client.mediate(request, { timeoutMs })) {
-          if (!answered) digests.add(plan.action.scriptSha256);
+          if (!answered) digests.add(plan.action.capability.digest);
           answered = true;
           yield message;
         }

@@ -14,7 +14,7 @@ import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
 import { ExecutionState, RunState, StopReason, Outcome } from '../shared/gen/rune/v1/run.js';
 import type { Dispatcher, RunIdentity } from './dispatch.js';
 import { finalState } from './final-state.js';
-import type { Plan, PlannedNode } from './plan.js';
+import type { Plan, PlannedRun } from './plan.js';
 
 /** Settings of executions. */
 export interface ExecutionSettings {
@@ -123,7 +123,7 @@ export function startExecution(
   });
   const publishState = (): Promise<void> => publish({ id: '', node: '', attempt: 0 }, new Date(), status());
 
-  const describe = (error: RuneError, run: PlannedNode, identity: RunIdentity): Outcome['error'] =>
+  const describe = (error: RuneError, run: PlannedRun, identity: RunIdentity): Outcome['error'] =>
     toEps(error, {
       source: 'lom',
       header: caller.header,
@@ -162,7 +162,7 @@ export function startExecution(
   const outcomeWithout = (
     thrown: unknown,
     accepted: boolean,
-    run: PlannedNode,
+    run: PlannedRun,
     identity: RunIdentity,
   ): Outcome => {
     const error = RuneError.from(thrown);
@@ -184,7 +184,7 @@ export function startExecution(
   };
 
   const relay = async (
-    run: PlannedNode,
+    run: PlannedRun,
     identity: RunIdentity,
     message: MediateResponse,
   ): Promise<Outcome | undefined> => {
@@ -205,7 +205,7 @@ export function startExecution(
     return undefined;
   };
 
-  const perform = async (run: PlannedNode, identity: RunIdentity): Promise<Outcome> => {
+  const perform = async (run: PlannedRun, identity: RunIdentity): Promise<Outcome> => {
     if (cancelReason !== undefined) {
       const error = describe(
         new RuneError(

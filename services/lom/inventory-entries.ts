@@ -15,6 +15,9 @@ import {
 import { GROUP_SCHEMA, INVENTORY_SCHEMA, NODE_SCHEMA } from './inventory-schema.js';
 import type { YamlSource } from '../shared/yaml-source.js';
 
+/** Values of the configuration of actions, by action. */
+export type Configurations = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+
 /** How a node is reached: its own settings, or what a group gives to its nodes. */
 export interface ConnectionSettings {
   readonly user?: string;
@@ -30,6 +33,7 @@ export interface NodeSettings extends ConnectionSettings {
   readonly host_key_fingerprints?: readonly string[];
   readonly labels?: Readonly<Record<string, string>>;
   readonly vars?: Readonly<Record<string, unknown>>;
+  readonly configuration?: Configurations;
   readonly groups?: readonly string[];
   readonly maintenance?: boolean;
 }
@@ -39,6 +43,7 @@ export interface GroupSettings {
   readonly nodes?: readonly string[];
   readonly labels?: Readonly<Record<string, string>>;
   readonly vars?: Readonly<Record<string, unknown>>;
+  readonly configuration?: Configurations;
   readonly defaults?: ConnectionSettings;
 }
 

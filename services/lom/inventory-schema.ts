@@ -1,3 +1,4 @@
+import { CONFIGURATIONS } from '../shared/bundle/manifest-schema.js';
 import { SCHEMA_DIALECT } from '../shared/schema-source.js';
 
 const TRANSPORT = { enum: ['ssh', 'local'] };
@@ -29,6 +30,7 @@ export const NODE_SCHEMA: object = {
     host_key_fingerprints: { type: 'array', minItems: 1, maxItems: 20, items: { type: 'string' } },
     labels: LABELS,
     vars: { type: 'object' },
+    configuration: CONFIGURATIONS,
     groups: { type: 'array', maxItems: 100, items: { type: 'string' } },
     maintenance: { type: 'boolean' },
   },
@@ -43,6 +45,7 @@ export const GROUP_SCHEMA: object = {
     nodes: { type: 'array', items: { type: 'string' } },
     labels: LABELS,
     vars: { type: 'object' },
+    configuration: CONFIGURATIONS,
     defaults: { type: 'object', additionalProperties: false, properties: CONNECTION },
   },
 };

@@ -6,8 +6,16 @@ import { checkJsonBounds } from '../shared/json-bounds.js';
 import type { SchemaCompiler } from '../shared/schema.js';
 import { didYouMean } from '../shared/suggest.js';
 import type { FileFaults } from '../shared/file-faults.js';
-import type { Entries, GroupEntry, NodeEntry } from './inventory-entries.js';
+import type {
+  Configurations,
+  Entries,
+  GroupEntry,
+  GroupSettings,
+  NodeEntry,
+  NodeSettings,
+} from './inventory-entries.js';
 import { readEntries } from './inventory-entries.js';
+import type { Inheritance } from './inventory-inheritance.js';
 import { inheritance } from './inventory-inheritance.js';
 import { ADDRESS_RULE } from './inventory-rules.js';
 import type { YamlSource } from '../shared/yaml-source.js';
@@ -20,12 +28,25 @@ export interface Inventory {
   readonly groups: ReadonlyMap<string, readonly Node[]>;
   /** What is allowed but looks like a mistake, one sentence each. */
   readonly warnings: readonly string[];
+  /** Every configuration that a node or a group gives to an action, and where it stands. */
+  readonly configurations: readonly ConfigurationEntry[];
+  /** What node and groups give to an action as its configuration on a node; {} for nothing. */
+  configurationOf(node: string, action: string): Readonly<Record<string, unknown>>;
   /** The node of that name, if there is one. */
   find(name: string): Node | undefined;
   /** The node of that name. Throws NODE_NOT_FOUND. */
   get(name: string): Node;
 }
 
+/** Values for the configuration of an action, and where a file gives them. */
+export interface ConfigurationEntry {
+  readonly source: YamlSource;
+  readonly path: FaultPath;
+  readonly action: string;
+  readonly values: Readonly<Record<string, unknown>>;
+}
+
+const NOTHING = {};
 const VARS_BOUNDS = { depthMax: 16, bytesMax: 64 * 1024 };
 const SSH_PORT = 22;
 
@@ -38,13 +59,16 @@ export function createInventory(
   const entries = readEntries(sources, schemas, faults);
   const memberships = joinGroups(entries, faults);
   const found: Node[] = [];
+  const configurations = new Map<string, Configurations>();
   for (const entry of entries.nodes.values()) {
     const names = memberships.get(entry.name);
     const groups = [...(names ?? [])].toSorted().flatMap((name) => entries.groups.get(name) ?? []);
     // What an unsound or unknown group would have given is unknown; to miss it here would only mislead.
     if (!entry.isSound || names === undefined || groups.some((group) => !group.isSound)) continue;
-    const node = makeNode(entry, groups, faults);
-    if (node !== undefined) found.push(node);
+    const made = makeNode(entry, groups, faults);
+    if (made === undefined) continue;
+    found.push(made.node);
+    if (Object.keys(made.configuration).length > 0) configurations.set(entry.name, made.configuration);
   }
   const nodes = found.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   const byName = new Map(nodes.map((node) => [node.name, node]));
@@ -55,6 +79,11 @@ export function createInventory(
     nodes,
     groups,
     warnings: sharedAddresses(nodes),
+    configurations: [...entries.nodes.values(), ...entries.groups.values()].flatMap(configurationEntries),
+    configurationOf(node, action) {
+      const given = configurations.get(node);
+      return (given !== undefined && Object.hasOwn(given, action) ? given[action] : undefined) ?? NOTHING;
+    },
     find: (name) => byName.get(name),
     get(name) {
       const node = byName.get(name);
@@ -92,7 +121,26 @@ function unknown(kind: 'group' | 'node', name: string, names: Iterable<string>):
   return `names the ${kind} ${quoted(name)}, which is not defined${didYouMean(name, names)}`;
 }
 
-function makeNode(entry: NodeEntry, groups: readonly GroupEntry[], faults: FileFaults): Node | undefined {
+function configurationEntries({
+  source,
+  path,
+  settings,
+  isSound,
+}: NodeEntry | GroupEntry): ConfigurationEntry[] {
+  if (!isSound) return [];
+  return Object.entries(settings.configuration ?? {}).map(([action, values]) => ({
+    source,
+    path: [...path, 'configuration', action],
+    action,
+    values,
+  }));
+}
+
+function makeNode(
+  entry: NodeEntry,
+  groups: readonly GroupEntry[],
+  faults: FileFaults,
+): { node: Node; configuration: Configurations } | undefined {
   const before = faults.count;
   const { name, source, path, settings } = entry;
   const add = (at: FaultPath, reason: string, description: string): void => {
@@ -131,7 +179,27 @@ function makeNode(entry: NodeEntry, groups: readonly GroupEntry[], faults: FileF
   for (const fault of checkJsonBounds(node.vars, VARS_BOUNDS)) {
     add(['vars', ...fault.path], fault.reason, fault.description);
   }
-  return faults.count === before ? node : undefined;
+  const configuration = configurationOf([settings, ...groups.map((group) => group.settings)], inherit);
+  for (const fault of checkJsonBounds(configuration, VARS_BOUNDS)) {
+    add(['configuration', ...fault.path], fault.reason, fault.description);
+  }
+  return faults.count === before ? { node, configuration } : undefined;
+}
+
+/** What a node gives to each action by itself and through its groups. */
+function configurationOf(
+  givers: readonly (NodeSettings | GroupSettings)[],
+  inherit: Inheritance,
+): Configurations {
+  const actions = new Set(givers.flatMap(({ configuration }) => Object.keys(configuration ?? {})));
+  return Object.fromEntries(
+    [...actions].map((action) => [
+      action,
+      inherit.merged(`configuration.${action}`, ({ configuration = {} }) =>
+        Object.hasOwn(configuration, action) ? configuration[action] : undefined,
+      ),
+    ]),
+  );
 }
 
 /** Two names of one machine: a lock or a limit for each node would not hold there. */

@@ -20,7 +20,7 @@ export async function loadBundles(
   const bundles: Bundle[] = [];
   const syntax = createBashSyntax();
   for (const directory of directories) {
-    const bundle = await readBundleDirectory(directory, schemas, faults, syntax);
+    const bundle = await readBundleDirectory(directory, { schemas, faults, syntax });
     if (bundle !== undefined) bundles.push(bundle);
   }
   if (syntax.unavailable !== undefined)

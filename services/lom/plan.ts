@@ -6,6 +6,7 @@ import { Risk } from '../shared/gen/rune/v1/mrs.js';
 import type { Node } from '../shared/gen/rune/v1/run.js';
 import type { Inventory } from './inventory.js';
 import { rankMediators, type MediatorEndpoint } from './mediators.js';
+import { configurationFor } from './configuration.js';
 import { checkParams } from './params.js';
 import type { Action } from '../shared/bundle/action.js';
 import type { Registry } from './registry.js';
@@ -29,11 +30,16 @@ export interface PlanSources {
   readonly settings: PlanSettings;
 }
 
-/** One run of a plan. `mediators` is never empty; the first one is asked first. */
+/** How one node is reached. `mediators` is never empty; the first one is asked first. */
 export interface PlannedNode {
   readonly node: Node;
   readonly transport: string;
   readonly mediators: readonly MediatorEndpoint[];
+}
+
+/** One run of a plan with the configuration that the action has on its node. */
+export interface PlannedRun extends PlannedNode {
+  readonly configuration: Readonly<Record<string, unknown>>;
 }
 
 /** A request that was found to be good, with everything that running it needs. */
@@ -46,7 +52,7 @@ export interface Plan {
   readonly killGraceMs: number;
   readonly connectTimeoutMs: number;
   readonly maxParallel: number;
-  readonly runs: readonly PlannedNode[];
+  readonly runs: readonly PlannedRun[];
 }
 
 function timeoutOf(request: PlanExecutionRequest, action: Action, settings: PlanSettings): number {
@@ -133,7 +139,10 @@ export function makePlan(request: PlanExecutionRequest, sources: PlanSources): P
     killGraceMs: settings.killGraceMs,
     connectTimeoutMs: settings.connectTimeoutMs,
     maxParallel: parallelOf(request, settings),
-    runs: nodes.map((node) => planNode(node, request.transport, mediators)),
+    runs: nodes.map((node) => ({
+      ...planNode(node, request.transport, mediators),
+      configuration: configurationFor(action, node, inventory),
+    })),
   };
 }
 

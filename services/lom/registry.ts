@@ -10,6 +10,8 @@ import { compareSemver } from '../shared/bundle/semver.js';
 export interface Registry {
   /** The action of a reference `name` (its newest version) or `name@version`. Throws ACTION_NOT_FOUND. */
   get(reference: string): Action;
+  /** Every version of the action of that name, the newest first; empty if there is none. */
+  versions(name: string): readonly Action[];
   /** The newest version of each action, sorted by name. */
   list(): readonly Action[];
 }
@@ -59,6 +61,7 @@ export function createRegistry(bundles: readonly Bundle[], faults: FileFaults): 
         expectedFormat: 'name or name@version',
       });
     },
+    versions: (name) => versions.get(name) ?? [],
     list: () => newest,
   };
 }

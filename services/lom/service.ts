@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { RuneError } from '../shared/errors.js';
+import { createFileFaults } from '../shared/file-faults.js';
 import { LmmServiceService } from '../shared/gen/rune/v1/lmm.js';
 import { LomServiceService } from '../shared/gen/rune/v1/lom.js';
 import type { Logger } from '../shared/logger.js';
@@ -12,6 +13,7 @@ import { createSchemaCompiler } from '../shared/schema.js';
 import { serverTlsOf } from '../shared/service-settings.js';
 import type { SettingsOf } from '../shared/settings.js';
 import { readEndpoints, type LOM_SETTINGS } from './config.js';
+import { checkInventoryConfigurations } from './configuration.js';
 import { createDispatcher } from './dispatch.js';
 import { lomHandlers } from './handlers.js';
 import { loadInventory } from './load-inventory.js';
@@ -51,8 +53,12 @@ async function loadSources(
     loadBundles(plugins, schemas, logger.warn),
     loadInventory(inventoryFiles, schemas),
   ]);
-  if (registry.status === 'fulfilled' && inventory.status === 'fulfilled')
+  if (registry.status === 'fulfilled' && inventory.status === 'fulfilled') {
+    const faults = createFileFaults();
+    checkInventoryConfigurations(inventory.value, registry.value, faults);
+    faults.throwIfAny('The inventory');
     return { registry: registry.value, inventory: inventory.value };
+  }
   const errors = [registry, inventory].flatMap((part) =>
     part.status === 'rejected' ? [RuneError.from(part.reason)] : [],
   );

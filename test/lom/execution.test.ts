@@ -7,7 +7,7 @@ import { ExecutionState, Node, Outcome, RunState } from '../../services/shared/g
 import type { Logger } from '../../services/shared/logger.js';
 import { startExecution, type Execution, type ExecutionSettings } from '../../services/lom/execution.js';
 import type { Dispatcher, RunIdentity } from '../../services/lom/dispatch.js';
-import type { Plan, PlannedNode } from '../../services/lom/plan.js';
+import type { Plan, PlannedRun } from '../../services/lom/plan.js';
 import type { Action } from '../../services/shared/bundle/action.js';
 import { recordingLogger } from '../support/recording-logger.js';
 import { eventually } from '../support/eventually.js';
@@ -33,10 +33,11 @@ const planOf = (nodes: string[], maxParallel = 100): Plan => ({
     node: Node.fromPartial({ name }),
     transport: 'ssh',
     mediators: [{ address: 'm:1', zone: '' }],
+    configuration: {},
   })),
 });
 
-type Script = (run: PlannedNode, identity: RunIdentity) => AsyncGenerator<MediateResponse, void, undefined>;
+type Script = (run: PlannedRun, identity: RunIdentity) => AsyncGenerator<MediateResponse, void, undefined>;
 
 const accepted = (): MediateResponse =>
   MediateResponse.fromPartial({ event: { $case: 'accepted', value: {} } });

@@ -19,6 +19,8 @@ function actionWith(inputSchema: object): Action {
     scriptSha256: '',
     library: none,
     librarySha256: '',
+    files: [],
+    configuration: undefined,
     file: 'manifest.yaml',
     input: compiler.compile(JSON.stringify(inputSchema), 'params'),
     output: compiler.compile('{"type":"object"}', 'output'),

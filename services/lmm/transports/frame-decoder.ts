@@ -3,6 +3,7 @@ import type { PluginEnd } from './transport.js';
 /** A word of the node, taken out of a stream. Every field is a claim: whoever reads the nonce on the node can forge it. */
 export type Frame =
   | { readonly word: 'begin' }
+  | UnmetFrame
   | { readonly word: 'started' }
   | { readonly word: 'stopping'; readonly reason: NodeStopReason }
   | {
@@ -14,6 +15,17 @@ export type Frame =
       readonly left: number;
       readonly reason: NodeStopReason | undefined;
     };
+
+/** The node lacks something that the plugin requires; nothing begins there. */
+export interface UnmetFrame {
+  readonly word: 'unmet';
+  /** For each required command whether it is missing. */
+  readonly commandsMissing: readonly boolean[];
+  readonly isOsMet: boolean;
+  /** ID and VERSION_ID of os-release, cut to what a name may hold; "-" if it has none. */
+  readonly osId: string;
+  readonly osVersion: string;
+}
 
 /** Why the node ended a plugin: its time was over, a word came, the lease ended, or nobody spoke for the lease's time. */
 export type NodeStopReason = 'timeout' | 'cancel' | 'cut' | 'lease';
@@ -44,6 +56,7 @@ const RECORD_SEPARATOR = '\x1e';
 const NEWLINE = 0x0a;
 const NOTHING = Buffer.alloc(0);
 const END = /^end (?:exit (\d{1,3})|signal (\w{1,16})) (yes|no) (\d{1,7}) (timeout|cancel|cut|lease|none)$/;
+const UNMET = /^unmet =([01]{0,64}) (yes|no) ([\w.-]{1,16}) ([\w.-]{1,16})$/;
 const STOPPING = /^stopping (timeout|cancel|cut|lease)$/;
 
 /**
@@ -96,12 +109,12 @@ export function createFrameDecoder(options: FrameDecoderOptions): FrameDecoder {
       }
       const isShort = newline !== -1 && newline - at < FRAME_BYTES_MAX;
       const frame = isShort ? parse(data.toString('latin1', at + mark.length, newline)) : undefined;
-      if (frame !== undefined && (frame.word === 'begin') === (state === 'before')) {
+      const isFirst = frame?.word === 'begin' || frame?.word === 'unmet';
+      if (frame !== undefined && isFirst === (state === 'before')) {
         give(data.subarray(from, at));
-        if (frame.word === 'begin') state = 'running';
-        else if (frame.word === 'end') state = 'over';
+        state = frame.word === 'end' || frame.word === 'unmet' ? 'over' : 'running';
         options.onFrame(frame);
-        if (frame.word === 'end') return;
+        if (state === 'over') return;
         from = look = newline + 1;
       } else look = at + mark.length;
     }
@@ -124,6 +137,12 @@ function parse(words: string): Frame | undefined {
   if (words === 'begin') return { word: 'begin' };
   const stopping = STOPPING.exec(words);
   if (stopping !== null) return { word: 'stopping', reason: stopping[1] as NodeStopReason };
+  const unmet = UNMET.exec(words);
+  if (unmet !== null) {
+    const [, bits = '', met, osId = '', osVersion = ''] = unmet;
+    const commandsMissing = Array.from(bits, (bit) => bit === '1');
+    return { word: 'unmet', commandsMissing, isOsMet: met === 'yes', osId, osVersion };
+  }
   const end = END.exec(words);
   if (end === null) return undefined;
   const [, exitCode, signal, confirmed, left, reason] = end;

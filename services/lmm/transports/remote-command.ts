@@ -41,23 +41,39 @@ const SUPERVISOR = readFileSync(join(packageRoot, 'services/lmm/transports/super
   .join('\n');
 
 /**
- * Header, body, library, script and input as one buffer. Throws INVALID_REQUEST for what a shell cannot carry (a NUL byte)
+ * Header, body and all that the plugin is made of and reads, as one buffer. Throws INVALID_REQUEST for what a shell cannot carry (a NUL byte)
  * and for a run id that is not made of letters, digits, `-` and `_`.
  */
 export function encodeUpload(command: NodeCommand, leaseMs: number): Upload {
   checkCommand(command);
+  const { requires } = command;
+  const files = command.files.map(({ path, bytes }) => `${bytes.length}:${path}`);
+  const variables = Object.entries(command.environment).map(([name, value]) => `${name}=${shellWord(value)}`);
+  const systems = requires.os.map(({ id, versionMin }) => `${id}:${versionMin}`);
   const nonce = randomBytes(16).toString('hex');
   const startToken = randomBytes(16).toString('hex');
   const body = Buffer.from(
     `NONCE=${nonce} TOKEN=${startToken} RUN_ID=${command.runId} DELIVERY=${command.delivery} ` +
       `LEAVES=${command.leavesProcesses ? 'yes' : 'no'} LIBRARY_BYTES=${command.library.length} ` +
-      `SCRIPT_BYTES=${command.script.length} INPUT_BYTES=${command.input.length} ` +
+      `HELPER_BYTES=${command.helpers.length} SCRIPT_BYTES=${command.script.length} ` +
+      `FILES=${shellWord(files.join(' '))} INPUT_BYTES=${command.input.length} ` +
+      `ARGUMENTS=${shellWord(command.arguments.map(shellWord).join(' '))} ` +
+      `ENVIRONMENT=${shellWord(variables.join(' '))} ` +
+      `COMMANDS=${shellWord(requires.commands.join(' '))} OS=${shellWord(systems.join(' '))} ` +
       `LIMIT=${hundredths(command.timeoutMs)} GRACE=${hundredths(command.killGraceMs)} LEASE=${hundredths(leaseMs)} FIRST_LINE=$LINENO\n` +
       SUPERVISOR,
   );
   const header = Buffer.from(`RUNE1:${String(body.length).padStart(8, '0')}`);
   return {
-    bytes: Buffer.concat([header, body, command.library, command.script, command.input]),
+    bytes: Buffer.concat([
+      header,
+      body,
+      command.library,
+      command.helpers,
+      command.script,
+      ...command.files.map(({ bytes }) => bytes),
+      command.input,
+    ]),
     nonce,
     startToken,
   };
@@ -65,18 +81,26 @@ export function encodeUpload(command: NodeCommand, leaseMs: number): Upload {
 
 /** Refuses what no node can be given, before any connection is made. Throws INVALID_REQUEST. */
 export function checkCommand(command: NodeCommand): void {
-  for (const field of ['script', 'library', 'input'] as const) {
-    if (command[field].includes(0)) {
-      throw new RuneError(
-        'INVALID_REQUEST',
-        `The plugin's ${field} holds a NUL byte, which no shell can carry.`,
-        {
-          field,
-          node: command.target.name,
-          runId: command.runId,
-        },
-      );
-    }
+  const parts: Readonly<Record<string, readonly (Buffer | string)[]>> = {
+    script: [command.script],
+    library: [command.library],
+    helpers: [command.helpers],
+    files: command.files.map(({ bytes }) => bytes),
+    arguments: command.arguments,
+    environment: Object.values(command.environment),
+    input: [command.input],
+  };
+  for (const [field, texts] of Object.entries(parts)) {
+    if (!texts.some((text) => text.includes('\0'))) continue;
+    throw new RuneError(
+      'INVALID_REQUEST',
+      `The plugin's ${field} holds a NUL byte, which no shell can carry.`,
+      {
+        field,
+        node: command.target.name,
+        runId: command.runId,
+      },
+    );
   }
   if (!/^[0-9A-Za-z_-]{1,64}$/.test(command.runId)) {
     throw new RuneError('INVALID_REQUEST', 'The run id must be 1 to 64 letters, digits, "-" or "_".', {
@@ -84,6 +108,12 @@ export function checkCommand(command: NodeCommand): void {
       node: command.target.name,
     });
   }
+}
+
+/** One word of a Bash command on one line, whatever the text holds. */
+function shellWord(text: string): string {
+  if (/^[A-Za-z0-9_./:=@%+,-]+$/.test(text)) return text;
+  return `$'${text.replace(/[\\']/g, '\\$&').replace(/\n/g, '\\n')}'`;
 }
 
 /** Rounded up, so that a limit never ends before its time. */

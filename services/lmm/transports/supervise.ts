@@ -4,6 +4,7 @@ import type { Channel, ChannelEnd } from './channel.js';
 import { createFrameDecoder, type Frame, type NodeStopReason } from './frame-decoder.js';
 import { readNodeStream, type NodeStream } from './node-stream.js';
 import { CANCEL_LINE, encodeUpload, GO_LINE, NOT_STARTED_EXIT_CODE, type Upload } from './remote-command.js';
+import { requirementError } from './requirement-error.js';
 import type { NodeCommand, NodeEnding, RunPhases, RunSink, StopSignal } from './transport.js';
 
 /** Time limits of the node protocol; docs/node-protocol.md says what each one bounds. */
@@ -56,7 +57,7 @@ type EndFrame = Extract<Frame, { word: 'end' }>;
 /**
  * Runs one plugin over a channel on which REMOTE_COMMAND has been started, and resolves with its fate. The plugin's code
  * cannot begin before the node's `begin` has been answered. Until then every failure throws, and nothing ran:
- * INVALID_REQUEST, NODE_SETUP_FAILED, or RUN_CANCELLED when `stop` was aborted. After it the only throw is
+ * INVALID_REQUEST, NODE_SETUP_FAILED, NODE_LACKS_REQUIREMENT, or RUN_CANCELLED when `stop` was aborted. After it the only throw is
  * NODE_SETUP_FAILED, when the node says that the plugin's process did not begin. The channel is always ended.
  *
  * A promise from a sink's data callback holds its stream back until it settles, however it settles. Once a stop is decided
@@ -238,6 +239,10 @@ function supervise(
     if (settled) return;
     if (frame.word === 'begin') {
       if (stream === 'stdout') onBegin();
+    } else if (frame.word === 'unmet') {
+      if (!settle()) return;
+      channel.destroy();
+      reject(requirementError(command, frame));
     } else if (frame.word === 'started') {
       startedMs = performance.now();
       complaint = NOTHING;

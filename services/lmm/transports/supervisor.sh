@@ -9,7 +9,10 @@
 #   RUN_ID         becomes RUNE_RUN_ID in the plugin's environment
 #   DELIVERY       stream or directory
 #   LEAVES         yes: what is alive after a normal end stays alive
-#   LIBRARY_BYTES SCRIPT_BYTES INPUT_BYTES   what follows on stdin, in this order
+#   LIBRARY_BYTES HELPER_BYTES SCRIPT_BYTES FILES INPUT_BYTES   what follows on stdin, in this order; HELPER_BYTES is 0 in a
+#                  directory, FILES (BYTES:PATH ...) is empty in a stream
+#   ARGUMENTS ENVIRONMENT   shell words: what the plugin gets as "$@", and what is exported to it
+#   COMMANDS OS    what the node must have: names or paths; ID:LOWEST_VERSION, of which one is enough
 #   LIMIT GRACE LEASE   in hundredths of a second
 #   FIRST_LINE     the number that this bash gives to the first line: 0 before bash 5.1
 # and the remote command set LOCALE: empty, or v and the LC_ALL of the login.
@@ -65,6 +68,66 @@ last_pid() { read -r _ _ _ _ LAST </proc/loadavg; }
 # Reads so many bytes of the upload as the variable $1 says into the variable $2. No -t: bash would then ask the clock at
 # every byte, which makes 30 KB cost 50 ms; an upload that stalls ends with its channel.
 take() { [ "${!1}" -eq 0 ] || eval "IFS= read -r $COUNTED ${!1} $2"; }
+
+# --- what the plugin requires ---
+
+# Whether the version $1 is at least $2, number by number; a missing number counts as 0.
+is_at_least() {
+  local have=$1. want=$2. a b
+  while [ -n "$want" ]; do
+    a=${have%%.*} b=${want%%.*} have=${have#*.} want=${want#*.}
+    case $a in '' | *[!0-9]*) a=0 ;; esac
+    [ $((10#$a)) -eq $((10#$b)) ] || { [ $((10#$a)) -gt $((10#$b)) ] && return; return 1; }
+  done
+}
+
+# Sets OS_ID, OS_LIKE and OS_VERSION.
+read_os_release() {
+  local file=/etc/os-release line value
+  [ -r "$file" ] || file=/usr/lib/os-release
+  OS_ID='' OS_LIKE='' OS_VERSION=''
+  while IFS= read -r line || [ -n "$line" ]; do
+    value=${line#*=} value=${value#[\"\']} value=${value%[\"\']}
+    case $line in
+      ID=*) OS_ID=$value ;;
+      ID_LIKE=*) OS_LIKE=$value ;;
+      VERSION_ID=*) OS_VERSION=$value ;;
+    esac
+  done <"$file"
+}
+
+is_os_met() {
+  local wanted id least
+  for wanted in $OS; do
+    id=${wanted%%:*} least=${wanted#*:}
+    if [ -z "$least" ]; then
+      case " $OS_ID $OS_LIKE " in *" $id "*) return 0 ;; esac
+    elif [ "$OS_ID" = "$id" ] && is_at_least "$OS_VERSION" "$least"; then
+      return 0
+    fi
+  done
+  return 1
+}
+
+# Ends with the frame unmet, a digit for each command: 1 if it is missing; no or yes for the operating system; and what it is.
+check_requirements() {
+  local command bits='' met=yes word words=''
+  for command in $COMMANDS; do
+    if type -P -- "$command" >/dev/null; then bits+=0; else bits+=1; fi
+  done
+  if [ -n "$OS" ]; then
+    read_os_release
+    is_os_met || met=no
+  fi
+  case $bits$met in *1* | *no) ;; *) return ;; esac
+  for word in "${OS_ID-}" "${OS_VERSION-}"; do
+    word=${word//[!A-Za-z0-9._-]/}
+    words+=" ${word:0:16}"
+    [ -n "$word" ] || words+=-
+  done
+  frame "unmet =$bits $met$words" >&3
+  exit 97
+}
 
 # --- what of the plugin is alive ---
 
@@ -201,7 +264,7 @@ kill_left() {
 # Sets EXPORTS, one line of shell.
 plugin_environment() {
   local name word
-  EXPORTS="export RUNE_RUN_ID=$RUN_ID"
+  EXPORTS="export RUNE_RUN_ID=$RUN_ID $ENVIRONMENT"
   for name in PATH HOME USER LOGNAME SHELL LANG "${!LC_@}" TZ TMPDIR XDG_RUNTIME_DIR DBUS_SESSION_BUS_ADDRESS \
     http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY; do
     if [ "$name" = LC_ALL ] || [ -z "${!name+set}" ]; then continue; fi
@@ -211,6 +274,18 @@ plugin_environment() {
   [ -z "$LOCALE" ] || { printf -v word %q "${LOCALE#v}" && EXPORTS+=" LC_ALL=$word"; }
 }
 
+# Puts the plugin's helper files into FOLDER. One that begins with #! can be run.
+# shellcheck disable=SC2034 # take reads bytes by its name
+make_files() {
+  local file path bytes content
+  for file in $FILES; do
+    bytes=${file%%:*} path=$FOLDER/${file#*:} content=''
+    take bytes content || not_started 'the upload ended early'
+    (umask 077 && mkdir -p "${path%/*}" && printf %s "$content" >"$path") || return 1
+    [ "${content:0:2}" != '#!' ] || chmod 700 "$path" || return 1
+  done
+}
+
 # Puts the plugin and its library into FOLDER and sets RUN to the words that run it: the interpreter that its first line
 # names, since the folder may be on a file system that runs nothing.
 make_folder() {
@@ -218,7 +293,7 @@ make_folder() {
   FOLDER=$(umask 077 && mktemp -d "${TMPDIR:-/tmp}/rune.XXXXXXXXXX") || not_started 'no temporary directory can be made'
   if ! { (umask 077 && mkdir "$FOLDER/lib") && printf %s "$LIBRARY" >"$FOLDER/rune_bpcs.sh" &&
     printf %s "$LIBRARY" >"$FOLDER/lib/rune_bpcs.sh" && printf %s "$SCRIPT" >"$FOLDER/plugin" &&
-    chmod 700 "$FOLDER/plugin"; }; then
+    chmod 700 "$FOLDER/plugin" && make_files; }; then
     not_started 'the temporary directory cannot be written'
   fi
   interpreter=$BASH rest=''
@@ -231,6 +306,7 @@ make_folder() {
   fi
   [ -x "$interpreter" ] || not_started "the plugin's interpreter $interpreter is missing or cannot be run"
   printf -v RUN '%q ' "$interpreter" ${rest:+"$rest"} "$FOLDER/plugin"
+  RUN+=$ARGUMENTS
 }
 
 # Sets FEED: what the plugin's own shell evaluates, with its count. It already holds library and plugin. The plugin's first
@@ -241,9 +317,9 @@ make_feed() {
   printf -v started %q "$RS$TOKEN started$NL"
   prologue="unset RUNE_P;$EXPORTS;eval \"unset RUNE_L;\$RUNE_L\";printf %s $started;"
   if [ "$DELIVERY" = directory ]; then
-    prologue+="unset RUNE_S;exec $RUN"
+    prologue+="unset RUNE_H RUNE_S;exec $RUN"
   else
-    prologue+="eval \"unset RUNE_S;\$RUNE_S\""
+    prologue+="set -- $ARGUMENTS;eval \"unset RUNE_H;\$RUNE_H\";eval \"unset RUNE_S;\$RUNE_S\""
   fi
   printf -v count %08d ${#prologue}
   FEED=$count$prologue
@@ -382,14 +458,16 @@ watchdog() {
 
 # --- main ---
 
+[ -z "$COMMANDS$OS" ] || check_requirements
 frame begin >&3
 frame begin >&4
 
 # Reads library and plugin straight from the channel, and says so; then waits for what make_feed makes.
 # shellcheck disable=SC2016 # for the plugin's own shell to expand
-PLUGIN_SHELL='RUNE_L= RUNE_S=
+PLUGIN_SHELL='RUNE_L= RUNE_H= RUNE_S=
 [ $1 = 0 ]||IFS= read -r '$COUNTED' $1 RUNE_L<&5||exit 97
-[ $2 = 0 ]||IFS= read -r '$COUNTED' $2 RUNE_S<&5||exit 97
+[ $2 = 0 ]||IFS= read -r '$COUNTED' $2 RUNE_H<&5||exit 97
+[ $3 = 0 ]||IFS= read -r '$COUNTED' $3 RUNE_S<&5||exit 97
 echo;exec >&3 3>&- 5<&-;set --
 IFS= read -r -N 8 RUNE_P&&IFS= read -r -N $((10#$RUNE_P)) RUNE_P||exit 97
 eval "$RUNE_P"'
@@ -404,7 +482,7 @@ if [ "$DELIVERY" = directory ]; then
 fi
 last_pid && FIRST=$LAST
 set -m
-coproc RUNE { exec -c "$BASH" --noprofile --norc -c "$PLUGIN_SHELL" plugin.sh "$LIBRARY_BYTES" "$SCRIPT_BYTES"; } 2>&4 4>&-
+coproc RUNE { exec -c "$BASH" --noprofile --norc -c "$PLUGIN_SHELL" plugin.sh "$LIBRARY_BYTES" "$HELPER_BYTES" "$SCRIPT_BYTES"; } 2>&4 4>&-
 PLUGIN=$!
 # What the plugin sends to its parent. Only now, since an ignored signal stays ignored in a child; and ignored, not handled,
 # since bash may sleep through the end of a child when a handler interrupts its wait.

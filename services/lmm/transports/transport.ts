@@ -1,7 +1,17 @@
 import type { NodeProbe, StopReason } from '../../shared/gen/rune/v1/run.js';
+import type { Requirements } from '../../shared/gen/rune/v1/mrs.js';
 import type { NodeTarget } from '../../shared/gen/rune/v1/lmm.js';
 
-/** Everything a node needs to run one plugin once. No field is ever put into argv, an environment or a file. */
+/** A file beside the plugin; its path is relative and holds letters, digits, ".", "_", "-" and "/" alone. */
+export interface NodeFile {
+  readonly path: string;
+  readonly bytes: Buffer;
+}
+
+/**
+ * Everything a node needs to run one plugin once. Nothing of it is ever put into argv, an environment or a file, but for the
+ * fields whose purpose that is.
+ */
 export interface NodeCommand {
   readonly runId: string;
   readonly target: NodeTarget;
@@ -9,7 +19,17 @@ export interface NodeCommand {
   readonly script: Buffer;
   /** The shell library's text, or empty. */
   readonly library: Buffer;
+  /** Bash that is evaluated between library and script, or empty; only for `stream`. */
+  readonly helpers: Buffer;
   readonly delivery: 'stream' | 'directory';
+  /** Only for `directory`. */
+  readonly files: readonly NodeFile[];
+  /** The plugin's arguments: who can see its process can read them. */
+  readonly arguments: readonly string[];
+  /** Variables of the plugin, by shell names: other processes of the same user can read them. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Looked at before the plugin starts. */
+  readonly requires: Requirements;
   /** What the plugin reads on stdin: one JSON object. */
   readonly input: Buffer;
   /** Do not kill what is alive after a normal end. */

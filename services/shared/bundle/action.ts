@@ -1,6 +1,19 @@
 import type { ActionCapability } from '../gen/rune/v1/mrs.js';
 import type { Validator } from '../schema.js';
 
+/** A helper file, under the path that it gets beside the plugin. */
+export interface ActionFile {
+  readonly path: string;
+  readonly bytes: Buffer;
+  readonly sha256: string;
+}
+
+/** What an action may be configured with, and what its bundle gives it; defaults are filled in by the check. */
+export interface ActionConfiguration {
+  readonly check: Validator;
+  readonly values: Readonly<Record<string, unknown>>;
+}
+
 /** One version of an action, ready to be run: what it declares, and exactly the bytes that the digest names. */
 export interface Action {
   readonly capability: ActionCapability;
@@ -9,10 +22,13 @@ export interface Action {
   readonly scriptSha256: string;
   readonly library: Buffer;
   readonly librarySha256: string;
+  readonly files: readonly ActionFile[];
   /** Checks parameters and fills in their defaults. */
   readonly input: Validator;
   /** Checks the output; its text is capability.outputSchema. */
   readonly output: Validator;
+  /** Undefined for an action without a configuration. */
+  readonly configuration: ActionConfiguration | undefined;
   /** The manifest it comes from, as it is named in errors. */
   readonly file: string;
 }

@@ -3,12 +3,27 @@ import { SCHEMA_DIALECT } from '../schema-source.js';
 const text = (maxLength: number): object => ({ type: 'string', minLength: 1, maxLength });
 const flag = { type: 'boolean', default: false };
 
+/** Configurations by action: what a bundle.yaml and an inventory may give. */
+export const CONFIGURATIONS = {
+  type: 'object',
+  maxProperties: 200,
+  additionalProperties: { type: 'object' },
+};
+
+const OS = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['id'],
+  properties: { id: text(64), version_min: text(64) },
+};
+const COMMANDS = { type: 'array', maxItems: 64, uniqueItems: true, items: text(256) };
+
 /** Shape of a bundle's bundle.yaml. */
 export const BUNDLE_SCHEMA: object = {
   $schema: SCHEMA_DIALECT,
   type: 'object',
   additionalProperties: false,
-  required: ['module_name', 'module_version', 'module_class', 'description', 'library', 'actions'],
+  required: ['module_name', 'module_version', 'module_class', 'description', 'actions'],
   properties: {
     module_name: text(64),
     module_version: text(64),
@@ -16,6 +31,7 @@ export const BUNDLE_SCHEMA: object = {
     description: text(1000),
     library: text(256),
     actions: { type: 'array', minItems: 1, maxItems: 200, uniqueItems: true, items: text(64) },
+    configuration: CONFIGURATIONS,
   },
 };
 
@@ -39,6 +55,18 @@ export const MANIFEST_SCHEMA: object = {
     supports_dry_run: flag,
     leaves_processes: flag,
     timeout_ms: { type: 'integer', minimum: 1000, maximum: 86_400_000, default: 60_000 },
+    files: { type: 'array', maxItems: 64, uniqueItems: true, items: text(256), default: [] },
+    requires: {
+      anyOf: [
+        COMMANDS,
+        {
+          type: 'object',
+          additionalProperties: false,
+          properties: { commands: COMMANDS, os: { type: 'array', maxItems: 16, items: OS } },
+        },
+      ],
+    },
+    configuration_schema: { type: 'object' },
     input_schema: { type: 'object' },
     output_schema: { type: 'object' },
     examples: {

@@ -6,9 +6,9 @@ import type { SshSettings } from '../../../services/lmm/transports/ssh/ssh-setti
 import { DEFAULT_NODE_PROTOCOL } from '../../../services/lmm/transports/supervise.js';
 import type { NodeCommand, NodeEnding, RunSink } from '../../../services/lmm/transports/transport.js';
 import type { NodeTarget } from '../../../services/shared/gen/rune/v1/lmm.js';
-import { newId } from '../../../services/shared/ids.js';
 import { createLogger } from '../../../services/shared/logger.js';
 import { PassThrough } from 'node:stream';
+import { commandFor } from '../../support/run-plugin.js';
 import type { TestSshd } from '../../support/sshd.js';
 
 /** An SSH transport that can reach one test sshd, and what a test says to it. */
@@ -81,19 +81,8 @@ export async function transportOn(sshd: TestSshd, settings: Partial<SshSettings>
     transport,
     knownHostsPath,
     target,
-    command: (script, changes = {}) => ({
-      runId: newId(),
-      target: target(),
-      script: Buffer.from(script),
-      library: Buffer.alloc(0),
-      delivery: 'stream',
-      input: Buffer.from('{}'),
-      leavesProcesses: false,
-      timeoutMs: 30_000,
-      killGraceMs: 1_000,
-      connectTimeoutMs: 10_000,
-      ...changes,
-    }),
+    command: (script, changes = {}) =>
+      commandFor(target(), script, { timeoutMs: 30_000, killGraceMs: 1_000, ...changes }),
     async run(command, stop = new AbortController().signal) {
       const output = collectOutput();
       const ending = await transport.run(command, output.sink, stop);

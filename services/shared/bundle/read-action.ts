@@ -1,0 +1,115 @@
+import { join } from 'node:path';
+import { Delivery, PluginProtocol } from '../gen/rune/v1/mrs.js';
+import { readYaml, type YamlSource } from '../yaml-source.js';
+import type { Action, ActionFile } from './action.js';
+import { actionDigest, sha256, type DigestFile } from './action-digest.js';
+import type { BundleHead } from './bundle-head.js';
+import { SCRIPT_BYTES_MAX, type BundleChecks, type BundleFiles, type Library } from './bundle-files.js';
+import { readManifest, type Manifest } from './manifest.js';
+import { checkScript, checkText } from './script-check.js';
+
+/** Helper files of one action together, in bytes. */
+const FILES_BYTES_MAX = 2 * 1024 * 1024;
+
+/** An action of a bundle that is being read. */
+export interface ActionSource {
+  readonly files: BundleFiles;
+  /** The action's directory inside the bundle. */
+  readonly directory: string;
+  /** Bytes of its manifest.yaml. */
+  readonly manifest: Buffer;
+  readonly head: BundleHead;
+  /** Undefined if the bundle's own library is faulty, which is told elsewhere. */
+  readonly library: Library | undefined;
+}
+
+/** Reads an action's manifest and all files it names. Faults go to the checks; undefined if there is any. */
+export async function readAction(from: ActionSource, checks: BundleChecks): Promise<Action | undefined> {
+  const { files, directory, head, library } = from;
+  const { faults } = checks;
+  const path = `${directory}/manifest.yaml`;
+  const source = readYaml(from.manifest, join(files.name, path));
+  const manifest = readManifest(source, checks.schemas, faults);
+  if (manifest === undefined) return undefined;
+  const script = await readScript(from, manifest, source, checks);
+  const helpers = await readHelpers(from, manifest, source, checks);
+  if (script === undefined || helpers === undefined || library === undefined) return undefined;
+  const { entrypoint: _path, files: _files, input, output, configuration, ...declared } = manifest;
+  return {
+    capability: {
+      ...declared,
+      protocol: PluginProtocol.BPCS,
+      digest: actionDigest([
+        { path, bytes: from.manifest },
+        script,
+        ...helpers.map(({ from }) => from),
+        library,
+      ]),
+      moduleName: head.moduleName,
+    },
+    script: script.bytes,
+    scriptSha256: sha256(script.bytes),
+    library: library.bytes,
+    librarySha256: sha256(library.bytes),
+    files: helpers.map(({ file }) => file),
+    input,
+    output,
+    configuration:
+      configuration === undefined
+        ? undefined
+        : { check: configuration, values: head.configuration[manifest.action] ?? {} },
+    file: source.file,
+  };
+}
+
+async function readScript(
+  { files, directory }: ActionSource,
+  { entrypoint, delivery }: Manifest,
+  source: YamlSource,
+  { faults, syntax }: BundleChecks,
+): Promise<DigestFile | undefined> {
+  const path = `${directory}/${entrypoint}`;
+  const reading = await files.read(path, SCRIPT_BYTES_MAX);
+  let refusal = 'bytes' in reading ? checkScript(reading.bytes, delivery) : reading.refusal;
+  if (refusal === undefined && 'bytes' in reading && delivery === Delivery.STREAM) {
+    refusal = await syntax.check(reading.bytes);
+  }
+  if (refusal === undefined && 'bytes' in reading) return { path, bytes: reading.bytes };
+  faults.add(source, ['entrypoint'], 'FILE', `names ${path}, which ${refusal}`);
+  return undefined;
+}
+
+/** The helper files, each under the path that it has in the bundle and under the one that it gets beside the plugin. */
+async function readHelpers(
+  { files, directory }: ActionSource,
+  manifest: Manifest,
+  source: YamlSource,
+  { faults, syntax }: BundleChecks,
+): Promise<{ file: ActionFile; from: DigestFile }[] | undefined> {
+  const helpers: { file: ActionFile; from: DigestFile }[] = [];
+  const before = faults.count;
+  let bytesLeft = FILES_BYTES_MAX;
+  for (const [index, name] of manifest.files.entries()) {
+    const isShared = name.startsWith('/');
+    const path = isShared ? name.slice(1) : `${directory}/${name}`;
+    const add = (refusal: string): void => {
+      faults.add(source, ['files', index], 'FILE', `names ${path}, which ${refusal}`);
+    };
+    const reading = await files.read(path, bytesLeft);
+    if (!('bytes' in reading)) {
+      add(reading.refusal);
+      continue;
+    }
+    const { bytes } = reading;
+    bytesLeft -= bytes.length;
+    let refusal = bytes.length === 0 ? 'is empty' : checkText(bytes);
+    if (refusal === undefined && manifest.delivery === Delivery.STREAM) refusal = await syntax.check(bytes);
+    if (refusal !== undefined) add(refusal);
+    const file = { path: isShared ? path : name, bytes, sha256: sha256(bytes) };
+    if (helpers.some(({ file: other }) => other.path === file.path)) {
+      add(`would lie beside the plugin under the same path as another file, ${file.path}`);
+    }
+    helpers.push({ file, from: { path, bytes } });
+  }
+  return faults.count === before ? helpers : undefined;
+}
