@@ -56,6 +56,7 @@ const RUN_SCRIPTED: readonly string[] = [
   'restart-service',
   'restart-docker',
   'restart-nomad',
+  'gather-logs',
 ];
 
 for (const action of bundle.actions) {

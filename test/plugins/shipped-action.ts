@@ -24,13 +24,16 @@ export interface ActionEnding {
 export interface ActionRun extends BashChanges {
   readonly params?: object;
   readonly dryRun?: boolean;
-  /** Skips the input schema, to see what the script does by itself. */
+  /** What the operator sets of the action's configuration; the rest has its defaults. */
+  readonly configuration?: object;
+  /** Skips the schemas of parameters and configuration, to see what the script does by itself. */
   readonly unchecked?: boolean;
 }
 
 interface Manifest {
   readonly input_schema: object;
   readonly output_schema: object;
+  readonly configuration_schema?: object;
 }
 
 const manifestOf = (action: string): Manifest =>
@@ -43,6 +46,17 @@ export function paramsFaults(action: string, params: object): object[] {
     .validate(params);
 }
 
+/** The configuration that a run of the action gets where the operator sets this of it. Fails when the schema refuses it. */
+export function configurationOf(action: string, operators: object = {}): object {
+  const schema = manifestOf(action).configuration_schema ?? { type: 'object' };
+  const configuration = { ...operators };
+  const faults = createSchemaCompiler()
+    .compile(JSON.stringify(schema), 'configuration')
+    .validate(configuration);
+  assert.deepEqual(faults, []);
+  return configuration;
+}
+
 /** Text of a shipped action's script. */
 export const scriptOf = (action: string): string =>
   readFileSync(join(packageRoot, 'plugins', action, 'plugin.sh'), 'utf8');
@@ -52,12 +66,15 @@ export const scriptOf = (action: string): string =>
  * Fails unless the answer keeps to the protocol and its output to the output schema.
  */
 export async function runShippedAction(action: string, run: ActionRun = {}): Promise<ActionEnding> {
-  const { params = {}, dryRun = false, unchecked = false, ...changes } = run;
+  const { params = {}, dryRun = false, unchecked = false, configuration, ...changes } = run;
   const complete = { ...params };
   if (!unchecked) assert.deepEqual(paramsFaults(action, complete), []);
   const ending = await runWithLibrary(scriptOf(action), {
     ...changes,
-    input: bpcsInput(complete, { dry_run: dryRun }),
+    input: bpcsInput(complete, {
+      dry_run: dryRun,
+      configuration: unchecked ? configuration : configurationOf(action, configuration),
+    }),
   });
   const answer = bpcsAnswer(ending);
   const output = answer.payload?.output_data ?? {};
