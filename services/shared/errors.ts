@@ -129,8 +129,8 @@ export const ERRORS = {
   NO_NODES_MATCHED: row(-32513, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', false, 'Check names, groups, labels and exclude: rune nodes', 'Allow an empty choice (--allow-empty) if no node is a good answer.'),
   EXECUTION_NOT_FOUND: row(-32514, 'NOT_FOUND', 'REFUSED', 'LOW', false, 'Check the id; only executions of the running LOM process are known.'),
   RUN_NOT_FOUND: row(-32515, 'NOT_FOUND', 'REFUSED', 'LOW', false, 'The run has ended, or another mediator has it.'),
-  NODE_LACKS_REQUIREMENT: row(-32517, 'FAILED_PRECONDITION', 'NODE_UNREACHABLE', 'MEDIUM', false, 'Nothing ran. Provide on {node} what the message names, or leave the node out with --exclude.'),
   DRY_RUN_NOT_SUPPORTED: row(-32516, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', false, 'Nothing ran. Use --plan to see what would run where without contacting any node.'),
+  NODE_LACKS_REQUIREMENT: row(-32517, 'FAILED_PRECONDITION', 'NODE_UNREACHABLE', 'MEDIUM', false, 'Nothing ran. Provide on {node} what the message names, or leave the node out with --exclude.'),
 } as const satisfies Record<string, ErrorRow>;
 
 /** Stable name of a failure. */

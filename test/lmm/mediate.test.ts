@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { Delivery } from '../../services/shared/gen/rune/v1/mrs.js';
 import { createHash, randomUUID } from 'node:crypto';
 import { MediateStart } from '../../services/shared/gen/rune/v1/lmm.js';
 import { RunState, StopReason, type Outcome } from '../../services/shared/gen/rune/v1/run.js';
@@ -30,6 +31,7 @@ const SETTINGS: MediatorSettings = {
 const header = acceptHeader(undefined, { identity: 'test', nowMs: Date.now() });
 const script = Buffer.from('echo hello\n');
 const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+const plugin = { script: { sha256: sha256(script), content: script } };
 const SUCCESS = '{"payload":{"result":"success","output_data":{"n":1}}}';
 
 type Fields = Parameters<typeof MediateStart.fromPartial>[0];
@@ -40,7 +42,7 @@ const start = (fields: Fields = {}): MediateStart =>
     executionId: randomUUID(),
     attempt: 1,
     action: 'noop',
-    plugin: { script: { sha256: sha256(script), content: script } },
+    plugin,
     target: { name: 'web01', transport: 'scripted' },
     paramsJson: Buffer.from('{}'),
     ...fields,
@@ -158,6 +160,32 @@ describe('the mediator', () => {
     assert.ok(seen?.input.toString().includes('"input_parameters":{"a":1.0}'));
   });
 
+  it('hands the node what else belongs to the plugin, as its delivery wants it', async () => {
+    const helper = Buffer.from('helper() { :; }');
+    const seen: NodeCommand[] = [];
+    const mediator = mediatorWith((command, sink) => {
+      seen.push(command);
+      return succeed(command, sink);
+    });
+    const whole = {
+      ...plugin,
+      files: [{ path: 'lib/helper.sh', blob: { sha256: sha256(helper), content: helper } }],
+      arguments: ['-w', '5 %'],
+      requires: { commands: ['docker'], os: [{ id: 'debian', versionMin: '11' }] },
+    };
+    await eventsOf(mediator, { plugin: whole });
+    await eventsOf(mediator, { plugin: { ...whole, delivery: Delivery.DIRECTORY } });
+    const [stream, directory] = seen;
+    assert.equal(stream?.helpers.toString(), 'helper() { :; }\n');
+    assert.deepEqual(stream?.files, []);
+    assert.deepEqual(directory?.files, [{ path: 'lib/helper.sh', bytes: helper }]);
+    assert.equal(directory?.helpers.length, 0);
+    for (const command of seen) {
+      assert.deepEqual(command.arguments, whole.arguments);
+      assert.deepEqual(command.requires, whole.requires);
+    }
+  });
+
   it('says how `local` is switched on where it is not', () => {
     assert.throws(
       () => mediatorWith(succeed).start(start({ target: { name: 'n', transport: 'local' } }), header),
@@ -193,6 +221,26 @@ describe('the mediator', () => {
       [
         'node variables that close the context',
         { context: { nodeVarsJson: Buffer.from('{}},"x":{') } },
+        'FIELD_MALFORMED',
+      ],
+      [
+        'a configuration that is no object',
+        { context: { configurationJson: Buffer.from('3') } },
+        'FIELD_MALFORMED',
+      ],
+      [
+        "a file that would lie outside of the plugin's folder",
+        { plugin: { ...plugin, files: [{ path: '../x', blob: plugin.script }] } },
+        'FIELD_MALFORMED',
+      ],
+      [
+        'more arguments than a process may have',
+        { plugin: { ...plugin, arguments: ['x'.repeat(64 * 1024)] } },
+        'FIELD_MALFORMED',
+      ],
+      [
+        'a requirement that is no name',
+        { plugin: { ...plugin, requires: { commands: ['a;b'], os: [] } } },
         'FIELD_MALFORMED',
       ],
       [

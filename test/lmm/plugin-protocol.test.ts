@@ -141,6 +141,7 @@ describe('the input of a plugin', () => {
           reason: 'why',
           nodeVarsJson: Buffer.from('{"role":"db"}'),
           nodeLabels: { env: 'prod' },
+          configurationJson: Buffer.from('{"paths":["/srv"],"n":1.0}'),
         },
       }),
       header,
@@ -158,6 +159,7 @@ describe('the input of a plugin', () => {
       reason: 'why',
       node_labels: { env: 'prod' },
       node_vars: { role: 'db' },
+      configuration: { paths: ['/srv'], n: 1 },
     });
     assert.deepEqual(input.observability, {
       trace_id: header.observability?.traceId,

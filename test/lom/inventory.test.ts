@@ -85,6 +85,51 @@ groups:
     assert.deepEqual(warnings, []);
   });
 
+  it('gives an action its configuration by node and group: the node before its groups, key by key', async () => {
+    const inventory = await load(`
+nodes:
+  web01:
+    user: root
+    groups: [web, all]
+    configuration: {gather-logs: {paths: [/srv]}}
+  web02: {user: root, groups: [web]}
+groups:
+  web:
+    configuration: {gather-logs: {paths: [/var/log/nginx], lines: 5}}
+  all:
+    configuration: {disk-cleanup: {days: 3}}
+`);
+    assert.deepEqual(inventory.configurationOf('web01', 'gather-logs'), { paths: ['/srv'], lines: 5 });
+    assert.deepEqual(inventory.configurationOf('web01', 'disk-cleanup'), { days: 3 });
+    assert.deepEqual(inventory.configurationOf('web02', 'gather-logs'), {
+      paths: ['/var/log/nginx'],
+      lines: 5,
+    });
+    assert.deepEqual(inventory.configurationOf('web02', 'disk-cleanup'), {});
+    assert.deepEqual(inventory.configurationOf('web02', 'toString'), {});
+    assert.deepEqual(
+      inventory.configurations.map(({ path }) => path.join('.')),
+      [
+        'nodes.web01.configuration.gather-logs',
+        'groups.web.configuration.gather-logs',
+        'groups.all.configuration.disk-cleanup',
+      ],
+    );
+  });
+
+  it('refuses groups that give one node different configurations', async () => {
+    const found = await faults(`
+nodes:
+  web01: {user: root, groups: [a, b]}
+groups:
+  a: {configuration: {noop: {x: 1}}}
+  b: {configuration: {noop: {x: 2}}}
+`);
+    assert.deepEqual(found, [
+      '0.yaml:3 CONFLICT nodes.web01 gets different values of configuration.noop.x from the groups a and b: set it on the node',
+    ]);
+  });
+
   it('fills in what an entry leaves out', async () => {
     const inventory = await load('nodes:\n  web01.example.com: {user: root}\n  here: {transport: local}\n');
     const common = {

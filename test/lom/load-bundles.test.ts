@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { rm, symlink } from 'node:fs/promises';
+import { readFile, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { RuneError } from '../../services/shared/errors.js';
-import { Delivery, Risk } from '../../services/shared/gen/rune/v1/mrs.js';
+import { Delivery, PluginProtocol, Risk } from '../../services/shared/gen/rune/v1/mrs.js';
 import { loadBundles } from '../../services/lom/load-bundles.js';
 import type { Registry } from '../../services/lom/registry.js';
+import { packageRoot } from '../../services/shared/package-root.js';
 import { createSchemaCompiler } from '../../services/shared/schema.js';
 import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
 
@@ -100,6 +101,9 @@ describe('load bundles', () => {
       delivery: Delivery.STREAM,
       leavesProcesses: false,
       moduleName: 'test',
+      protocol: PluginProtocol.BPCS,
+      requires: { commands: [], os: [] },
+      configurationSchema: '',
     });
     assert.match(digest, /^[0-9a-f]{64}$/);
     assert.equal(script.toString(), SCRIPT);
@@ -162,6 +166,94 @@ describe('load bundles', () => {
     assert.equal(digests.size, 4);
   });
 
+  it('takes the library that comes with RUNE for a bundle that names none', async () => {
+    await directory.write(bundle({ 'bundle.yaml': { ...BUNDLE, library: undefined } }));
+    const { library } = (await load([directory.path])).get('say');
+    assert.ok(library.equals(await readFile(join(packageRoot, 'plugins/lib/rune_bpcs.sh'))));
+  });
+
+  it('reads the helper files of the action and of the bundle, and names them in the digest', async () => {
+    const helpers = { 'say/words.sh': 'words() { :; }\n', 'common/list.sh': 'list() { :; }\n' };
+    const manifest = { ...MANIFEST, files: ['words.sh', '/common/list.sh'] };
+    await directory.write(bundle({ ...helpers, 'say/manifest.yaml': manifest }));
+    const { files, capability } = (await load([directory.path])).get('say');
+    assert.deepEqual(
+      files.map(({ path, bytes }) => [path, bytes.toString()]),
+      [
+        ['words.sh', 'words() { :; }\n'],
+        ['common/list.sh', 'list() { :; }\n'],
+      ],
+    );
+    await directory.write({ 'common/list.sh': 'list() { echo; }\n' });
+    assert.notEqual((await load([directory.path])).get('say').capability.digest, capability.digest);
+  });
+
+  it('reads what a node must have, in both ways of writing it', async () => {
+    const commands = ['systemctl', '/usr/bin/docker'];
+    const os = [{ id: 'debian', version_min: '11' }, { id: 'rhel' }];
+    for (const [requires, expected] of [
+      [commands, { commands, os: [] }],
+      [
+        { commands, os },
+        {
+          commands,
+          os: [
+            { id: 'debian', versionMin: '11' },
+            { id: 'rhel', versionMin: '' },
+          ],
+        },
+      ],
+    ]) {
+      await directory.write(bundle({ 'say/manifest.yaml': { ...MANIFEST, requires } }));
+      assert.deepEqual((await load([directory.path])).get('say').capability.requires, expected);
+    }
+  });
+
+  describe('of an action with a configuration', () => {
+    const configuration_schema = {
+      type: 'object',
+      additionalProperties: false,
+      properties: { paths: { type: 'array', items: { type: 'string' }, default: ['/var/log'] } },
+    };
+    const configured = (values: unknown, changes: object = {}): Record<string, string | Buffer> =>
+      bundle({
+        'bundle.yaml': values === undefined ? BUNDLE : { ...BUNDLE, configuration: values },
+        'say/manifest.yaml': { ...MANIFEST, configuration_schema: { ...configuration_schema, ...changes } },
+      });
+
+    it('keeps what the bundle gives it', async () => {
+      await directory.write(configured({ say: { paths: ['/srv'] } }));
+      const { configuration } = (await load([directory.path])).get('say');
+      assert.deepEqual(configuration?.values, { paths: ['/srv'] });
+    });
+
+    it('refuses values that do not fit, by their line in bundle.yaml', async () => {
+      await directory.write(configured({ say: { paths: ['/srv', 3] } }));
+      assert.deepEqual(await faults(), ['bundle.yaml:12 TYPE configuration.say.paths[1] must be a string']);
+    });
+
+    it('refuses values for an action that is not there or has no configuration', async () => {
+      await directory.write(configured({ sya: {} }));
+      assert.deepEqual(await faults(), [
+        'bundle.yaml:9 UNKNOWN configuration.sya names "sya", no action of this bundle; did you mean "say"?',
+      ]);
+      await directory.write({ 'say/manifest.yaml': stringify(MANIFEST) });
+      await directory.write({ 'bundle.yaml': stringify({ ...BUNDLE, configuration: { say: {} } }) });
+      assert.deepEqual(await faults(), [
+        'bundle.yaml:9 UNKNOWN configuration.say is for an action without a configuration_schema',
+      ]);
+    });
+
+    it('refuses a schema that asks for a value that nobody gives', async () => {
+      await directory.write(
+        configured(undefined, { required: ['token'], properties: { token: { type: 'string' } } }),
+      );
+      assert.deepEqual(await faults(), [
+        'say/manifest.yaml REQUIRED its configuration token is required: give a default, or a value in bundle.yaml',
+      ]);
+    });
+  });
+
   it('runs the bytes it read, whatever happens to the files later', async () => {
     await directory.write(bundle());
     const action = (await load([directory.path])).get('say');
@@ -192,7 +284,7 @@ describe('load bundles', () => {
       [
         'that lacks everything',
         '# nothing\n{}\n',
-        ['module_name', 'module_version', 'module_class', 'description', 'library', 'actions'].map(
+        ['module_name', 'module_version', 'module_class', 'description', 'actions'].map(
           (key) => `bundle.yaml:2 REQUIRED ${key} is required`,
         ),
       ],
@@ -318,7 +410,7 @@ describe('load bundles', () => {
       [
         'whose parameters are no object',
         { input_schema: { type: 'string' } },
-        ['7 TYPE input_schema.type must be object: parameters and output are JSON objects'],
+        ['7 TYPE input_schema.type must be object: parameters, output and configuration are JSON objects'],
       ],
       [
         'with a fault deep in a schema',
@@ -334,6 +426,36 @@ describe('load bundles', () => {
           '25 UNKNOWN examples[0].params.tims is not known; did you mean "times"?',
           '24 MAX_LENGTH examples[0].params.text must have at most 5 characters',
           '27 TYPE examples[0].output.said must be a string',
+        ],
+      ],
+      [
+        'whose helper files lead out of the bundle',
+        { files: ['none.sh', '/lib/none.sh', '../x.sh', '//lib/x.sh'] },
+        [`PATH files[2] ${entry}`, `PATH files[3] ${entry}`],
+      ],
+      [
+        'whose helper files are missing',
+        { files: ['none.sh', '/lib/none.sh'] },
+        [
+          'FILE files[0] names say/none.sh, which does not exist',
+          'FILE files[1] names lib/none.sh, which does not exist',
+        ],
+      ],
+      [
+        'whose helper file would lie where the library does',
+        { files: ['/lib/rune_bpcs.sh'] },
+        [
+          'FILE files[0] names lib/rune_bpcs.sh, which would lie beside the plugin as lib/rune_bpcs.sh, where another file lies',
+        ],
+      ],
+      [
+        'that requires what cannot be looked up',
+        { requires: { commands: ['ls -l', 'bin/x'], os: [{ id: 'Debian', version_min: 'eleven' }] } },
+        [
+          'COMMAND requires.commands[0] must be the name or the absolute path of a command: letters, digits, "_", "+", "." and "-"',
+          'COMMAND requires.commands[1] must be the name or the absolute path of a command: letters, digits, "_", "+", "." and "-"',
+          'NAME requires.os[0].id must be an ID as in os-release, such as debian: lower-case letters, digits, ".", "_" and "-"',
+          'VERSION requires.os[0].version_min must be numbers joined by ".", such as 11 or 22.04',
         ],
       ],
       [

@@ -49,15 +49,14 @@ export function readBundleHead(
     check(isSemver(yaml.module_version), ['module_version'], 'VERSION', SEMVER_RULE);
   }
   const before = faults.count;
-  const { library } = yaml;
-  if (usable('library') && library !== undefined) {
+  const library = usable('library') ? yaml.library : undefined;
+  if (library !== undefined) {
     check(FILE_PATH.test(library), ['library'], 'PATH', FILE_PATH_RULE);
   }
   for (const [index, directory] of usable('actions') ? yaml.actions.entries() : []) {
     check(NAME.test(directory), ['actions', index], 'NAME', NAME_RULE);
   }
-  if ((library !== undefined && !usable('library')) || !usable('actions') || faults.count > before)
-    return undefined;
+  if (!usable('actions') || faults.count > before) return undefined;
   return {
     moduleName: yaml.module_name,
     moduleVersion: yaml.module_version,

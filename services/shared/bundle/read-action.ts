@@ -7,9 +7,13 @@ import type { BundleHead } from './bundle-head.js';
 import { SCRIPT_BYTES_MAX, type BundleChecks, type BundleFiles, type Library } from './bundle-files.js';
 import { readManifest, type Manifest } from './manifest.js';
 import { checkScript, checkText } from './script-check.js';
+import { LIBRARY_PATH } from './shipped-library.js';
 
 /** Helper files of one action together, in bytes. */
 const FILES_BYTES_MAX = 2 * 1024 * 1024;
+
+/** Where plugin and library lie in the folder that a node makes for the delivery `directory`. */
+const TAKEN_PATHS = ['plugin', 'rune_bpcs.sh', LIBRARY_PATH];
 
 /** An action of a bundle that is being read. */
 export interface ActionSource {
@@ -106,8 +110,8 @@ async function readHelpers(
     if (refusal === undefined && manifest.delivery === Delivery.STREAM) refusal = await syntax.check(bytes);
     if (refusal !== undefined) add(refusal);
     const file = { path: isShared ? path : name, bytes, sha256: sha256(bytes) };
-    if (helpers.some(({ file: other }) => other.path === file.path)) {
-      add(`would lie beside the plugin under the same path as another file, ${file.path}`);
+    if (TAKEN_PATHS.includes(file.path) || helpers.some(({ file: other }) => other.path === file.path)) {
+      add(`would lie beside the plugin as ${file.path}, where another file lies`);
     }
     helpers.push({ file, from: { path, bytes } });
   }

@@ -50,6 +50,22 @@ describe('the frame decoder', () => {
     assert.deepEqual(words(decoded), ['begin', 'started', 'stopping', 'end']);
   });
 
+  it('reads what a node lacks, in place of a begin and never after it', () => {
+    const unmet = frame('unmet =010 no debian 12');
+    assert.deepEqual(decode([unmet, 'late']).frames, [
+      {
+        word: 'unmet',
+        commandsMissing: [false, true, false],
+        isOsMet: false,
+        osId: 'debian',
+        osVersion: '12',
+      },
+    ]);
+    const forged = decode([frame('begin'), unmet]);
+    assert.deepEqual(words(forged), ['begin']);
+    assert.equal(forged.bytes, unmet);
+  });
+
   it('reads every field of the end', () => {
     const read = (text: string): Frame | undefined => decode([frame('begin'), frame(text)]).frames[1];
     assert.deepEqual(read('end exit 137 yes 0 none'), {

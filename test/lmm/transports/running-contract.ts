@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { DEFAULT_NODE_PROTOCOL } from '../../../services/lmm/transports/supervise.js';
-import type { NodeEnding, Transport } from '../../../services/lmm/transports/transport.js';
+import type { NodeCommand, NodeEnding, Transport } from '../../../services/lmm/transports/transport.js';
 import { StopReason } from '../../../services/shared/gen/rune/v1/run.js';
 import { eventually } from '../../support/eventually.js';
 import { nodeOf, openLink, type Link } from '../../support/links.js';
@@ -12,6 +13,13 @@ const ALL_BYTES = Buffer.from(Array.from({ length: 255 }, (_, index) => index + 
 
 interface Outcome extends PluginRun {
   readonly end: NodeEnding & { kind: 'ended' };
+}
+
+/** Name and version of the operating system that this machine and its nodes share. */
+function osRelease(): { id: string; versionMin: string } {
+  const text = readFileSync('/etc/os-release', 'utf8');
+  const field = (name: string): string => new RegExp(`^${name}="?([^"\\n]*)`, 'm').exec(text)?.[1] ?? '';
+  return { id: field('ID'), versionMin: field('VERSION_ID') };
 }
 
 /** What every link promises about a plugin that ends by itself. `getLink` is asked when a test runs. */
@@ -247,6 +255,71 @@ export function describeRunning(getLink: () => Link): void {
     await assert.rejects(run('echo a\0b'), { name: 'INVALID_REQUEST' });
   });
 
+  it('gives the plugin its arguments and variables as they are', async () => {
+    const texts = [
+      '',
+      ' a  b ',
+      "it's",
+      '"$(id)" `id` $HOME \\n \\',
+      'two\nlines\n',
+      '-n',
+      '*',
+      '\u00e9\x1b[1m',
+    ];
+    const script = `printf '<%s>' "$@" "$PT_text"; echo; echo $LINENO\n`;
+    const done = await run(script, { arguments: texts, environment: { PT_text: "x'\ny" } });
+    const expected = [...texts, "x'\ny"].map((text) => `<${text}>`).join('');
+    assert.equal(Buffer.from(done.stdout(), 'latin1').toString(), `${expected}\n1\n`);
+  });
+
+  it('evaluates helper scripts after the library and before the plugin, whose lines keep their numbers', async () => {
+    const done = await run('both\necho $LINENO', {
+      library: 'one() { echo one; }',
+      helpers: Buffer.from('both() { one; echo two; }\n\n'),
+    });
+    assert.equal(done.stdout(), 'one\ntwo\n2\n');
+  });
+
+  describe('with requirements', () => {
+    const start = (requires: NodeCommand['requires']): PluginRun =>
+      runPlugin(transport, commandFor(nodeOf(getLink()), 'echo ran', { requires }));
+    const thisOs = osRelease();
+
+    it('runs the plugin where the node has all of them', async () => {
+      const run = start({
+        commands: ['bash', '/bin/sh'],
+        os: [{ id: 'plan9', versionMin: '' }, { ...thisOs }],
+      });
+      assert.deepEqual((await run.ending).kind, 'ended');
+      assert.equal(run.stdout(), 'ran\n');
+    });
+
+    it('starts nothing where a command is missing, and names it', async () => {
+      const run = start({ commands: ['bash', 'no-such-command', '/no/such/path'], os: [] });
+      await assert.rejects(run.ending, {
+        name: 'NODE_LACKS_REQUIREMENT',
+        message: /lacks the commands no-such-command, \/no\/such\/path\.$/,
+      });
+      assert.equal(run.startedCount(), 0);
+    });
+
+    it('starts nothing on another operating system or an older version, and names both', async () => {
+      const { id, versionMin } = thisOs;
+      for (const os of [
+        [{ id: 'plan9', versionMin: '' }],
+        [{ id: 'plan9', versionMin: '4' }],
+        [{ id, versionMin: `${versionMin}.1` }],
+        [{ id, versionMin: `1${versionMin}` }],
+      ]) {
+        await assert.rejects(start({ commands: ['bash'], os }).ending, (error: Error) => {
+          assert.equal(error.name, 'NODE_LACKS_REQUIREMENT');
+          assert.ok(error.message.includes(`(it is ${id} ${versionMin})`), error.message);
+          return true;
+        });
+      }
+    });
+  });
+
   describe('with delivery as a directory', () => {
     const directory = { delivery: 'directory', library: 'from_library() { echo hello; }' } as const;
     const listing = 'import os, sys; here = os.path.dirname(os.path.abspath(sys.argv[0])); ';
@@ -280,6 +353,21 @@ export function describeRunning(getLink: () => Link): void {
         );
         assert.equal(done.stdout(), 'hello\n');
       }
+    });
+
+    it('puts helper files beside the plugin, and lets those be run that say by what', async () => {
+      const done = await run(
+        '#!/bin/bash\nhere=${0%/*}\n. "$here/words.sh"; "$here/lib/tools/say" "$1"; stat -c %a "$here"/w*\n',
+        {
+          ...directory,
+          arguments: ['a b'],
+          files: [
+            { path: 'words.sh', bytes: Buffer.from('echo sourced') },
+            { path: 'lib/tools/say', bytes: Buffer.from('#!/bin/sh\necho "said $1"\n') },
+          ],
+        },
+      );
+      assert.equal(done.stdout(), 'sourced\nsaid a b\n600\n');
     });
 
     it('takes bash for a plugin without an interpreter', async () => {
