@@ -33,6 +33,7 @@ export interface ActionRun extends BashChanges {
 interface Manifest {
   readonly input_schema: object;
   readonly output_schema: object;
+  readonly files?: readonly string[];
   readonly configuration_schema?: object;
 }
 
@@ -61,6 +62,10 @@ export function configurationOf(action: string, operators: object = {}): object 
 export const scriptOf = (action: string): string =>
   readFileSync(join(packageRoot, 'plugins', action, 'plugin.sh'), 'utf8');
 
+/** Texts of the helper scripts that a shipped action shares with others. */
+const helpersOf = (action: string): string[] =>
+  (manifestOf(action).files ?? []).map((path) => readFileSync(join(packageRoot, 'plugins', path), 'utf8'));
+
 /**
  * Runs a shipped action in `stream` delivery as the mediator would: the parameters are checked and completed by the input schema.
  * Fails unless the answer keeps to the protocol and its output to the output schema.
@@ -69,13 +74,11 @@ export async function runShippedAction(action: string, run: ActionRun = {}): Pro
   const { params = {}, dryRun = false, unchecked = false, configuration, ...changes } = run;
   const complete = { ...params };
   if (!unchecked) assert.deepEqual(paramsFaults(action, complete), []);
-  const ending = await runWithLibrary(scriptOf(action), {
-    ...changes,
-    input: bpcsInput(complete, {
-      dry_run: dryRun,
-      configuration: unchecked ? configuration : configurationOf(action, configuration),
-    }),
+  const input = bpcsInput(complete, {
+    dry_run: dryRun,
+    configuration: unchecked ? configuration : configurationOf(action, configuration),
   });
+  const ending = await runWithLibrary(scriptOf(action), { ...changes, input }, helpersOf(action));
   const answer = bpcsAnswer(ending);
   const output = answer.payload?.output_data ?? {};
   if (answer.error === null) {

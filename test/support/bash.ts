@@ -25,11 +25,16 @@ export interface BashChanges {
   readonly uid?: number;
 }
 
-/** Runs the library and then the script in one fresh bash that has neither on disk, as `stream` delivery does. */
-export function runWithLibrary(script: string, changes: BashChanges = {}): Promise<BashEnding> {
+/** Runs the library, helper scripts and the script in one fresh bash that has none on disk, as `stream` delivery does. */
+export function runWithLibrary(
+  script: string,
+  changes: BashChanges = {},
+  helpers: readonly string[] = [],
+): Promise<BashEnding> {
+  const library = [shellLibrary, ...helpers].join('\n');
   return runBash(['-c', 'eval "$RUNE_LIBRARY"; unset RUNE_LIBRARY; eval "$RUNE_SCRIPT"', 'plugin.sh'], {
     ...changes,
-    environment: { RUNE_LIBRARY: shellLibrary, RUNE_SCRIPT: script, ...changes.environment },
+    environment: { RUNE_LIBRARY: library, RUNE_SCRIPT: script, ...changes.environment },
   });
 }
 
