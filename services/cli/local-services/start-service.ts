@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
+import { pathToFileURL } from 'node:url';
 import { RuneError } from '../../shared/errors.js';
+import { packageRoot } from '../../shared/package-root.js';
 
 const READY_TIMEOUT_MS = 20_000;
 /** After being asked to stop; longer than the services' own grace. */
@@ -65,8 +67,8 @@ const interrupted = () => new RuneError('CALL_CANCELLED', 'Interrupted while the
  */
 export async function startService({ name, env, signal, onLine }: ServiceStart): Promise<LocalService> {
   if (signal.aborted) throw interrupted();
-  const main = fileURLToPath(new URL(`../../${name}/main.js`, import.meta.url));
-  const guard = new URL('./stop-with-parent.js', import.meta.url).href;
+  const main = join(packageRoot, 'dist/services', name, 'main.js');
+  const guard = pathToFileURL(join(packageRoot, 'dist/services/cli/local-services/stop-with-parent.js')).href;
   const child = spawn(process.execPath, ['--import', guard, main], {
     env: { ...env },
     stdio: ['pipe', 'ignore', 'pipe'],
