@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { RunState, type Outcome } from '../../services/shared/gen/rune/v1/run.js';
 import { runAction, type Ran } from '../support/run-action.js';
 import { makeScriptedNode, type ScriptedNode } from '../support/scripted-node.js';
+import { skip } from '../support/skip.js';
 import { startWorld, type World } from '../support/world.js';
 import { runShippedAction } from './shipped-action.js';
 import { running, starting } from './unit-scenes.js';
@@ -111,8 +112,7 @@ describe('the actions on services, on a real systemd', () => {
   const bootedWith = readFileSync('/proc/1/comm', 'utf8').trim();
   before(function () {
     if (bootedWith === 'systemd' && process.getuid?.() === 0) return;
-    console.log(`      needs root and systemd as process 1; process 1 is ${bootedWith}`);
-    this.skip();
+    skip(this, `it needs root and systemd as process 1; process 1 is ${bootedWith}`);
   });
   after(() => {
     if (bootedWith === 'systemd') spawnSync('systemctl', ['stop', UNIT]);

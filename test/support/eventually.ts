@@ -21,7 +21,9 @@ export async function eventually<T>(
       last = error;
     }
     if (performance.now() >= deadline) {
-      throw new Error(`Waited ${timeoutMs} ms for ${options.label}`, { cause: last });
+      // In the message too: a cause does not come through from the worker of a parallel run.
+      const why = last instanceof Error ? `: ${last.message}` : '';
+      throw new Error(`Waited ${timeoutMs} ms for ${options.label}${why}`, { cause: last });
     }
     await wait(POLL_MS);
   }

@@ -1,8 +1,11 @@
 import type { Context } from 'mocha';
 
-/** Skips the test or the suite that `context` belongs to, and prints why: no test is left out in silence. */
+/**
+ * Skips the test or the suite that `context` belongs to, and prints which and why: no test is left out in silence. Where test
+ * files run beside one another the line stands anywhere in the report, so it names what it is about.
+ */
 export function skip(context: Context, why: string): never {
-  console.log(`      skipped: ${why}`);
+  console.log(`skipped: ${context.test?.fullTitle() ?? ''}: ${why}`);
   return context.skip();
 }
 

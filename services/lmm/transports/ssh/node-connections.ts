@@ -45,7 +45,7 @@ export interface NodeConnections {
   idleSinceMs(): number | undefined;
   endIdle(): void;
   counts(): { open: number; idle: number; connecting: number; waiting: number; channels: number };
-  /** Rejects who waits, ends idle connections, and resolves when the last connection is closed. */
+  /** Rejects who waits, ends idle connections, and resolves when the last connection is closed and none is being made. */
   close(reason: RuneError): Promise<void>;
   destroy(): void;
 }
@@ -92,7 +92,7 @@ interface Attempt extends ConnectProgress {
 export function createNodeConnections(target: SshTarget, context: NodeConnectionsContext): NodeConnections {
   const { settings, counters } = context;
   const pooled = new Set<Pooled>();
-  const attempts = new Set<Attempt>();
+  const attempts = new Map<Attempt, Promise<void>>();
   const waiters = new Set<Waiter>();
   const ending = new AbortController();
   let verifiedBy: KnownHosts | undefined;
@@ -154,8 +154,7 @@ export function createNodeConnections(target: SshTarget, context: NodeConnection
     if (claim === undefined) return false;
     const longest = [...waiters].reduce((a, b) => (b.wait.deadlineMs > a.wait.deadlineMs ? b : a)).wait;
     const attempt: Attempt = { phase: 'dialling', timeoutMs: longest.timeoutMs };
-    attempts.add(attempt);
-    void connectPersistently(longest, attempt).then((result) => {
+    const made = connectPersistently(longest, attempt).then((result) => {
       attempts.delete(attempt);
       if (result.ok) {
         claim.connected();
@@ -167,6 +166,7 @@ export function createNodeConnections(target: SshTarget, context: NodeConnection
       }
       settleDown();
     });
+    attempts.set(attempt, made);
     return true;
   }
 
@@ -267,7 +267,7 @@ export function createNodeConnections(target: SshTarget, context: NodeConnection
   function explainWait({ timeoutMs }: SlotWait): RuneError {
     const { node } = target;
     const within = `within ${timeoutMs / 1000} s`;
-    const [attempt] = attempts;
+    const [attempt] = attempts.keys();
     const open = usable();
     if (open.length === 0 && attempt !== undefined) return explainTimeout(target, attempt.phase, timeoutMs);
     if (open.length === 0) {
@@ -353,7 +353,7 @@ export function createNodeConnections(target: SshTarget, context: NodeConnection
         retire(each);
         return each.connection.closed;
       });
-      await Promise.all(closed);
+      await Promise.all([...closed, ...attempts.values()]);
     },
     destroy() {
       for (const each of pooled) each.connection.destroy();
