@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
-import { open, rm } from 'node:fs/promises';
+import { chmod, open, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createServer as createTlsServer } from 'node:tls';
+import { gunzipSync } from 'node:zlib';
 import { ExecutionState, RunState } from '../../services/shared/gen/rune/v1/run.js';
 import { freePort } from '../support/free-port.js';
 import { runAction } from '../support/run-action.js';
-import { startWorld, type World } from '../support/world.js';
+import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
+import { sshNode, startWorld, type World } from '../support/world.js';
 import { createCertificate } from '../support/x509.js';
 
 describe('the diagnostic actions, through both services over a real sshd', function () {
@@ -15,15 +17,25 @@ describe('the diagnostic actions, through both services over a real sshd', funct
   let world: World;
   let web: Server;
   let url: string;
+  let logs: TempDirectory;
 
   before(async () => {
+    logs = await makeTempDirectory();
+    await chmod(logs.path, 0o755);
     web = createServer((_request, response) => response.end('all is well'));
     await new Promise<void>((resolve) => web.listen(0, '127.0.0.1', resolve));
     url = `http://127.0.0.1:${(web.address() as AddressInfo).port}/`;
-    world = await startWorld();
+    const configuration = (): object => ({ 'gather-logs': { paths: [logs.path] } });
+    world = await startWorld({
+      nodes: (sshd) => ({
+        root: { ...sshNode(sshd, sshd.users.root), configuration: configuration() },
+        user: { ...sshNode(sshd, sshd.users.unprivileged), configuration: configuration() },
+      }),
+    });
   });
   after(async () => {
     await world.stop();
+    await logs.remove();
     web.closeAllConnections();
     await new Promise((resolve) => web.close(resolve));
   });
@@ -52,6 +64,22 @@ describe('the diagnostic actions, through both services over a real sshd', funct
     assert.equal(root.deleted_open.largest.filter(isOurs).length, 1);
     assert.equal(user.deleted_open.largest.filter(isOurs).length, 0);
     assert.ok(root.file_systems.length > 0 && root.directories.largest.length > 0);
+  });
+
+  it('gather-logs reads what the inventory allows, and what the user may read of it', async () => {
+    await logs.write({ 'open.log': 'from the log\n', 'secret.log': 'secret\n' });
+    await chmod(join(logs.path, 'secret.log'), 0o600);
+    const paths = ['*.log', '../../etc/passwd'].map((name) => join(logs.path, name));
+    const outputs = (await run('gather-logs', { paths })) as unknown as Logs[];
+    assert.deepEqual(
+      outputs.map(({ sources }) => sources.map(({ state }) => state)),
+      [
+        ['taken', 'taken', 'failed'],
+        ['taken', 'failed', 'failed'],
+      ],
+    );
+    const text = gunzipSync(Buffer.from(outputs[1]?.archive ?? '', 'base64')).toString();
+    assert.equal(text, `==> ${join(logs.path, 'open.log')} <==\nfrom the log\n`);
   });
 
   it('process-top finds this process', async () => {
@@ -108,6 +136,11 @@ interface Usage {
   readonly file_systems: readonly object[];
   readonly directories: { readonly largest: readonly object[] };
   readonly deleted_open: { readonly largest: readonly { path: string }[] };
+}
+
+interface Logs {
+  readonly sources: readonly { readonly state: string }[];
+  readonly archive: string;
 }
 
 interface Top {

@@ -154,7 +154,7 @@ export function defineRun(program: Command, start: (options: RunOptions) => Prom
     .option('--transport <name>', 'ssh or local, where the nodes list it')
     .option('--max-parallel <n>', 'runs at the same time', parseCount('--max-parallel'))
     .option('--cancel-on-disconnect', 'losing the connection to the service cancels the execution')
-    .option('--save <directory>', 'write result.json, stderr.log and outcome.json of each node below it')
+    .option('--save <directory>', 'write result, log, outcome and files of each node below it')
     .optionsGroup('Service:')
     .addOption(
       new Option('--standalone', 'start LOM and LMM for this one command').conflicts(['server', 'context']),

@@ -13,11 +13,15 @@ import { describeCounts } from '../render/describe-counts.js';
 import { outcomeMs, outcomeRemarks, stateWords } from '../render/describe-outcome.js';
 import { escapeBytes, escapeText } from '../render/escape-text.js';
 import { formatDuration } from '../render/format-duration.js';
+import { formatSize } from '../render/format-size.js';
 import { errorDetails, errorHeadline } from '../render/render-error.js';
 import { renderValue } from '../render/render-value.js';
 import { createStyle, type Style } from '../render/style.js';
 import { createFailureGroups } from './failure-groups.js';
 import { createLiveRegion } from './live-region.js';
+import { decodeBase64, mapContent } from './map-content.js';
+import type { OutputSchema } from './output-schema.js';
+import { resultValue } from './result-value.js';
 import type { View } from './view.js';
 
 /** Runs that are shown one a line at the bottom of a terminal; the rest is counted. */
@@ -29,6 +33,8 @@ const PROGRESS_EVERY_MS = 1000;
 /** Where nothing limits a line, tables up to this width stay tables. */
 const FILE_COLUMNS = 200;
 const INDENT = '  ';
+/** A result without so many characters in a row holds no bytes worth asking the service for the output schema. */
+const LONG_TEXT = /[^"\s]{200}/;
 
 interface ActiveRun {
   readonly node: string;
@@ -73,22 +79,28 @@ function dressState(state: RunState, style: Style): string {
   return state === RunState.CANCELLED || state === RunState.SKIPPED ? style.yellow(words) : style.red(words);
 }
 
-/** The result's value: from the exact text the plugin printed, else from the decoded form. */
-function resultValue({ outputJson, output }: Result): unknown {
-  if (outputJson.length === 0) return output;
-  const text = outputJson.toString('utf8');
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text; // The mediator checks it, so this is a foreign mediator's fault; the text is still worth showing.
-  }
+/** A string of base64 as what it is: nobody reads 100 KiB of it on a terminal. */
+function contentWords(text: string, saved: boolean): string {
+  const bytes = decodeBase64(text);
+  if (bytes === undefined) return `${formatSize(text.length)}, not valid base64; --output json shows it`;
+  return `${formatSize(bytes.length)}, base64${saved ? '' : '; --save DIR keeps it'}`;
+}
+
+/** What the view needs to show bytes as such. */
+export interface ContentOptions {
+  readonly outputSchema: OutputSchema;
+  /** Whether --save writes them to files. */
+  readonly saved: boolean;
 }
 
 /**
  * An execution for a person: what happens on standard error (on a terminal with a region that is redrawn in place), results as
  * readable fields on standard output. Memory grows with the runs in flight, not with the number of nodes.
  */
-export function createPrettyView(io: Pick<Io, 'stdout' | 'stderr' | 'env' | 'nowMs'>): View {
+export function createPrettyView(
+  io: Pick<Io, 'stdout' | 'stderr' | 'env' | 'nowMs'>,
+  content?: ContentOptions,
+): View {
   const { stdout, stderr, env, nowMs } = io;
   const style = createStyle(mayColour(stderr, env));
   const heading = createStyle(mayColour(stdout, env));
@@ -143,9 +155,16 @@ export function createPrettyView(io: Pick<Io, 'stdout' | 'stderr' | 'env' | 'now
     await say([`${run.node}  ${run.progress}`]);
   }
 
+  /** The result's value with strings of base64 replaced by their size. */
+  async function readable(result: Result): Promise<unknown> {
+    const value = resultValue(result);
+    if (content === undefined || !LONG_TEXT.test(result.outputJson.toString('latin1'))) return value;
+    return mapContent(await content.outputSchema(), value, ({ text }) => contentWords(text, content.saved));
+  }
+
   async function showResult(node: string, result: Result): Promise<void> {
     const width = stdout.terminal ? stdout.size().columns - INDENT.length : FILE_COLUMNS;
-    const lines = renderValue(resultValue(result) ?? {}, width);
+    const lines = renderValue((await readable(result)) ?? {}, width);
     const single = total <= 1;
     if (single && lines.length === 1 && lines[0] === '(none)') return;
     const text = block(single ? lines : [heading.bold(`${node}:`), ...indent(lines)]);

@@ -13,13 +13,14 @@ import { buildRequest, type RequestFields } from './build-request.js';
 import { confirmRisk, mayAsk } from './confirm-risk.js';
 import { createJsonView } from './json-view.js';
 import { createNdjsonView } from './ndjson-view.js';
-import { createPrettyView } from './pretty-view.js';
+import { createOutputSchema } from './output-schema.js';
+import { type ContentOptions, createPrettyView } from './pretty-view.js';
 import { renderPlan } from './render-plan.js';
 import { createSaver } from './save-outcomes.js';
 import type { View } from './view.js';
 import { watchExecution } from './watch-execution.js';
 
-const VIEWS: Readonly<Record<OutputFormat, (io: Io) => View>> = {
+const VIEWS: Readonly<Record<OutputFormat, (io: Io, content: ContentOptions) => View>> = {
   pretty: createPrettyView,
   json: createJsonView,
   ndjson: createNdjsonView,
@@ -64,14 +65,17 @@ async function execute(
   session: Session,
   request: RequestFields,
 ): Promise<number> {
-  const view = VIEWS[session.output](io);
   const { saveDirectory, cancelOnDisconnect } = options;
+  // The first Ctrl-C cancels the execution, whose outcomes are still shown and saved.
+  const call = { timeoutMs: session.call.timeoutMs, signal: io.interrupts.second };
+  const outputSchema = createOutputSchema(session.client, options.action, call, (text) => view.notice(text));
+  const view = VIEWS[session.output](io, { outputSchema, saved: saveDirectory !== undefined });
   const saver =
     saveDirectory === undefined
       ? undefined
       : await untilInterrupted(
           io.interrupts,
-          createSaver(saveDirectory, (text) => view.notice(text)),
+          createSaver(saveDirectory, outputSchema, (text) => view.notice(text)),
         );
   return watchExecution({
     client: session.client,
