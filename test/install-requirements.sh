@@ -16,6 +16,7 @@ need openssh-server test -x /usr/sbin/sshd
 need openssh-client command -v ssh-keygen
 need procps command -v ps
 need shellcheck command -v shellcheck
+need perl /usr/bin/perl -MJSON::PP -e 1
 need python3-grpcio /usr/bin/python3 -c 'import grpc'
 need python3-grpc-tools /usr/bin/python3 -c 'import grpc_tools'
 

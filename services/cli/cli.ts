@@ -6,6 +6,7 @@ import { defineCompletion, type Shell } from './commands/completion.js';
 import { defineDoctor, type DoctorOptions } from './commands/doctor.js';
 import { defineHelp } from './commands/help.js';
 import { defineNodes, type NodesOptions } from './commands/nodes.js';
+import { definePlugin, type PluginNewOptions } from './commands/plugin.js';
 import { defineRun, type RunOptions } from './commands/run.js';
 import { defineUp, type UpOptions } from './commands/up.js';
 import type { Io } from './io.js';
@@ -18,6 +19,7 @@ export interface Handlers {
   nodes(options: NodesOptions): Promise<number>;
   doctor(options: DoctorOptions): Promise<number>;
   up(options: UpOptions): Promise<number>;
+  pluginNew(options: PluginNewOptions): Promise<number>;
   script(shell: Shell): Promise<number>;
   complete(words: readonly string[], program: Command): Promise<number>;
 }
@@ -29,6 +31,7 @@ Examples:
   rune run host-facts --node localhost --plan   # what would run where; contacts no node
   rune actions                                  # what can be run
   rune doctor --node localhost                  # is everything there that a run needs?
+  rune plugin new rotate-logs                   # write an action of your own
 
 What the exit codes mean: rune help exit-codes`;
 
@@ -46,6 +49,7 @@ export function createHandlers(io: Io): Handlers {
       const { DEFAULT_ADDRESS } = await import('./config/resolve-connection.js');
       return (await import('./local-services/keep-up.js')).keepUp(options, io, DEFAULT_ADDRESS);
     },
+    pluginNew: async (options) => (await import('./plugin/new-command.js')).newCommand(options, io),
     async script(shell) {
       const { completionScript } = await import('./completion/script.js');
       await io.stdout.write(completionScript(shell));
@@ -81,6 +85,7 @@ export function createProgram(io: Io, handlers: Handlers, done: (code: number) =
   defineNodes(program, start(handlers.nodes));
   defineDoctor(program, start(handlers.doctor));
   defineUp(program, start(handlers.up));
+  definePlugin(program, { create: start(handlers.pluginNew) });
   defineCompletion(program, {
     script: start(handlers.script),
     complete: start((words: readonly string[]) => handlers.complete(words, program)),

@@ -21,7 +21,7 @@ describe('completion', () => {
   };
   const cases: [string[], string[], boolean?][] = [
     [['ru'], ['run']],
-    [[''], ['run', 'actions', 'nodes', 'doctor', 'up', 'completion', 'help']],
+    [[''], ['run', 'actions', 'nodes', 'doctor', 'up', 'plugin', 'completion', 'help']],
     [
       ['run', ''],
       ['host-facts', 'noop'],

@@ -11,7 +11,7 @@ async function parse(
     called = [name, options];
     return Promise.resolve(0);
   };
-  const names = ['run', 'actions', 'nodes', 'doctor', 'up', 'script', 'complete'] as const;
+  const names = ['run', 'actions', 'nodes', 'doctor', 'up', 'pluginNew', 'script', 'complete'] as const;
   const handlers = Object.fromEntries(names.map((name) => [name, note(name)])) as unknown as Handlers;
   const io = createFakeIo();
   const code = await runCli(line.split(' ').filter(Boolean), io, handlers);
@@ -77,6 +77,12 @@ describe('the command line', () => {
       'up',
       { plugins: [], inventories: [], listen: '127.0.0.1:0', verbose: true },
     ],
+    ['plugin new hello', 'pluginNew', { name: 'hello', language: 'bash', risk: 'read_only', directory: '.' }],
+    [
+      'plugin new hello --language perl --risk low --directory d',
+      'pluginNew',
+      { name: 'hello', language: 'perl', risk: 'low', directory: 'd' },
+    ],
     ['completion zsh', 'script', 'zsh'],
     ['__complete -- run --no', 'complete', ['run', '--no']],
   ];
@@ -109,6 +115,9 @@ describe('the command line', () => {
     ['run noop -n a --plugins p', /--plugins and --inventory belong to --standalone/],
     ['run noop -n a -p =v', /--param =v: write key=value/],
     ['up --listen 50051', /--listen 50051: write host:port/],
+    ['plugin', /Usage: rune plugin/],
+    ['plugin new', /missing required argument 'name'/],
+    ['plugin new a --language cobol', /Allowed choices are bash, python, perl/],
     ['completion fish', /Allowed choices are bash, zsh/],
     ['help nothing', /there is no such command or topic/],
   ];
