@@ -15,6 +15,7 @@ import { createCredentials } from './credentials.js';
 import { lmmHandlers } from './handlers.js';
 import { createMediator } from './mediate.js';
 import { createLocalTransport } from './transports/local.js';
+import { sshSettingsOf } from './transports/ssh/ssh-settings.js';
 import { createSshTransport } from './transports/ssh/ssh-transport.js';
 import { DEFAULT_NODE_PROTOCOL } from './transports/supervise.js';
 
@@ -37,6 +38,7 @@ export async function startLmm(
   const ssh = createSshTransport({
     credentials: createCredentials(settings.credentials),
     knownHosts: settings.knownHosts.map(expandHome),
+    settings: sshSettingsOf(settings),
     nodeProtocol: DEFAULT_NODE_PROTOCOL,
     logger,
   });

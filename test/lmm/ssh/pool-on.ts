@@ -38,11 +38,11 @@ export interface PoolOn {
 export async function poolOn(sshd: TestSshd, settings: Partial<SshSettings> = {}): Promise<PoolOn> {
   const knownHostsPath = join(sshd.directory, 'known_hosts');
   await writeFile(knownHostsPath, `${sshd.knownHostsLines.join('\n')}\n`);
-  const all: SshSettings = { ...DEFAULT_SSH_SETTINGS, knownHostsRecheckMs: 0, ...settings };
+  const all: SshSettings = { ...DEFAULT_SSH_SETTINGS, filesRecheckMs: 0, ...settings };
   const pool = createPool({
     knownHosts: readKnownHosts({
       paths: [knownHostsPath],
-      recheckMs: all.knownHostsRecheckMs,
+      recheckMs: all.filesRecheckMs,
       onFault: () => undefined,
     }),
     loadAuthWays: createAuthWaysLoader(),

@@ -184,6 +184,28 @@ describe('the pool of SSH connections', () => {
     assert.equal(sshd.loginCount(), 2);
   });
 
+  it('lets no more probes at a time to one address than handshakes', async () => {
+    await begin({}, { handshakesPerNodeMax: 2 });
+    let reached = 0;
+    const port = await listen(() => (reached += 1));
+    const signal = new AbortController().signal;
+    const names = await Promise.all(
+      [1, 2, 3, 4, 5].map(async (i) => {
+        const result = await on.pool.probe(on.target({ port, node: `n${i}` }), { timeoutMs: 200, signal });
+        return result.ok ? 'connected' : result.error.name;
+      }),
+    );
+    assert.equal(reached, 2);
+    assert.deepEqual(names.toSorted(), [
+      'MEDIATOR_FULL',
+      'MEDIATOR_FULL',
+      'MEDIATOR_FULL',
+      'NODE_CONNECT_TIMEOUT',
+      'NODE_CONNECT_TIMEOUT',
+    ]);
+    assert.equal(metric('handshakes'), 2);
+  });
+
   it('makes room for another node by ending the connection that was idle longest', async () => {
     await begin({}, { connectionsMax: 2 });
     await on.say('true', on.target({ node: 'a' }));
@@ -232,6 +254,26 @@ describe('the pool of SSH connections', () => {
     sshd.signalSessions('SIGSTOP');
     assert.deepEqual(await channel.ended, { kind: 'lost', reason: 'the node did not answer for 0.2 s' });
     await until('open', 0);
+  });
+
+  it('takes no further run to a connection that breaks the protocol', async () => {
+    await begin();
+    const relayed: Socket[] = [];
+    const port = await listen((socket) => {
+      relayed.push(socket);
+      const upstream = connect(sshd.port, sshd.host).on('error', () => undefined);
+      socket.pipe(upstream).pipe(socket);
+    });
+    const target = on.target({ port, pins: sshd.hostKeyFingerprints });
+    const channel = await on.open('echo on; exec cat', target);
+    channel.stdout.resume();
+    channel.stderr.resume();
+    relayed[0]?.write(Buffer.alloc(1024, 'junk'));
+    assert.equal((await channel.ended).kind, 'lost');
+    await until('open', 0);
+    assert.equal(metric('evictions'), 1);
+    assert.equal((await on.say('echo new', target)).stdout, 'new\n');
+    assert.equal(sshd.loginCount(), 2);
   });
 
   it('replaces a pooled connection that died unseen, once, and the run knows nothing of it', async () => {

@@ -63,7 +63,7 @@ export async function transportOn(sshd: TestSshd, settings: Partial<SshSettings>
       wrong: { keyFiles: [join(sshd.directory, 'host_ed25519')] },
     }),
     knownHosts: [knownHostsPath],
-    settings: { knownHostsRecheckMs: 0, ...settings },
+    settings: { filesRecheckMs: 0, ...settings },
     nodeProtocol: DEFAULT_NODE_PROTOCOL,
     logger: createLogger({ level: 'error', service: 'test', stream: new PassThrough().resume() }),
   });

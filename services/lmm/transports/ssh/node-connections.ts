@@ -1,15 +1,8 @@
 import { RuneError } from '../../../shared/errors.js';
 import { explainTimeout } from './connect-errors.js';
-import {
-  connect,
-  type ConnectContext,
-  type ConnectProgress,
-  type ConnectResult,
-  type SshConnection,
-  type SshTarget,
-} from './connection.js';
+import { connectPersistently, type Patience } from './connect-persistently.js';
+import type { ConnectContext, ConnectProgress, SshConnection, SshTarget } from './connection.js';
 import { refuseHostKey } from './host-key.js';
-import { pauseWithJitter } from './jitter.js';
 import type { KnownHosts } from './known-hosts.js';
 import type { PoolCounters } from './pool-metrics.js';
 
@@ -24,19 +17,10 @@ export interface Slot {
   retire(): void;
 }
 
-/** How long somebody waits for a place. */
-export interface SlotWait {
-  /** The whole connect timeout, for messages. */
-  readonly timeoutMs: number;
-  /** By performance.now(). */
-  readonly deadlineMs: number;
-  readonly signal: AbortSignal;
-}
-
 /** The connections to one node as one user, and who waits for them. */
 export interface NodeConnections {
   /** Rejects with what kept the node from being reached, MEDIATOR_FULL, or the signal's own reason. */
-  take(wait: SlotWait): Promise<Slot>;
+  take(wait: Patience): Promise<Slot>;
   /** Looks again at who can be served; called after anything changed that this node could not see. */
   pump(): void;
   /** Retires connections whose host key is no longer trusted. */
@@ -79,7 +63,7 @@ interface Pooled {
 }
 
 interface Waiter {
-  readonly wait: SlotWait;
+  readonly wait: Patience;
   readonly sinceMs: number;
   readonly settle: (outcome: Slot | RuneError) => void;
 }
@@ -154,13 +138,13 @@ export function createNodeConnections(target: SshTarget, context: NodeConnection
     if (claim === undefined) return false;
     const longest = [...waiters].reduce((a, b) => (b.wait.deadlineMs > a.wait.deadlineMs ? b : a)).wait;
     const attempt: Attempt = { phase: 'dialling', timeoutMs: longest.timeoutMs };
-    const made = connectPersistently(longest, attempt).then((result) => {
+    const patience = { ...longest, signal: ending.signal };
+    const made = connectPersistently(target, context, patience, attempt).then((result) => {
       attempts.delete(attempt);
       if (result.ok) {
         claim.connected();
         add(result.connection, claim);
       } else {
-        counters.handshakesFailed += 1;
         claim.release();
         failWaiters(result.error, attempt);
       }
@@ -168,19 +152,6 @@ export function createNodeConnections(target: SshTarget, context: NodeConnection
     });
     attempts.set(attempt, made);
     return true;
-  }
-
-  /** sshd drops connections when too many are being made: those are tried again, later and not in step with others. */
-  async function connectPersistently(wait: SlotWait, attempt: Attempt): Promise<ConnectResult> {
-    for (let tries = 1; ; tries += 1) {
-      counters.handshakes += 1;
-      const leftMs = Math.max(1, wait.deadlineMs - performance.now());
-      const limits = { timeoutMs: wait.timeoutMs, leftMs, signal: ending.signal };
-      const result = await connect(target, context, limits, attempt);
-      if (result.ok || !result.dropped || tries >= settings.connectAttemptsMax) return result;
-      const paused = await pauseWithJitter(tries, wait.deadlineMs, ending.signal);
-      if (!paused) return result;
-    }
   }
 
   function add(connection: SshConnection, claim: Claim): void {
@@ -264,7 +235,7 @@ export function createNodeConnections(target: SshTarget, context: NodeConnection
     else each.connection.end();
   }
 
-  function explainWait({ timeoutMs }: SlotWait): RuneError {
+  function explainWait({ timeoutMs }: Patience): RuneError {
     const { node } = target;
     const within = `within ${timeoutMs / 1000} s`;
     const [attempt] = attempts.keys();

@@ -1,5 +1,6 @@
 /** What happened so far; only ever grows. */
 export interface PoolCounters {
+  /** Attempts to connect, probes and repeated ones included. */
   handshakes: number;
   handshakesFailed: number;
   /** Connections made because those to the node were full. */

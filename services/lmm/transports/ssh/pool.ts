@@ -1,15 +1,16 @@
 import { RuneError } from '../../../shared/errors.js';
 import { settledWithin } from '../../../shared/settled-within.js';
 import { explainTimeout } from './connect-errors.js';
-import { readKnown, type ConnectContext, type ExecResult, type SshTarget } from './connection.js';
-import { pauseWithJitter } from './jitter.js';
+import { connectPersistently, type Patience } from './connect-persistently.js';
 import {
-  createNodeConnections,
-  type Claim,
-  type NodeConnections,
-  type Slot,
-  type SlotWait,
-} from './node-connections.js';
+  readKnown,
+  type ConnectContext,
+  type ConnectResult,
+  type ExecResult,
+  type SshTarget,
+} from './connection.js';
+import { pauseWithJitter } from './jitter.js';
+import { createNodeConnections, type Claim, type NodeConnections, type Slot } from './node-connections.js';
 import { createPoolCounters, type PoolMetrics } from './pool-metrics.js';
 import type { SshChannel } from './ssh-channel.js';
 
@@ -24,6 +25,11 @@ export interface SshPool {
     command: string,
     limits: { timeoutMs: number; signal: AbortSignal },
   ): Promise<SshChannel>;
+  /**
+   * A connection of its own, made within the limits on handshakes, so that the answer is about now; the caller ends it.
+   * Never rejects.
+   */
+  probe(target: SshTarget, limits: { timeoutMs: number; signal: AbortSignal }): Promise<ConnectResult>;
   /** Counts for this moment and since the start. */
   metrics(): PoolMetrics;
   /** Refuses new runs and ends connections, idle ones at once, the others after their last channel or after 5 s. */
@@ -38,17 +44,19 @@ export function createPool(context: ConnectContext): SshPool {
   const counters = createPoolCounters();
   const nodes = new Map<string, NodeConnections>();
   const connectingByHost = new Map<string, number>();
-  const starved = new Set<NodeConnections>();
+  /** What to call when a claim that was refused may be granted. */
+  const starved = new Set<() => void>();
   let connections = 0;
   let waiting = 0;
+  const ending = new AbortController();
   let closing: RuneError | undefined;
 
-  /** Gives nodes that were refused a claim another chance; once for all changes of one turn. */
+  /** Gives those who were refused a claim another chance; once for all changes of one turn. */
   const changed = (): void => {
     if (starved.size === 0) return;
     const hungry = [...starved];
     starved.clear();
-    queueMicrotask(() => hungry.forEach((node) => node.pump()));
+    queueMicrotask(() => hungry.forEach((again) => again()));
   };
 
   const claim = (host: string): Claim | undefined => {
@@ -72,6 +80,34 @@ export function createPool(context: ConnectContext): SshPool {
     return { connected, release };
   };
 
+  /** Waits for a claim in turn with everybody else; undefined when the time is over. */
+  const claimWithin = async (
+    { address, port }: SshTarget,
+    patience: Patience,
+  ): Promise<Claim | undefined> => {
+    for (;;) {
+      const claimed = claim(`${address}:${port}`);
+      if (claimed !== undefined) return claimed;
+      if (!(await untilChanged(patience))) return undefined;
+    }
+  };
+
+  const untilChanged = ({ deadlineMs, signal }: Patience): Promise<boolean> =>
+    new Promise((resolve) => {
+      const settle = (isChanged: boolean): void => {
+        clearTimeout(timer);
+        starved.delete(onChange);
+        signal.removeEventListener('abort', onAbort);
+        resolve(isChanged);
+      };
+      const onChange = (): void => settle(true);
+      const onAbort = (): void => settle(false);
+      const timer = setTimeout(onAbort, Math.max(0, deadlineMs - performance.now()));
+      if (signal.aborted) return onAbort();
+      signal.addEventListener('abort', onAbort);
+      starved.add(onChange);
+    });
+
   const endLongestIdle = (): void => {
     let longest: NodeConnections | undefined;
     for (const node of nodes.values()) {
@@ -91,11 +127,11 @@ export function createPool(context: ConnectContext): SshPool {
       changed,
       claim: () => {
         const claimed = claim(`${address}:${port}`);
-        if (claimed === undefined) starved.add(made);
+        if (claimed === undefined) starved.add(made.pump);
         return claimed;
       },
       emptied: () => {
-        starved.delete(made);
+        starved.delete(made.pump);
         if (nodes.get(key) === made) nodes.delete(key);
       },
     });
@@ -115,13 +151,35 @@ export function createPool(context: ConnectContext): SshPool {
       }
       waiting += 1;
       try {
-        const wait: SlotWait = { timeoutMs, deadlineMs: performance.now() + timeoutMs, signal };
+        const wait: Patience = { timeoutMs, deadlineMs: performance.now() + timeoutMs, signal };
         const known = await readKnown(target, context.knownHosts);
         if (closing) throw closing;
         nodes.get(keyOf(target))?.verifyAgain(known);
         return await openPersistently(target, command, wait);
       } finally {
         waiting -= 1;
+      }
+    },
+    async probe(target, { timeoutMs, signal }) {
+      const patience = {
+        timeoutMs,
+        deadlineMs: performance.now() + timeoutMs,
+        signal: AbortSignal.any([signal, ending.signal]),
+      };
+      const failed = (error: RuneError): ConnectResult => ({
+        ok: false,
+        error,
+        dropped: false,
+        hostKey: undefined,
+      });
+      if (closing) return failed(closing);
+      const claimed = await claimWithin(target, patience);
+      if (claimed === undefined) return failed(closing ?? explainTimeout(target, 'queued', timeoutMs));
+      try {
+        return await connectPersistently(target, { ...context, counters }, patience, { phase: 'dialling' });
+      } finally {
+        claimed.release();
+        changed();
       }
     },
     metrics: () => {
@@ -135,13 +193,14 @@ export function createPool(context: ConnectContext): SshPool {
     async close() {
       closing ??= new RuneError('SERVICE_SHUTTING_DOWN', 'This mediator is shutting down.');
       const reason = closing;
+      ending.abort(reason);
       const all = [...nodes.values()];
       await settledWithin(Promise.all(all.map((each) => each.close(reason))), CLOSE_TIMEOUT_MS);
       for (const each of all) each.destroy();
     },
   };
 
-  async function openPersistently(target: SshTarget, command: string, wait: SlotWait): Promise<SshChannel> {
+  async function openPersistently(target: SshTarget, command: string, wait: Patience): Promise<SshChannel> {
     const { node } = target;
     let replaced = false;
     for (let refusals = 0; ;) {

@@ -9,11 +9,12 @@ import { checkCommand, REMOTE_COMMAND } from '../remote-command.js';
 import { superviseRun, type NodeProtocolSettings } from '../supervise.js';
 import type { StopSignal, Transport } from '../transport.js';
 import { createAuthWaysLoader } from './auth-ways.js';
-import { connect, type ConnectContext, type ConnectResult, type SshTarget } from './connection.js';
+import type { ConnectContext, ConnectResult, SshTarget } from './connection.js';
 import { readKnownHosts } from './known-hosts-files.js';
 import { createLimiter } from './limiter.js';
 import { createPool } from './pool.js';
 import type { PoolMetrics } from './pool-metrics.js';
+import { reportPool } from './report-pool.js';
 import { DEFAULT_SSH_SETTINGS, type SshSettings } from './ssh-settings.js';
 
 /** Runs plugins over pooled SSH connections. */
@@ -39,7 +40,7 @@ export function createSshTransport(options: SshTransportOptions): SshTransport {
   const context: ConnectContext = {
     knownHosts: readKnownHosts({
       paths: options.knownHosts,
-      recheckMs: settings.knownHostsRecheckMs,
+      recheckMs: settings.filesRecheckMs,
       onFault: (message) => options.logger.warn(message),
     }),
     loadAuthWays: createAuthWaysLoader(),
@@ -47,6 +48,7 @@ export function createSshTransport(options: SshTransportOptions): SshTransport {
     settings,
   };
   const pool = createPool(context);
+  const stopReporting = reportPool(pool.metrics, settings.reportIntervalMs, options.logger);
   return {
     name: 'ssh',
     async run(command, sink, stop) {
@@ -75,14 +77,17 @@ export function createSshTransport(options: SshTransportOptions): SshTransport {
       });
     },
     metrics: pool.metrics,
-    close: pool.close,
+    async close() {
+      stopReporting();
+      await pool.close();
+    },
   };
 
   /** A connection of its own, so that the answer is about now. */
   async function look(node: NodeTarget, timeoutMs: number, signal: AbortSignal): Promise<ConnectResult> {
     try {
       const target = sshTarget(node, options.credentials);
-      return await connect(target, context, { timeoutMs, leftMs: timeoutMs, signal }, { phase: 'dialling' });
+      return await pool.probe(target, { timeoutMs, signal });
     } catch (error) {
       return { ok: false, error: RuneError.from(error), dropped: false, hostKey: undefined };
     }

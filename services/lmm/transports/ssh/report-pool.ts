@@ -1,0 +1,23 @@
+import type { Logger } from '../../../shared/logger.js';
+import type { PoolMetrics } from './pool-metrics.js';
+
+/**
+ * Logs the pool's counts every `intervalMs` if any has changed since the line before; 0 for never. Answers how to stop, which
+ * logs what changed last.
+ */
+export function reportPool(metrics: () => PoolMetrics, intervalMs: number, logger: Logger): () => void {
+  if (intervalMs === 0) return () => undefined;
+  let before = JSON.stringify(metrics());
+  const report = (): void => {
+    const counts = metrics();
+    const now = JSON.stringify(counts);
+    if (now === before) return;
+    before = now;
+    logger.info('ssh connections', { ...counts });
+  };
+  const timer = setInterval(report, intervalMs).unref();
+  return () => {
+    clearInterval(timer);
+    report();
+  };
+}
