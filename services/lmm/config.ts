@@ -36,7 +36,7 @@ export const LMM_SETTINGS = {
       name: 'credentials',
       kind: 'credentials by name, see docs/ssh.md',
       default: {},
-      doc: 'Key files and agents by name; nodes that name none use `default`.',
+      doc: 'Key files, agents and passwords by name; nodes that name none use `default`. Read again when they change.',
     },
     readCredentialConfigs,
   ),

@@ -1,7 +1,14 @@
 import type { Complain } from '../shared/settings.js';
-import type { CredentialConfig } from './credentials.js';
+import type { CredentialConfig, SecretPlace } from './credentials.js';
 
-const TEXTS = ['user', 'passphrase_file', 'agent'] as const;
+const TEXTS = [
+  'user',
+  'passphrase_file',
+  'passphrase_variable',
+  'agent',
+  'password_file',
+  'password_variable',
+] as const;
 const LISTS = ['key_files', 'allowed_hosts'] as const;
 
 const isObject = (raw: unknown): raw is Record<string, unknown> =>
@@ -29,28 +36,36 @@ function readOne(name: string, raw: unknown, complain: Complain): CredentialConf
       fault(key, `is none of ${[...TEXTS, ...LISTS].join(', ')}`);
     }
   }
+  for (const kind of ['passphrase', 'password'] as const) {
+    if (raw[`${kind}_file`] !== undefined && raw[`${kind}_variable`] !== undefined)
+      fault(`${kind}_variable`, `is given together with ${kind}_file: keep one of them`);
+  }
   if (!good) return undefined;
-  const {
-    user,
-    passphrase_file: passphraseFile,
-    agent,
-    key_files: keyFiles,
-    allowed_hosts: allowedHosts,
-  } = raw;
-  if (agent === undefined && !(isTexts(keyFiles) && keyFiles.length > 0)) {
-    complain('needs key_files or agent', [name]);
+  const { user, agent, key_files: keyFiles, allowed_hosts: allowedHosts } = raw;
+  const passphrase = placeOf(raw, 'passphrase');
+  const password = placeOf(raw, 'password');
+  if (agent === undefined && password === undefined && !(isTexts(keyFiles) && keyFiles.length > 0)) {
+    complain('needs key_files, agent, password_file or password_variable', [name]);
     return undefined;
   }
   return {
     keyFiles: isTexts(keyFiles) ? keyFiles : [],
     ...(typeof user === 'string' ? { user } : {}),
-    ...(typeof passphraseFile === 'string' ? { passphraseFile } : {}),
+    ...(passphrase === undefined ? {} : { passphrase }),
     ...(typeof agent === 'string' ? { agent } : {}),
+    ...(password === undefined ? {} : { password }),
     ...(isTexts(allowedHosts) ? { allowedHosts } : {}),
   };
 }
 
-/** Reads the setting `credentials`: a map from name to key_files, agent, user, passphrase_file and allowed_hosts. */
+function placeOf(raw: Record<string, unknown>, kind: 'passphrase' | 'password'): SecretPlace | undefined {
+  const file = raw[`${kind}_file`];
+  const variable = raw[`${kind}_variable`];
+  if (typeof file === 'string') return { file };
+  return typeof variable === 'string' ? { variable } : undefined;
+}
+
+/** Reads the setting `credentials`: a map from name to what docs/ssh.md lists. */
 export function readCredentialConfigs(
   raw: unknown,
   complain: Complain,

@@ -1,20 +1,24 @@
-import { readFile, stat } from 'node:fs/promises';
 import { RuneError } from '../shared/errors.js';
 import { matchesHostPatterns } from './transports/ssh/host-pattern.js';
 
-/** One credential of the mediator's configuration. Only paths: the secrets stay in their files. */
+/** One credential of the mediator's configuration. Only paths and names of variables: the secrets stay where they are. */
 export interface CredentialConfig {
   /** Login for nodes whose inventory entry names none. */
   readonly user?: string;
   /** Private keys, tried in this order. */
   readonly keyFiles: readonly string[];
-  /** Holds the passphrase of the encrypted keys; a newline at its end is not part of it. */
-  readonly passphraseFile?: string;
+  /** Where the passphrase of the encrypted keys is. */
+  readonly passphrase?: SecretPlace;
   /** Path of an ssh-agent's socket; its keys are tried after the files. */
   readonly agent?: string;
+  /** Where the password is, which is tried last. */
+  readonly password?: SecretPlace;
   /** Addresses this credential may be used for: names, `*`, `?`, `!not-this`. Absent for all. */
   readonly allowedHosts?: readonly string[];
 }
+
+/** Where a secret text is; a newline at the end of a file is not part of it. */
+export type SecretPlace = { readonly file: string } | { readonly variable: string };
 
 /** A private key file as it was read. Never put one into a log or an error. */
 export interface KeyFile {
@@ -23,111 +27,58 @@ export interface KeyFile {
   readonly passphrase: Buffer | undefined;
 }
 
-/** A credential that may be used for the node it was selected for. */
+/** A credential with its secrets, as they were when it was loaded. Never put one into a log or an error. */
 export interface Credential {
   readonly name: string;
+  /** Another one for other secrets: a connection is used again only by runs that would log in with the same ones. */
+  readonly version: number;
   readonly user: string | undefined;
+  readonly keys: readonly KeyFile[];
   readonly agent: string | undefined;
-  /**
-   * Reads the key files, again whenever one has changed; the same objects as before if not. Rejects with CREDENTIAL_UNUSABLE,
-   * naming the file and what is wrong with it.
-   */
-  readKeys(): Promise<readonly KeyFile[]>;
+  readonly password: Buffer | undefined;
 }
 
-/** The mediator's credentials by name. */
-export interface Credentials {
+/** A credential, or why it cannot be used, with the configuration it was loaded from. */
+export type LoadedCredential = { readonly config: CredentialConfig } & (
+  { readonly credential: Credential } | { readonly fault: RuneError }
+);
+
+/** The mediator's credentials at one moment. */
+export interface CredentialSet {
   /**
-   * The credential of that name, or `default` for an empty name. Throws CREDENTIAL_UNUSABLE if there is none and
-   * CREDENTIAL_NOT_ALLOWED if its allowedHosts do not hold the address.
+   * The credential of that name, or `default` for an empty name. Throws CREDENTIAL_UNUSABLE if there is none or it cannot be
+   * used, and CREDENTIAL_NOT_ALLOWED if its allowedHosts do not hold the address.
    */
   select(name: string, about: { readonly node: string; readonly address: string }): Credential;
 }
 
+/** The mediator's credentials, as configuration and files stand. */
+export interface Credentials {
+  /** Never rejects: what cannot be used says so when it is selected. */
+  current(): Promise<CredentialSet>;
+}
+
 /** What a node uses whose inventory entry names no credential. */
-export const DEFAULT_CREDENTIAL = 'default';
+const DEFAULT_CREDENTIAL = 'default';
 
-/** Key and passphrase files larger than this are refused unread. */
-const FILE_BYTES_MAX = 64 * 1024;
-
-/** Makes the credentials of a mediator from its configuration: credential name to what it consists of. */
-export function createCredentials(config: Readonly<Record<string, CredentialConfig>>): Credentials {
-  const entries = new Map(Object.entries(config));
-  const readCached = cachedReader();
+/** The credentials to select from, by name. */
+export function credentialSet(loaded: ReadonlyMap<string, LoadedCredential>): CredentialSet {
   return {
     select(name, { node, address }) {
       const wanted = name === '' ? DEFAULT_CREDENTIAL : name;
-      const entry = entries.get(wanted);
-      if (entry === undefined) {
+      const found = loaded.get(wanted);
+      if (found === undefined) {
         const message = `This mediator has no credential ${JSON.stringify(wanted)}, which ${node} needs.`;
         throw new RuneError('CREDENTIAL_UNUSABLE', message, { node });
       }
-      if (entry.allowedHosts !== undefined && !matchesHostPatterns(entry.allowedHosts, address)) {
+      const { allowedHosts } = found.config;
+      if (allowedHosts !== undefined && !matchesHostPatterns(allowedHosts, address)) {
         const message = `The credential ${JSON.stringify(wanted)} may not be used for ${node} (${address}): no pattern of its allowed_hosts fits.`;
         throw new RuneError('CREDENTIAL_NOT_ALLOWED', message, { node });
       }
-      return {
-        name: wanted,
-        user: entry.user,
-        agent: entry.agent,
-        readKeys: () => readKeys(wanted, entry, readCached),
-      };
+      if ('credential' in found) return found.credential;
+      const { name: error, message, cause } = found.fault;
+      throw new RuneError(error, message, { node }, { cause });
     },
   };
-}
-
-/** Resolves with the content of a file: the same Buffer as long as the file has not changed. */
-type ReadCached = (path: string) => Promise<Buffer>;
-
-async function readKeys(
-  name: string,
-  entry: CredentialConfig,
-  read: ReadCached,
-): Promise<readonly KeyFile[]> {
-  const readOrRefuse = async (what: string, path: string): Promise<Buffer> => {
-    try {
-      return await read(path);
-    } catch (error) {
-      const message = `The credential ${JSON.stringify(name)} cannot be used: its ${what} ${path} ${whyUnreadable(error)}.`;
-      throw new RuneError('CREDENTIAL_UNUSABLE', message, {}, { cause: error });
-    }
-  };
-  const passphrase =
-    entry.passphraseFile === undefined
-      ? undefined
-      : withoutNewline(await readOrRefuse('passphrase file', entry.passphraseFile));
-  return Promise.all(
-    entry.keyFiles.map(async (path) => ({ path, content: await readOrRefuse('key file', path), passphrase })),
-  );
-}
-
-function withoutNewline(content: Buffer): Buffer {
-  const end = content.toString('latin1').replace(/\r?\n$/, '').length;
-  return content.subarray(0, end);
-}
-
-function cachedReader(): ReadCached {
-  const cache = new Map<string, { readonly stamp: string; readonly content: Buffer }>();
-  return async (path) => {
-    const found = await stat(path);
-    if (!found.isFile()) throw new Unsuitable('is not a regular file');
-    if (found.size > FILE_BYTES_MAX) throw new Unsuitable(`is larger than ${FILE_BYTES_MAX} bytes`);
-    const stamp = `${found.ino} ${found.size} ${found.mtimeMs}`;
-    const cached = cache.get(path);
-    if (cached?.stamp === stamp) return cached.content;
-    const content = await readFile(path);
-    cache.set(path, { stamp, content });
-    return content;
-  };
-}
-
-/** A file that exists and is not what it should be; the message continues a sentence. */
-class Unsuitable extends Error {}
-
-function whyUnreadable(error: unknown): string {
-  if (error instanceof Unsuitable) return error.message;
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'ENOENT') return 'does not exist';
-  if (code === 'EACCES' || code === 'EPERM') return 'may not be read by this process';
-  return `cannot be read (${typeof code === 'string' ? code : 'for an unknown reason'})`;
 }

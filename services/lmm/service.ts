@@ -2,18 +2,18 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { newId } from '../shared/ids.js';
 import { LmmServiceService } from '../shared/gen/rune/v1/lmm.js';
-import type { Logger } from '../shared/logger.js';
 import { bindService } from '../shared/rpc-binding.js';
 import { startRpcServer } from '../shared/rpc-server.js';
-import type { RunningService } from '../shared/run-service.js';
+import type { RunningService, ServiceTools } from '../shared/run-service.js';
 import { createSchemaCompiler } from '../shared/schema.js';
 import { serverTlsOf } from '../shared/service-settings.js';
 import type { SettingsOf } from '../shared/settings.js';
 import { createBlobCache } from './blob-cache.js';
 import type { LMM_SETTINGS } from './config.js';
-import { createCredentials } from './credentials.js';
 import { lmmHandlers } from './handlers.js';
 import { createMediator } from './mediate.js';
+import { watchCredentials } from './watch-credentials.js';
+import { createAuthWays } from './transports/ssh/auth-ways.js';
 import { createLocalTransport } from './transports/local.js';
 import { sshSettingsOf } from './transports/ssh/ssh-settings.js';
 import { createSshTransport } from './transports/ssh/ssh-transport.js';
@@ -32,11 +32,26 @@ const expandHome = (path: string): string =>
 /** Composes a mediator from its settings and starts to serve. */
 export async function startLmm(
   settings: LmmSettings,
-  { logger }: { logger: Logger },
+  tools: ServiceTools<Pick<LmmSettings, 'credentials'>>,
 ): Promise<RunningService> {
+  const { logger } = tools;
   const instanceId = newId();
+  const authWays = createAuthWays();
+  const credentials = watchCredentials({
+    configs: settings.credentials,
+    reread: () => tools.reread().credentials,
+    configFile: tools.configFile,
+    env: tools.env,
+    check: authWays.check,
+    recheckMs: settings.filesRecheckMs,
+    logger,
+  });
+  // So that what cannot be used is in the log before a run needs it.
+  await credentials.current();
+  tools.onHangup(() => void credentials.reload());
   const ssh = createSshTransport({
-    credentials: createCredentials(settings.credentials),
+    credentials,
+    authWays,
     knownHosts: settings.knownHosts.map(expandHome),
     settings: sshSettingsOf(settings),
     nodeProtocol: DEFAULT_NODE_PROTOCOL,

@@ -170,9 +170,6 @@ function makeNode(
     vars: inherit.merged('vars', (of) => of.vars),
     maintenance: settings.maintenance ?? false,
   };
-  if (usesSsh && node.user === '') {
-    add(['user'], 'REQUIRED', 'is required for ssh, on the node or in the defaults of a group');
-  }
   if (settings.address === undefined && !ADDRESS_RULE.isMet(address)) {
     add(['address'], 'REQUIRED', 'is required: the name of this node cannot serve as its address');
   }

@@ -16,6 +16,19 @@ export interface RunningService {
   stop(graceMs: number): Promise<void>;
 }
 
+/** What a service is given besides its settings. */
+export interface ServiceTools<Settings> {
+  readonly logger: Logger;
+  /** The variables of the process. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Where settings were read from, for those that may change while the service runs; undefined for no file. */
+  readonly configFile: string | undefined;
+  /** The settings as file and variables are now. Throws CONFIGURATION_INVALID. */
+  reread(): Settings;
+  /** Calls `listener` at each SIGHUP, which ends a service that does not listen. */
+  onHangup(listener: () => void): void;
+}
+
 /** A service as a program: what it is called, what it can be told, how it starts. */
 export interface ServiceProgram<S extends SettingsSpec> {
   /** Such as "rune-lmm"; also `service` in its log lines. */
@@ -26,7 +39,10 @@ export interface ServiceProgram<S extends SettingsSpec> {
   readonly prefix: string;
   /** Its own settings, beside SERVICE_SETTINGS. */
   readonly settings: S;
-  start(settings: SettingsOf<S> & ServiceSettings, tools: { logger: Logger }): Promise<RunningService>;
+  start(
+    settings: SettingsOf<S> & ServiceSettings,
+    tools: ServiceTools<SettingsOf<S> & ServiceSettings>,
+  ): Promise<RunningService>;
 }
 
 /** What a stop may take on top of its grace before the process ends all the same. */
@@ -59,12 +75,20 @@ export async function runService<S extends SettingsSpec>(
       env: invocation.env,
       ...(options.config === undefined ? {} : { file: options.config }),
     };
-    const settings = readSettings(allSettings(program.settings), sources) as SettingsOf<S> & ServiceSettings;
+    const read = (): SettingsOf<S> & ServiceSettings =>
+      readSettings(allSettings(program.settings), sources) as SettingsOf<S> & ServiceSettings;
+    const settings = read();
     logger = createLogger({ level: settings.logLevel, service: program.name, stream: stderr });
     for (const warning of unknownVariables(allSettings(program.settings), sources)) logger.warn(warning);
     watchFaults(logger);
     const stopping = watchSignals(logger, settings.shutdownGraceMs);
-    const service = await program.start(settings, { logger });
+    const service = await program.start(settings, {
+      logger,
+      env: invocation.env,
+      configFile: options.config,
+      reread: read,
+      onHangup: (listener) => void process.on('SIGHUP', listener),
+    });
     logger.info('listening', { address: service.address, version: packageVersion(), pid: process.pid });
     const signal = await stopping;
     logger.info('stopping', { signal, graceMs: settings.shutdownGraceMs });

@@ -11,7 +11,14 @@ describe('a mediator', () => {
       prefix: 'LMM',
       env: { LMM_LISTEN: '127.0.0.1:0', ...env },
     });
-    await (await startLmm(settings, { logger })).stop(0);
+    const tools = {
+      logger,
+      env: {},
+      configFile: undefined,
+      reread: () => settings,
+      onHangup: () => undefined,
+    };
+    await (await startLmm(settings, tools)).stop(0);
     return lines.filter(({ level }) => level === 'warn').map(({ message }) => message);
   }
 
@@ -20,6 +27,11 @@ describe('a mediator', () => {
       'this mediator can reach no node: it has no credentials, and local_enabled is false',
     ]);
     assert.deepEqual(await warnings({ LMM_LOCAL_ENABLED: 'true' }), []);
-    assert.deepEqual(await warnings({ LMM_CREDENTIALS: '{"default":{"key_files":["/none"]}}' }), []);
+  });
+
+  it('warns at its start of a credential that cannot be used', async () => {
+    assert.deepEqual(await warnings({ LMM_CREDENTIALS: '{"default":{"key_files":["/none"]}}' }), [
+      'The credential "default" cannot be used: its key file /none does not exist.',
+    ]);
   });
 });

@@ -47,6 +47,11 @@ describe('inventory', () => {
     'must be a word of letters, digits, ".", "_" and "-", beginning with a letter or digit, at most 64 characters';
   const ADDRESS = 'must be a host name or an IP address, and nothing else';
 
+  it('leaves the user of a node open, for its credential may have one', async () => {
+    const inventory = await load('nodes:\n  a: {}\n');
+    assert.equal(inventory.get('a').user, '');
+  });
+
   it('gives a node all that its entry says', async () => {
     const print = `SHA256:${'a'.repeat(43)}`;
     const { nodes, warnings } = await load(`
@@ -327,11 +332,6 @@ groups:
         ],
       ],
       [
-        'no user for ssh',
-        ['nodes:\n  a: {}\n'],
-        ['0.yaml:2 REQUIRED nodes.a.user is required for ssh, on the node or in the defaults of a group'],
-      ],
-      [
         'a name that cannot be an address, without one',
         ['nodes:\n  a_: {user: x}\n'],
         ['0.yaml:2 REQUIRED nodes.a_.address is required: the name of this node cannot serve as its address'],
@@ -393,14 +393,14 @@ groups:
       [
         'all of it at once, and nothing that only follows from it',
         [
-          'nodes:\n  a: {port: 0, groups: [g]}\n  b: {groups: [g]}\n  c: {groups: [nog]}\n  d: {}\ngroups:\n  g: {defaults: {user: -x}}\n  h: {nodes: [a, e]}\n',
+          'nodes:\n  a: {port: 0, groups: [g]}\n  b: {groups: [g]}\n  c: {groups: [nog]}\n  d_: {}\ngroups:\n  g: {defaults: {user: -x}}\n  h: {nodes: [a, e]}\n',
         ],
         [
           '0.yaml:2 MINIMUM nodes.a.port must be 1 or more',
           `0.yaml:7 USER groups.g.defaults.user ${USER}`,
           '0.yaml:4 UNKNOWN nodes.c.groups[0] names the group "nog", which is not defined',
           '0.yaml:8 UNKNOWN groups.h.nodes[1] names the node "e", which is not defined',
-          '0.yaml:5 REQUIRED nodes.d.user is required for ssh, on the node or in the defaults of a group',
+          '0.yaml:5 REQUIRED nodes.d_.address is required: the name of this node cannot serve as its address',
         ],
       ],
       [

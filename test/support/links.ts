@@ -1,5 +1,4 @@
 import { Writable } from 'node:stream';
-import { createCredentials } from '../../services/lmm/credentials.js';
 import { createLocalTransport } from '../../services/lmm/transports/local.js';
 import { createSshTransport } from '../../services/lmm/transports/ssh/ssh-transport.js';
 import type { NodeProtocolSettings } from '../../services/lmm/transports/supervise.js';
@@ -7,6 +6,7 @@ import type { Transport } from '../../services/lmm/transports/transport.js';
 import type { NodeTarget } from '../../services/shared/gen/rune/v1/lmm.js';
 import { createLogger } from '../../services/shared/logger.js';
 import type { TestSshd } from './sshd.js';
+import { staticCredentials } from './static-credentials.js';
 
 /** A way to a test node, as data: another process can open it too. */
 export type Link =
@@ -30,7 +30,7 @@ export function openLink(link: Link, nodeProtocol: NodeProtocolSettings): Transp
   if (link.kind === 'local') return createLocalTransport({ settings: nodeProtocol });
   const silence = new Writable({ write: (_chunk, _encoding, done) => done() });
   return createSshTransport({
-    credentials: createCredentials({ default: { keyFiles: [link.keyFile] } }),
+    ...staticCredentials({ default: { keyFiles: [link.keyFile] } }),
     knownHosts: [],
     nodeProtocol,
     logger: createLogger({ level: 'error', service: 'test', stream: silence }),

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { RuneError } from '../../../services/shared/errors.js';
 import { eventually } from '../../support/eventually.js';
+import { startAgent, type TestAgent } from '../../support/ssh-agent.js';
 import { startSshd, type TestSshd } from '../../support/sshd.js';
 import { poolOn, type PoolOn } from './pool-on.js';
 
@@ -208,11 +209,9 @@ describe('connecting over SSH', () => {
     it('whose keys cannot be used, makes no connection at all', async () => {
       const encrypted = await keygen('encrypted_key', 'secret');
       const logBefore = sshd.log();
-      for (const keyFile of [encrypted, '/nonexistent/key']) {
-        const error = await on.refusal(on.target({ config: { keyFiles: [keyFile] } }));
-        assert.equal(error.name, 'CREDENTIAL_UNUSABLE');
-        assert(error.message.includes(keyFile));
-      }
+      const error = await on.refusal(on.target({ config: { keyFiles: [encrypted] } }));
+      assert.equal(error.name, 'CREDENTIAL_UNUSABLE');
+      assert(error.message.includes(encrypted));
       assert.equal(sshd.log(), logBefore);
     });
 
@@ -331,27 +330,8 @@ describe('connecting over SSH', () => {
   });
 });
 
-/** A real ssh-agent on `socketPath`. */
-async function startAgent(socketPath: string): Promise<{ socketPath: string; stop(): Promise<void> }> {
-  const child = spawn('/usr/bin/ssh-agent', ['-D', '-a', socketPath], {
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  await new Promise<void>((resolve) => child.stdout.once('data', () => resolve()));
-  return {
-    socketPath,
-    stop: async () => {
-      child.kill('SIGKILL');
-      await exited;
-      await run('rm', ['-f', socketPath]);
-    },
-  };
-}
-
 /** An ssh-agent that holds the user key of `sshd` and stops that server's sessions when it is asked to sign. */
-async function startAgentThatStopsSshd(
-  sshd: TestSshd,
-): Promise<{ socketPath: string; stop(): Promise<void> }> {
+async function startAgentThatStopsSshd(sshd: TestSshd): Promise<TestAgent> {
   const real = await startAgent(join(sshd.directory, 'real-agent.sock'));
   await run('ssh-add', ['-q', sshd.userKeyPath], { env: { ...process.env, SSH_AUTH_SOCK: real.socketPath } });
   const socketPath = join(sshd.directory, 'stopping-agent.sock');

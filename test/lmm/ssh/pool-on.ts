@@ -1,9 +1,10 @@
+import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { createCredentials, type CredentialConfig } from '../../../services/lmm/credentials.js';
+import type { Credential } from '../../../services/lmm/credentials.js';
 import type { ChannelEnd } from '../../../services/lmm/transports/channel.js';
-import { createAuthWaysLoader } from '../../../services/lmm/transports/ssh/auth-ways.js';
+import { createAuthWays } from '../../../services/lmm/transports/ssh/auth-ways.js';
 import type { SshTarget } from '../../../services/lmm/transports/ssh/connection.js';
 import { readKnownHosts } from '../../../services/lmm/transports/ssh/known-hosts-files.js';
 import { createLimiter } from '../../../services/lmm/transports/ssh/limiter.js';
@@ -14,6 +15,13 @@ import { RuneError } from '../../../services/shared/errors.js';
 import type { TestSshd } from '../../support/sshd.js';
 
 const TIMEOUT_MS = 10_000;
+
+/** What a credential is made of; the keys are read when the target is made. */
+export interface TestCredential {
+  readonly keyFiles: readonly string[];
+  readonly agent?: string;
+  readonly password?: string;
+}
 
 /** What a command printed and how its channel ended. */
 export interface Said {
@@ -26,7 +34,7 @@ export interface Said {
 export interface PoolOn {
   readonly pool: SshPool;
   readonly knownHostsPath: string;
-  target(changes?: Partial<SshTarget> & { readonly config?: CredentialConfig }): SshTarget;
+  target(changes?: Partial<SshTarget> & { readonly config?: TestCredential }): SshTarget;
   open(command: string, target?: SshTarget, timeoutMs?: number): Promise<SshChannel>;
   /** Runs a plain command and collects what it says. */
   say(command: string, target?: SshTarget): Promise<Said>;
@@ -45,16 +53,35 @@ export async function poolOn(sshd: TestSshd, settings: Partial<SshSettings> = {}
       recheckMs: all.filesRecheckMs,
       onFault: () => undefined,
     }),
-    loadAuthWays: createAuthWaysLoader(),
+    authWays: createAuthWays(),
     handshakes: createLimiter(all.handshakesMax),
     settings: all,
   });
-  const target: PoolOn['target'] = ({ config, ...changes } = {}) => {
-    const address = changes.address ?? sshd.host;
-    const credentials = createCredentials({ default: config ?? { keyFiles: [sshd.userKeyPath] } });
-    const credential = credentials.select('', { node: 'web01', address });
-    return { node: 'web01', address, port: sshd.port, user: 'root', pins: [], credential, ...changes };
+  const versions = new Map<string, Credential>();
+  const credentialOf = (config: TestCredential): Credential => {
+    const key = JSON.stringify(config);
+    const known = versions.get(key);
+    if (known !== undefined) return known;
+    const credential: Credential = {
+      name: 'default',
+      version: versions.size,
+      user: undefined,
+      keys: config.keyFiles.map((path) => ({ path, content: readFileSync(path), passphrase: undefined })),
+      agent: config.agent,
+      password: config.password === undefined ? undefined : Buffer.from(config.password),
+    };
+    versions.set(key, credential);
+    return credential;
   };
+  const target: PoolOn['target'] = ({ config, ...changes } = {}) => ({
+    node: 'web01',
+    address: sshd.host,
+    port: sshd.port,
+    user: 'root',
+    pins: [],
+    credential: credentialOf(config ?? { keyFiles: [sshd.userKeyPath] }),
+    ...changes,
+  });
   const open: PoolOn['open'] = (command, to = target(), timeoutMs = TIMEOUT_MS) =>
     pool.open(to, command, { timeoutMs, signal: new AbortController().signal });
   return {

@@ -1,6 +1,5 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createCredentials } from '../../../services/lmm/credentials.js';
 import { createSshTransport, type SshTransport } from '../../../services/lmm/transports/ssh/ssh-transport.js';
 import type { SshSettings } from '../../../services/lmm/transports/ssh/ssh-settings.js';
 import { DEFAULT_NODE_PROTOCOL } from '../../../services/lmm/transports/supervise.js';
@@ -10,6 +9,7 @@ import { createLogger } from '../../../services/shared/logger.js';
 import { PassThrough } from 'node:stream';
 import { commandFor } from '../../support/run-plugin.js';
 import type { TestSshd } from '../../support/sshd.js';
+import { staticCredentials } from '../../support/static-credentials.js';
 
 /** An SSH transport that can reach one test sshd, and what a test says to it. */
 export interface TransportOn {
@@ -56,7 +56,7 @@ export async function transportOn(sshd: TestSshd, settings: Partial<SshSettings>
   const knownHostsPath = join(sshd.directory, 'known_hosts');
   await writeFile(knownHostsPath, `${sshd.knownHostsLines.join('\n')}\n`);
   const transport = createSshTransport({
-    credentials: createCredentials({
+    ...staticCredentials({
       default: { keyFiles: [sshd.userKeyPath] },
       elsewhere: { keyFiles: [sshd.userKeyPath], allowedHosts: ['*.example.org'] },
       missing: { keyFiles: [join(sshd.directory, 'no_such_key')] },

@@ -1,51 +1,69 @@
-import ssh2, { type AnyAuthMethod, type ParsedKey } from 'ssh2';
+import ssh2, { type AnyAuthMethod, type BaseAgent, type ParsedKey } from 'ssh2';
 import { RuneError } from '../../../shared/errors.js';
 import type { Credential, KeyFile } from '../../credentials.js';
 import { parseHostKey } from './host-key-blob.js';
+import { sha2Agent, sha2Key } from './sha2-signatures.js';
 
 /** One way to log in as a user. */
 export interface AuthWay {
+  /** What a node must offer for it. */
+  readonly needs: 'publickey' | 'password' | 'keyboard-interactive';
   readonly method: AnyAuthMethod;
-  /** For messages: type and fingerprint of a key, or the agent's socket and how many keys it holds. */
+  /** For messages: type and fingerprint of a key, or the agent's socket and how many keys it holds, or that it is a password. */
   readonly label: string;
 }
 
-/**
- * Makes a credential ready for use. Rejects with CREDENTIAL_UNUSABLE if any part of it cannot be used: half a credential
- * would fail on some nodes only, and later.
- */
-export type LoadAuthWays = (credential: Credential, user: string) => Promise<readonly AuthWay[]>;
+/** Who logs in, and whether signatures with SHA-1 may be made for it. */
+export interface Login {
+  readonly user: string;
+  readonly weakAlgorithms: boolean;
+}
+
+/** Makes credentials ready for use. */
+export interface AuthWays {
+  /** Throws CREDENTIAL_UNUSABLE if a key file of the credential holds no key that can be used. */
+  check(credential: Credential): void;
+  /**
+   * The ways to log in, in the order in which they are tried. Rejects with CREDENTIAL_UNUSABLE if any part of the credential
+   * cannot be used: half a credential would fail on some nodes only, and later.
+   */
+  load(credential: Credential, login: Login): Promise<readonly AuthWay[]>;
+}
 
 /** How long an ssh-agent may take to list its keys. */
 const AGENT_TIMEOUT_MS = 5_000;
 
-/** Makes a loader that parses each key file once: decrypting one takes long on purpose. */
-export function createAuthWaysLoader(): LoadAuthWays {
-  const parsed = new Map<string, { readonly file: KeyFile; readonly key: ParsedKey }>();
+/** Makes a loader that parses each key once: decrypting one takes long on purpose. */
+export function createAuthWays(): AuthWays {
+  const parsed = new WeakMap<KeyFile, ParsedKey>();
   const keyOf = (credential: Credential, file: KeyFile): ParsedKey => {
-    const known = parsed.get(file.path);
-    if (known !== undefined && sameFile(known.file, file)) return known.key;
+    const known = parsed.get(file);
+    if (known !== undefined) return known;
     const key = parsePrivateKey(credential, file);
-    parsed.set(file.path, { file, key });
+    parsed.set(file, key);
     return key;
   };
-  return async (credential, user) => {
-    const ways: AuthWay[] = [];
-    for (const file of await credential.readKeys()) {
-      const key = keyOf(credential, file);
-      ways.push({ method: { type: 'publickey', username: user, key }, label: labelOf(key) });
-    }
-    if (credential.agent !== undefined) ways.push(await agentWay(credential, credential.agent, user));
-    if (ways.length === 0) throw unusable(credential, 'it names no key file and no agent');
-    return ways;
+  return {
+    check(credential) {
+      for (const file of credential.keys) keyOf(credential, file);
+    },
+    async load(credential, login) {
+      const { user: username, weakAlgorithms } = login;
+      const ways = credential.keys.map((file): AuthWay => {
+        const parsedKey = keyOf(credential, file);
+        const key = weakAlgorithms ? parsedKey : sha2Key(parsedKey);
+        return {
+          needs: 'publickey',
+          method: { type: 'publickey', username, key },
+          label: labelOf(parsedKey),
+        };
+      });
+      if (credential.agent !== undefined) ways.push(await agentWay(credential, credential.agent, login));
+      if (credential.password !== undefined) ways.push(...passwordWays(credential.password, username));
+      if (ways.length === 0) throw unusable(credential, 'it names no key file, no agent and no password');
+      return ways;
+    },
   };
-}
-
-function sameFile(a: KeyFile, b: KeyFile): boolean {
-  if (a.content !== b.content) return false;
-  return a.passphrase === undefined || b.passphrase === undefined
-    ? a.passphrase === b.passphrase
-    : a.passphrase.equals(b.passphrase);
 }
 
 function parsePrivateKey(credential: Credential, file: KeyFile): ParsedKey {
@@ -59,7 +77,7 @@ function parsePrivateKey(credential: Credential, file: KeyFile): ParsedKey {
 /** Our own words: the parser's message could quote the file. */
 function whyUnparsable(file: KeyFile, message: string): string {
   if (/no passphrase given/i.test(message)) {
-    return `${file.path} is encrypted, and the credential has no passphrase_file`;
+    return `${file.path} is encrypted, and the credential has no passphrase_file or passphrase_variable`;
   }
   if (file.passphrase !== undefined && /integrity check|bad passphrase|bad decrypt/i.test(message)) {
     return `the passphrase does not open ${file.path}`;
@@ -67,8 +85,8 @@ function whyUnparsable(file: KeyFile, message: string): string {
   return `${file.path} is not a private key of type ed25519, ecdsa or rsa that can be read`;
 }
 
-async function agentWay(credential: Credential, socketPath: string, user: string): Promise<AuthWay> {
-  const agent = ssh2.createAgent(socketPath);
+async function agentWay(credential: Credential, socketPath: string, login: Login): Promise<AuthWay> {
+  const agent: BaseAgent = ssh2.createAgent(socketPath);
   const count = await new Promise<number>((resolve, reject) => {
     const timer = setTimeout(
       () => reject(unusable(credential, `the ssh-agent at ${socketPath} does not answer`)),
@@ -82,7 +100,31 @@ async function agentWay(credential: Credential, socketPath: string, user: string
   });
   if (count === 0) throw unusable(credential, `the ssh-agent at ${socketPath} holds no key`);
   const label = `${count} ${count === 1 ? 'key' : 'keys'} of the ssh-agent at ${socketPath}`;
-  return { method: { type: 'agent', username: user, agent }, label };
+  const signer = login.weakAlgorithms ? agent : sha2Agent(agent);
+  return { needs: 'publickey', method: { type: 'agent', username: login.user, agent: signer }, label };
+}
+
+/** A password answers the method of that name, or the one question that sshd with PAM asks in its place. */
+function passwordWays(password: Buffer, username: string): AuthWay[] {
+  const label = 'a password';
+  let isAnswered = false;
+  return [
+    // The types know texts only; the library sends the bytes as they are.
+    { needs: 'password', method: { type: 'password', username, password: password.toString() }, label },
+    {
+      needs: 'keyboard-interactive',
+      label,
+      method: {
+        type: 'keyboard-interactive',
+        username,
+        prompt(_name, _instructions, _language, prompts, finish) {
+          const isPassword = !isAnswered && prompts.length === 1 && prompts[0]?.echo === false;
+          isAnswered = true;
+          finish(isPassword ? [password.toString()] : prompts.map(() => ''));
+        },
+      },
+    },
+  ];
 }
 
 function labelOf(key: ParsedKey): string {

@@ -59,7 +59,8 @@ export function explainFailure(target: Named, phase: ConnectPhase, error: Error 
     return make('MEDIATOR_FULL', `This mediator cannot open a connection to ${who} (${code}).`);
   if (code === 'ETIMEDOUT') return make('NODE_CONNECT_TIMEOUT', `${who} does not answer (${code}).`);
   if (level === 'agent') {
-    return make('CREDENTIAL_UNUSABLE', `The ssh-agent would not sign the login to ${who}.`);
+    const why = printable(error?.message ?? '');
+    return make('CREDENTIAL_UNUSABLE', `The ssh-agent would not sign the login to ${who}: ${why}.`);
   }
   if (phase === 'authenticating') {
     if (error === undefined || level === 'client-socket') {

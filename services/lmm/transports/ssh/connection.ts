@@ -2,7 +2,7 @@ import { connect as connectSocket, type Socket } from 'node:net';
 import ssh2, { type AnyAuthMethod, type Client, type ServerHostKeyAlgorithm } from 'ssh2';
 import { RuneError } from '../../../shared/errors.js';
 import type { Credential } from '../../credentials.js';
-import type { AuthWay, LoadAuthWays } from './auth-ways.js';
+import type { AuthWay, AuthWays } from './auth-ways.js';
 import {
   describeLoss,
   explainFailure,
@@ -15,6 +15,7 @@ import { parseHostKey, type HostKey } from './host-key-blob.js';
 import type { KnownHosts } from './known-hosts.js';
 import type { KnownHostsSource } from './known-hosts-files.js';
 import type { Limiter } from './limiter.js';
+import { createLoginOrder } from './login-order.js';
 import { sshChannel, type SshChannel } from './ssh-channel.js';
 import type { SshSettings } from './ssh-settings.js';
 
@@ -33,7 +34,7 @@ export interface SshTarget {
 /** What every connection needs of the mediator. */
 export interface ConnectContext {
   readonly knownHosts: KnownHostsSource;
-  readonly loadAuthWays: LoadAuthWays;
+  readonly authWays: AuthWays;
   /** Places for handshakes in progress. */
   readonly handshakes: Limiter;
   readonly settings: SshSettings;
@@ -111,7 +112,7 @@ export async function connect(
   const startedMs = performance.now();
   try {
     // Before anything else, so that a credential that cannot be used costs no connection.
-    const ways = await context.loadAuthWays(target.credential, target.user);
+    const ways = await context.authWays.load(target.credential, { user: target.user, weakAlgorithms: false });
     const known = await readKnown(target, context.knownHosts);
     const leftMs = Math.max(1, limits.leftMs - (performance.now() - startedMs));
     if (limits.signal.aborted) throw givenUp(target);
@@ -185,8 +186,12 @@ function handshake(attempt: Attempt): Promise<ConnectResult> {
       progress.phase = 'greeting';
     });
 
-    const waysLeft = [...ways];
-    let accepted: readonly string[] = [];
+    const order = createLoginOrder(ways);
+    let offered: readonly string[] | undefined;
+    client.once('change password', () => {
+      const message = `${target.node} wants a new password for ${target.user} before it lets anybody in.`;
+      fail(new RuneError('AUTHENTICATION_FAILED', message, { node: target.node }));
+    });
     try {
       client.connect({
         sock: socket,
@@ -208,10 +213,10 @@ function handshake(attempt: Attempt): Promise<ConnectResult> {
           return error === undefined;
         },
         authHandler: (methods, _partial, next: (method: AnyAuthMethod) => void) => {
-          accepted = methods ?? accepted;
-          const way = waysLeft.shift();
+          offered = methods ?? offered;
+          const way = order.next(offered);
           if (way) next(way.method);
-          else fail(refusedLogin(target, ways, accepted));
+          else fail(refusedLogin(target, order.tried(), offered ?? []));
         },
       });
     } catch (error) {
@@ -253,9 +258,9 @@ function hostKeyOrder(target: SshTarget, known: KnownHosts): ServerHostKeyAlgori
   return [...new Set([...wanted, ...HOST_KEY_ALGORITHMS])];
 }
 
-function refusedLogin(target: SshTarget, ways: readonly AuthWay[], accepted: readonly string[]): RuneError {
+function refusedLogin(target: SshTarget, labels: readonly string[], accepted: readonly string[]): RuneError {
   const { node, address, port, user, credential } = target;
-  const tried = ways.map((way) => way.label).join(', ');
+  const tried = [...new Set(labels)].join(', ');
   const offers = accepted.filter((method) => /^[a-z0-9@.-]{1,64}$/.test(method)).slice(0, 10);
   const message =
     `${node} (${address}:${port}) refuses the login of ${user} with the credential ${JSON.stringify(credential.name)} ` +

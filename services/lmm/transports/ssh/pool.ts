@@ -291,7 +291,7 @@ export function createPool(context: ConnectContext): SshPool {
 
 /** What must be the same for runs to share a connection. The node's name is part of it, for it stands in every message. */
 function keyOf({ node, user, address, port, credential, pins }: SshTarget): string {
-  return JSON.stringify([node, user, address, port, credential.name, pins]);
+  return JSON.stringify([node, user, address, port, credential.name, credential.version, pins]);
 }
 
 function once(action: () => void): () => void {

@@ -119,7 +119,7 @@ export const SSH_SETTINGS = {
     default: '1s',
     min: '0ms',
     max: '1h',
-    doc: 'How old a look at the known_hosts files may be.',
+    doc: 'How old a look at known_hosts files, at the configuration file and at the files of credentials may be.',
   }),
   reportIntervalMs: durationSetting({
     name: 'ssh.report_interval',

@@ -4,11 +4,11 @@ import { toEps } from '../../../shared/eps.js';
 import type { NodeTarget } from '../../../shared/gen/rune/v1/lmm.js';
 import { NodeProbe } from '../../../shared/gen/rune/v1/run.js';
 import type { Logger } from '../../../shared/logger.js';
-import type { Credentials } from '../../credentials.js';
+import type { CredentialSet, Credentials } from '../../credentials.js';
 import { checkCommand, REMOTE_COMMAND } from '../remote-command.js';
 import { superviseRun, type NodeProtocolSettings } from '../supervise.js';
 import type { StopSignal, Transport } from '../transport.js';
-import { createAuthWaysLoader } from './auth-ways.js';
+import type { AuthWays } from './auth-ways.js';
 import type { ConnectContext, ConnectResult, SshTarget } from './connection.js';
 import { readKnownHosts } from './known-hosts-files.js';
 import { createLimiter } from './limiter.js';
@@ -24,6 +24,7 @@ export interface SshTransport extends Transport {
 
 export interface SshTransportOptions {
   readonly credentials: Credentials;
+  readonly authWays: AuthWays;
   /** Paths of known_hosts files; one that is missing counts as empty. */
   readonly knownHosts: readonly string[];
   /** What differs from DEFAULT_SSH_SETTINGS. */
@@ -43,7 +44,7 @@ export function createSshTransport(options: SshTransportOptions): SshTransport {
       recheckMs: settings.filesRecheckMs,
       onFault: (message) => options.logger.warn(message),
     }),
-    loadAuthWays: createAuthWaysLoader(),
+    authWays: options.authWays,
     handshakes: createLimiter(settings.handshakesMax),
     settings,
   };
@@ -53,7 +54,7 @@ export function createSshTransport(options: SshTransportOptions): SshTransport {
     name: 'ssh',
     async run(command, sink, stop) {
       checkCommand(command);
-      const target = sshTarget(command.target, options.credentials);
+      const target = sshTarget(command.target, await options.credentials.current());
       const startedMs = performance.now();
       const opening = stopAsError(stop, target.node);
       const limits = { timeoutMs: command.connectTimeoutMs, signal: opening.signal };
@@ -86,7 +87,7 @@ export function createSshTransport(options: SshTransportOptions): SshTransport {
   /** A connection of its own, so that the answer is about now. */
   async function look(node: NodeTarget, timeoutMs: number, signal: AbortSignal): Promise<ConnectResult> {
     try {
-      const target = sshTarget(node, options.credentials);
+      const target = sshTarget(node, await options.credentials.current());
       return await pool.probe(target, { timeoutMs, signal });
     } catch (error) {
       return { ok: false, error: RuneError.from(error), dropped: false, hostKey: undefined };
@@ -95,7 +96,7 @@ export function createSshTransport(options: SshTransportOptions): SshTransport {
 }
 
 /** Throws CREDENTIAL_* if the credential that the node names is missing, not allowed for it, or leaves the user open. */
-function sshTarget(node: NodeTarget, credentials: Credentials): SshTarget {
+function sshTarget(node: NodeTarget, credentials: CredentialSet): SshTarget {
   const { name, address } = node;
   const credential = credentials.select(node.credential, { node: name, address });
   const user = node.user || credential.user;

@@ -1,0 +1,22 @@
+import { createAuthWays, type AuthWays } from '../../services/lmm/transports/ssh/auth-ways.js';
+import { watchCredentials, type CredentialConfigs } from '../../services/lmm/watch-credentials.js';
+import type { Credentials } from '../../services/lmm/credentials.js';
+import { recordingLogger } from './recording-logger.js';
+
+/** Credentials of a configuration that stays as it is; their files are looked at each time. */
+export function staticCredentials(configs: CredentialConfigs): {
+  readonly credentials: Credentials;
+  readonly authWays: AuthWays;
+} {
+  const authWays = createAuthWays();
+  const credentials = watchCredentials({
+    configs,
+    reread: () => configs,
+    configFile: undefined,
+    env: {},
+    check: authWays.check,
+    recheckMs: 0,
+    logger: recordingLogger().logger,
+  });
+  return { credentials, authWays };
+}
