@@ -73,6 +73,7 @@ export function nodeTarget(node: Node, transport: string): NodeTarget {
     user: node.user,
     credential: node.credential,
     hostKeyFingerprints: node.hostKeyFingerprints,
+    weakAlgorithms: node.weakAlgorithms,
   };
 }
 

@@ -25,6 +25,7 @@ export interface ConnectionSettings {
   readonly credential?: string;
   readonly zone?: string;
   readonly transports?: readonly string[];
+  readonly weak_algorithms?: boolean;
 }
 
 /** A node as a file gives it. */

@@ -11,6 +11,7 @@ const CONNECTION = {
   zone: { type: 'string' },
   transport: TRANSPORT,
   transports: { type: 'array', minItems: 1, maxItems: 2, uniqueItems: true, items: TRANSPORT },
+  weak_algorithms: { type: 'boolean' },
 };
 
 const LABELS = {

@@ -169,6 +169,7 @@ function makeNode(
     groups: groups.map((group) => group.name),
     vars: inherit.merged('vars', (of) => of.vars),
     maintenance: settings.maintenance ?? false,
+    weakAlgorithms: inherit.setting('weak_algorithms') ?? false,
   };
   if (settings.address === undefined && !ADDRESS_RULE.isMet(address)) {
     add(['address'], 'REQUIRED', 'is required: the name of this node cannot serve as its address');

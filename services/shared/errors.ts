@@ -116,7 +116,7 @@ export const ERRORS = {
   NODE_NAME_UNRESOLVED: row(-32408, 'UNAVAILABLE', 'NODE_UNREACHABLE', 'MEDIUM', true, 'Nothing ran. Correct the address of {node} in the inventory, or the name service of the mediator.'),
   CREDENTIAL_UNUSABLE: row(-32409, 'FAILED_PRECONDITION', 'NODE_UNREACHABLE', 'HIGH', false, 'Nothing ran. Correct the credential in the configuration of the mediator: the message says what is wrong with it.'),
   NODE_CHANNEL_REFUSED: row(-32410, 'UNAVAILABLE', 'NODE_UNREACHABLE', 'MEDIUM', true, 'Nothing ran. sshd on {node} refused a session: raise MaxSessions there, or run less at once.'),
-  NODE_HANDSHAKE_FAILED: row(-32411, 'UNAVAILABLE', 'NODE_UNREACHABLE', 'MEDIUM', false, 'Nothing ran. Check that an SSH server listens at address and port of {node}; one that offers only SHA-1 algorithms must be updated.'),
+  NODE_HANDSHAKE_FAILED: row(-32411, 'UNAVAILABLE', 'NODE_UNREACHABLE', 'MEDIUM', false, 'Nothing ran. Check that an SSH server listens at address and port of {node}; one that offers only SHA-1 algorithms must be updated, or needs weak_algorithms: true in the inventory.'),
 
   NODE_IN_MAINTENANCE: row(-32501, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', false, 'Nothing ran. Leave {node} out with --exclude, or end its maintenance in the inventory.'),
   RUN_ALREADY_EXISTS: row(-32502, 'ALREADY_EXISTS', 'REFUSED', 'LOW', false, 'A run id is started once: make a new one.'),

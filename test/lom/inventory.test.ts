@@ -68,6 +68,7 @@ nodes:
     vars: {service: nginx, limits: [1, 2]}
     groups: [web]
     maintenance: true
+    weak_algorithms: true
 groups:
   web:
 `);
@@ -85,6 +86,7 @@ groups:
         groups: ['web'],
         vars: { service: 'nginx', limits: [1, 2] },
         maintenance: true,
+        weakAlgorithms: true,
       },
     ]);
     assert.deepEqual(warnings, []);
@@ -146,6 +148,7 @@ groups:
       groups: [],
       vars: {},
       maintenance: false,
+      weakAlgorithms: false,
     };
     assert.deepEqual(inventory.nodes, [
       { ...common, name: 'here', address: 'localhost', user: '', transports: ['local'] },
@@ -190,10 +193,10 @@ groups:
       const inventory = await load(`
 nodes:
   a: {groups: [g]}
-  b: {groups: [g], user: me, port: 1, zone: us, credential: own, transport: ssh, labels: {tier: two}, vars: {x: {own: 1}}}
+  b: {groups: [g], user: me, port: 1, zone: us, credential: own, transport: ssh, weak_algorithms: false, labels: {tier: two}, vars: {x: {own: 1}}}
 groups:
   g:
-    defaults: {user: deploy, port: 2222, zone: eu, credential: main, transport: local}
+    defaults: {user: deploy, port: 2222, zone: eu, credential: main, transport: local, weak_algorithms: true}
     labels: {tier: one, team: ops}
     vars: {x: {from: group, deep: true}, y: 1}
 `);
@@ -218,6 +221,7 @@ groups:
         port: 2222,
         zone: 'eu',
         credential: 'main',
+        weakAlgorithms: true,
         transports: ['local'],
         labels: { tier: 'one', team: 'ops' },
         vars: { x: { from: 'group', deep: true }, y: 1 },
@@ -227,6 +231,7 @@ groups:
         port: 1,
         zone: 'us',
         credential: 'own',
+        weakAlgorithms: false,
         transports: ['ssh'],
         labels: { tier: 'two', team: 'ops' },
         vars: { x: { own: 1 }, y: 1 },

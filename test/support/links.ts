@@ -39,7 +39,13 @@ export function openLink(link: Link, nodeProtocol: NodeProtocolSettings): Transp
 
 /** The node at the other end of a link. */
 export function nodeOf(link: Link): NodeTarget {
-  const node = { name: 'web01', transport: link.kind, address: '127.0.0.1', credential: '' };
+  const node = {
+    name: 'web01',
+    transport: link.kind,
+    address: '127.0.0.1',
+    credential: '',
+    weakAlgorithms: false,
+  };
   return link.kind === 'local'
     ? { ...node, port: 0, user: '', hostKeyFingerprints: [] }
     : { ...node, port: link.port, user: link.user, hostKeyFingerprints: [...link.hostKeyFingerprints] };

@@ -41,6 +41,8 @@ export function createLocalTransport({ settings }: LocalTransportOptions): Trans
         connect: { seconds: 0, nanos: 0 },
         error: undefined,
         mediator: '',
+        hostKeys: [],
+        knownHostsName: '',
       };
     },
     async close(): Promise<void> {

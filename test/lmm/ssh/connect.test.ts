@@ -144,26 +144,30 @@ describe('connecting over SSH', () => {
       await server.close();
     });
 
-    it('refuses a server that knows only SHA-1', async () => {
+    it('refuses a server that knows only SHA-1 unless the node asks for it', async () => {
       const old = await startSshd({
         hostKeyTypes: ['rsa'],
+        rootOnly: true,
         extraConfig: ['HostKeyAlgorithms ssh-rsa', 'KexAlgorithms +diffie-hellman-group14-sha1'],
       });
       const onOld = await poolOn(old);
       const error = await onOld.refusal(onOld.target());
       expectError(error, 'NODE_HANDSHAKE_FAILED', /no matching (server )?host key/i);
+      assert.equal((await onOld.say('echo in', onOld.target({ weakAlgorithms: true }))).stdout, 'in\n');
       await onOld.pool.close();
       await old.stop();
     });
 
     for (const [what, line] of [
-      ['signatures', 'MACs hmac-sha1,hmac-sha1-etm@openssh.com\nCiphers aes128-ctr'],
-      ['key exchanges', 'KexAlgorithms diffie-hellman-group14-sha1'],
+      ['signatures with SHA-1', 'MACs hmac-sha1,hmac-sha1-etm@openssh.com\nCiphers aes128-ctr'],
+      ['key exchanges with SHA-1', 'KexAlgorithms diffie-hellman-group14-sha1'],
+      ['ciphers with CBC', 'Ciphers aes256-cbc'],
     ] as const) {
-      it(`refuses SHA-1 ${what}`, async () => {
-        const old = await startSshd({ hostKeyTypes: ['ed25519'], extraConfig: [line] });
+      it(`refuses ${what} unless the node asks for them`, async () => {
+        const old = await startSshd({ hostKeyTypes: ['ed25519'], rootOnly: true, extraConfig: [line] });
         const onOld = await poolOn(old);
         expectError(await onOld.refusal(onOld.target()), 'NODE_HANDSHAKE_FAILED', /no matching/i);
+        assert.equal((await onOld.say('echo in', onOld.target({ weakAlgorithms: true }))).stdout, 'in\n');
         await onOld.pool.close();
         await old.stop();
       });

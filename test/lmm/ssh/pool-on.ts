@@ -79,6 +79,7 @@ export async function poolOn(sshd: TestSshd, settings: Partial<SshSettings> = {}
     port: sshd.port,
     user: 'root',
     pins: [],
+    weakAlgorithms: false,
     credential: credentialOf(config ?? { keyFiles: [sshd.userKeyPath] }),
     ...changes,
   });

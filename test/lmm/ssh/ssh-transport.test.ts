@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { StopReason } from '../../../services/shared/gen/rune/v1/run.js';
 import { eventually } from '../../support/eventually.js';
 import { startSshd, type TestSshd } from '../../support/sshd.js';
@@ -224,6 +224,62 @@ describe('the SSH transport', () => {
       assert.deepEqual([found.hostKeyAccepted, found.authenticated, found.error], [true, true, undefined]);
       assert((found.connect?.nanos ?? 0) > 0);
       assert.equal(on.transport.metrics().open, 0);
+    });
+
+    it('reports every host key of the node with type, fingerprint and key, and which are accepted', async () => {
+      await writeFile(on.knownHostsPath, `${ed25519().knownHostsLine}\n`);
+      const found = await probe();
+      assert.equal(found.knownHostsName, `[127.0.0.1]:${sshd.port}`);
+      const lines = found.hostKeys.map((key) => `${found.knownHostsName} ${key.type} ${key.publicKey}`);
+      assert.deepEqual(lines.toSorted(), [...sshd.knownHostsLines].toSorted());
+      assert.deepEqual(
+        found.hostKeys.map((key) => key.fingerprint).toSorted(),
+        [...sshd.hostKeyFingerprints].toSorted(),
+      );
+      // Another key than the known one is as good as a changed one.
+      assert.deepEqual(
+        found.hostKeys.filter((key) => key.accepted).map((key) => key.type),
+        ['ssh-ed25519'],
+      );
+      assert.equal(found.authenticated, true);
+    });
+
+    for (const [what, changes] of [
+      ['is missing', { credential: 'none' }],
+      ['has an unusable key', { credential: 'missing' }],
+      ['is not allowed for the node', { credential: 'elsewhere' }],
+      ['is refused by the node', { credential: 'wrong' }],
+      ['names no user', { user: '' }],
+    ] as const) {
+      it(`reports every host key also where the credential ${what}, without a login`, async () => {
+        const loginsBefore = sshd.loginCount();
+        const found = await probe(changes);
+        assert.equal(found.hostKeys.length, 3);
+        assert.deepEqual([found.hostKeyAccepted, found.authenticated], [true, false]);
+        assert.match(found.error?.errorData?.name ?? '', /^(CREDENTIAL_|AUTHENTICATION_FAILED)/);
+        assert.equal(sshd.loginCount(), loginsBefore);
+      });
+    }
+
+    it('reports which host keys are revoked', async () => {
+      const lines = sshd.knownHostsLines.map((line) => (line.includes('ecdsa') ? `@revoked ${line}` : line));
+      await writeFile(on.knownHostsPath, `${lines.join('\n')}\n`);
+      const { hostKeys } = await probe();
+      for (const { type, accepted, revoked } of hostKeys) {
+        assert.deepEqual([accepted, revoked], type.startsWith('ecdsa') ? [false, true] : [true, false], type);
+      }
+    });
+
+    it('reports every host key where none can be verified', async () => {
+      await rm(on.knownHostsPath);
+      await mkdir(on.knownHostsPath);
+      const found = await probe();
+      assert.equal(found.error?.errorData?.name, 'HOST_KEY_UNKNOWN');
+      assert.deepEqual(
+        found.hostKeys.map((key) => key.accepted),
+        [false, false, false],
+      );
+      await rm(on.knownHostsPath, { recursive: true });
     });
 
     it('reports a host key that is not accepted', async () => {

@@ -75,6 +75,7 @@ export async function transportOn(sshd: TestSshd, settings: Partial<SshSettings>
     user: 'root',
     credential: '',
     hostKeyFingerprints: [],
+    weakAlgorithms: false,
     ...changes,
   });
   return {

@@ -1,12 +1,7 @@
-import {
-  connect,
-  type ConnectContext,
-  type ConnectProgress,
-  type ConnectResult,
-  type SshTarget,
-} from './connection.js';
+import type { ConnectLimits, ConnectResult, LookResult } from './connection.js';
 import { pauseWithJitter } from './jitter.js';
 import type { PoolCounters } from './pool-metrics.js';
+import type { SshSettings } from './ssh-settings.js';
 
 /** How long somebody waits. */
 export interface Patience {
@@ -18,20 +13,18 @@ export interface Patience {
 }
 
 /**
- * Connects as `connect` does. sshd drops connections when too many are being made: those are tried again, later and not in
- * step with others, within the deadline.
+ * Tries to connect. sshd drops connections when too many are being made: those are tried again, later and not in step with
+ * others, within the deadline.
  */
-export async function connectPersistently(
-  target: SshTarget,
-  context: ConnectContext & { readonly counters: PoolCounters },
+export async function connectPersistently<Result extends ConnectResult | LookResult>(
+  tryOnce: (limits: ConnectLimits) => Promise<Result>,
   { timeoutMs, deadlineMs, signal }: Patience,
-  progress: ConnectProgress,
-): Promise<ConnectResult> {
-  const { settings, counters } = context;
+  { settings, counters }: { readonly settings: SshSettings; readonly counters: PoolCounters },
+): Promise<Result> {
   for (let tries = 1; ; tries += 1) {
     counters.handshakes += 1;
     const leftMs = Math.max(1, deadlineMs - performance.now());
-    const result = await connect(target, context, { timeoutMs, leftMs, signal }, progress);
+    const result = await tryOnce({ timeoutMs, leftMs, signal });
     if (result.ok) return result;
     counters.handshakesFailed += 1;
     if (!result.dropped || tries >= settings.connectAttemptsMax) return result;

@@ -1,7 +1,8 @@
 import { connect as connectSocket, type Socket } from 'node:net';
-import ssh2, { type AnyAuthMethod, type Client, type ServerHostKeyAlgorithm } from 'ssh2';
+import ssh2, { type AnyAuthMethod, type Client } from 'ssh2';
 import { RuneError } from '../../../shared/errors.js';
 import type { Credential } from '../../credentials.js';
+import { algorithmsFor, type AlgorithmChoice } from './algorithms.js';
 import type { AuthWay, AuthWays } from './auth-ways.js';
 import {
   describeLoss,
@@ -16,6 +17,7 @@ import type { KnownHosts } from './known-hosts.js';
 import type { KnownHostsSource } from './known-hosts-files.js';
 import type { Limiter } from './limiter.js';
 import { createLoginOrder } from './login-order.js';
+import { watchOfferedAlgorithms } from './offered-algorithms.js';
 import { sshChannel, type SshChannel } from './ssh-channel.js';
 import type { SshSettings } from './ssh-settings.js';
 
@@ -29,7 +31,12 @@ export interface SshTarget {
   readonly credential: Credential;
   /** Pinned fingerprints; empty for none. */
   readonly pins: readonly string[];
+  /** Offer algorithms with SHA-1 and CBC too. */
+  readonly weakAlgorithms: boolean;
 }
+
+/** A host to look at, without logging in. */
+export type SshHost = Omit<SshTarget, 'user' | 'credential'>;
 
 /** What every connection needs of the mediator. */
 export interface ConnectContext {
@@ -76,30 +83,38 @@ export interface SshConnection {
   destroy(): void;
 }
 
-export type ConnectResult =
-  | { readonly ok: true; readonly connection: SshConnection }
-  | {
-      readonly ok: false;
-      readonly error: RuneError;
-      /** The node closed before the key exchange: worth another try. */
-      readonly dropped: boolean;
-      /** The key that the node presented, if it got so far. */
-      readonly hostKey: HostKey | undefined;
-    };
+export type ConnectResult = ConnectSuccess | ConnectFailure;
+
+interface ConnectSuccess {
+  readonly ok: true;
+  readonly connection: SshConnection;
+  /** The host key algorithms that the node offers. */
+  readonly offered: readonly string[];
+}
+
+/** The host key that a node has shown, and the host key algorithms that it offers. */
+export type LookResult =
+  { readonly ok: true; readonly hostKey: HostKey; readonly offered: readonly string[] } | ConnectFailure;
+
+/** Why there is no connection. */
+export interface ConnectFailure {
+  readonly ok: false;
+  readonly error: RuneError;
+  /** The node closed before the key exchange: worth another try. */
+  readonly dropped: boolean;
+  /** The key that the node presented, if it got so far. */
+  readonly hostKey: HostKey | undefined;
+  /** The host key algorithms that the node offers; empty if it did not say. */
+  readonly offered: readonly string[];
+}
+
+/** A failure before anything was sent to the node. */
+export function failedBefore(error: unknown): ConnectFailure {
+  return { ok: false, error: RuneError.from(error), dropped: false, hostKey: undefined, offered: [] };
+}
 
 /** How long a connection may take to close after the goodbye. */
 const GOODBYE_TIMEOUT_MS = 2_000;
-/** Without "ssh-rsa", whose signatures use SHA-1. The order is that of OpenSSH. */
-const HOST_KEY_ALGORITHMS: readonly ServerHostKeyAlgorithm[] = [
-  'ssh-ed25519',
-  'ecdsa-sha2-nistp256',
-  'ecdsa-sha2-nistp384',
-  'ecdsa-sha2-nistp521',
-  'rsa-sha2-512',
-  'rsa-sha2-256',
-];
-const SHA1_MACS = ['hmac-sha1-etm@openssh.com', 'hmac-sha1'] as const;
-
 /**
  * Connects, checks the host key and logs in, each credential once. Never rejects: a node that cannot be used is an answer.
  */
@@ -112,18 +127,54 @@ export async function connect(
   const startedMs = performance.now();
   try {
     // Before anything else, so that a credential that cannot be used costs no connection.
-    const ways = await context.authWays.load(target.credential, { user: target.user, weakAlgorithms: false });
+    const { user, weakAlgorithms } = target;
+    const ways = await context.authWays.load(target.credential, { user, weakAlgorithms });
     const known = await readKnown(target, context.knownHosts);
     const leftMs = Math.max(1, limits.leftMs - (performance.now() - startedMs));
     if (limits.signal.aborted) throw givenUp(target);
-    return await handshake({ target, context, ways, known, limits: { ...limits, leftMs }, progress });
+    return await handshake({
+      target,
+      context,
+      login: { user, ways, credential: target.credential.name },
+      algorithms: { first: typesToAskFor(target, known), weakAlgorithms },
+      refuse: (key) => refuseHostKey({ ...target, key }, known),
+      limits: { ...limits, leftMs },
+      progress,
+    });
   } catch (error) {
-    return { ok: false, error: RuneError.from(error), dropped: false, hostKey: undefined };
+    return failedBefore(error);
   }
 }
 
+/** Connects until the node has shown a host key of one of these types, and no further. Never rejects. */
+export async function lookAtHostKey(
+  target: SshHost,
+  types: readonly string[] | undefined,
+  context: ConnectContext,
+  limits: ConnectLimits,
+  progress: ConnectProgress,
+): Promise<LookResult> {
+  if (limits.signal.aborted) return failedBefore(givenUp(target));
+  const result = await handshake({
+    target,
+    context,
+    login: undefined,
+    algorithms: {
+      first: [],
+      weakAlgorithms: target.weakAlgorithms,
+      ...(types === undefined ? {} : { only: types }),
+    },
+    refuse: () => givenUp(target),
+    limits,
+    progress,
+  });
+  if (result.ok) return failedBefore(new Error('a login that nobody asked for'));
+  const { hostKey, offered } = result;
+  return hostKey === undefined ? result : { ok: true, hostKey, offered };
+}
+
 /** The known hosts, or HOST_KEY_UNKNOWN if a file cannot be read: then nothing can be verified. */
-export async function readKnown(target: SshTarget, source: KnownHostsSource): Promise<KnownHosts> {
+export async function readKnown(target: SshHost, source: KnownHostsSource): Promise<KnownHosts> {
   try {
     return await source.current();
   } catch (error) {
@@ -133,21 +184,25 @@ export async function readKnown(target: SshTarget, source: KnownHostsSource): Pr
 }
 
 interface Attempt {
-  readonly target: SshTarget;
+  readonly target: SshHost;
   readonly context: ConnectContext;
-  readonly ways: readonly AuthWay[];
-  readonly known: KnownHosts;
+  readonly login:
+    { readonly user: string; readonly credential: string; readonly ways: readonly AuthWay[] } | undefined;
+  readonly algorithms: AlgorithmChoice;
+  /** Why the host key is not accepted, if it is not. */
+  readonly refuse: (key: HostKey) => RuneError | undefined;
   readonly limits: ConnectLimits;
   readonly progress: ConnectProgress;
 }
 
 function handshake(attempt: Attempt): Promise<ConnectResult> {
-  const { target, context, ways, known, progress } = attempt;
+  const { target, context, login, progress } = attempt;
   const { timeoutMs, leftMs, signal } = attempt.limits;
   const { settings } = context;
   return new Promise((resolve) => {
     progress.phase = 'dialling';
     let hostKey: HostKey | undefined;
+    const offered = watchOfferedAlgorithms();
     let settled = false;
     let leavePlace = (): void => undefined;
     let holdTimer: NodeJS.Timeout | undefined;
@@ -163,10 +218,12 @@ function handshake(attempt: Attempt): Promise<ConnectResult> {
       clearTimeout(holdTimer);
       signal.removeEventListener('abort', onAbort);
       leavePlace();
+      socket.off('data', offered.push);
       if (!result.ok) socket.destroy();
       resolve(result);
     };
-    const fail = (error: RuneError, dropped = false): void => settle({ ok: false, error, dropped, hostKey });
+    const fail = (error: RuneError, dropped = false): void =>
+      settle({ ok: false, error, dropped, hostKey, offered: offered.hostKeys() });
     const timer = setTimeout(() => fail(explainTimeout(target, progress.phase, timeoutMs)), leftMs);
     const onAbort = (): void => fail(givenUp(target));
     signal.addEventListener('abort', onAbort);
@@ -178,7 +235,7 @@ function handshake(attempt: Attempt): Promise<ConnectResult> {
     client.on('close', () =>
       fail(explainFailure(target, progress.phase, undefined), isDropped(progress.phase, undefined)),
     );
-    client.once('ready', () => settle({ ok: true, connection }));
+    client.once('ready', () => settle({ ok: true, connection, offered: offered.hostKeys() }));
     client.once('handshake', () => {
       progress.phase = 'authenticating';
     });
@@ -186,37 +243,34 @@ function handshake(attempt: Attempt): Promise<ConnectResult> {
       progress.phase = 'greeting';
     });
 
-    const order = createLoginOrder(ways);
-    let offered: readonly string[] | undefined;
+    const order = createLoginOrder(login?.ways ?? []);
+    let methods: readonly string[] | undefined;
     client.once('change password', () => {
-      const message = `${target.node} wants a new password for ${target.user} before it lets anybody in.`;
+      const message = `${target.node} wants a new password for ${login?.user} before it lets anybody in.`;
       fail(new RuneError('AUTHENTICATION_FAILED', message, { node: target.node }));
     });
     try {
       client.connect({
         sock: socket,
-        username: target.user,
+        username: login?.user ?? '',
         ident: 'rune',
         readyTimeout: 0,
         keepaliveInterval: settings.keepaliveIntervalMs,
         keepaliveCountMax: settings.keepaliveCountMax,
-        algorithms: {
-          serverHostKey: hostKeyOrder(target, known),
-          hmac: { append: [], prepend: [], remove: [...SHA1_MACS] },
-        },
+        algorithms: algorithmsFor(attempt.algorithms),
         hostVerifier: (blob: Buffer) => {
           hostKey = parseHostKey(blob);
           const error = hostKey
-            ? refuseHostKey({ ...target, key: hostKey }, known)
+            ? attempt.refuse(hostKey)
             : explainFailure(target, progress.phase, new Error('the host key is malformed'));
           if (error) fail(error);
           return error === undefined;
         },
-        authHandler: (methods, _partial, next: (method: AnyAuthMethod) => void) => {
-          offered = methods ?? offered;
-          const way = order.next(offered);
+        authHandler: (left, _partial, next: (method: AnyAuthMethod) => void) => {
+          methods = left ?? methods;
+          const way = order.next(methods);
           if (way) next(way.method);
-          else fail(refusedLogin(target, order.tried(), offered ?? []));
+          else fail(refusedLogin(target, login, order.tried(), methods ?? []));
         },
       });
     } catch (error) {
@@ -231,6 +285,7 @@ function handshake(attempt: Attempt): Promise<ConnectResult> {
       return;
     }
 
+    socket.on('data', offered.push);
     // The place is taken by nodes that speak, not by those that may never do: they would keep the others waiting.
     socket.once('data', () => {
       progress.phase = 'queued';
@@ -244,26 +299,26 @@ function handshake(attempt: Attempt): Promise<ConnectResult> {
   });
 }
 
-const givenUp = (target: SshTarget): RuneError =>
+const givenUp = (target: SshHost): RuneError =>
   new RuneError('CALL_CANCELLED', `Connecting to ${target.node} was given up.`, { node: target.node });
 
-/** Key types that we know the host by come first: a server shows only one key, and it should be one that can be checked. */
-function hostKeyOrder(target: SshTarget, known: KnownHosts): ServerHostKeyAlgorithm[] {
+/** Types by which the host is known come first, those of pinned keys before all. */
+function typesToAskFor(target: SshHost, known: KnownHosts): string[] {
   const keys = known.keysOf(target.address, target.port);
   const pinned = keys.filter((key) => target.pins.includes(key.fingerprint));
-  const types = new Set([...pinned, ...keys].map((key) => key.type));
-  const wanted = [...types].flatMap((type) =>
-    HOST_KEY_ALGORITHMS.filter((name) => name === type || (type === 'ssh-rsa' && name.startsWith('rsa-'))),
-  );
-  return [...new Set([...wanted, ...HOST_KEY_ALGORITHMS])];
+  return [...pinned, ...keys].map((key) => key.type);
 }
 
-function refusedLogin(target: SshTarget, labels: readonly string[], accepted: readonly string[]): RuneError {
-  const { node, address, port, user, credential } = target;
-  const tried = [...new Set(labels)].join(', ');
+function refusedLogin(
+  { node, address, port }: SshHost,
+  login: Attempt['login'],
+  labels: readonly string[],
+  accepted: readonly string[],
+): RuneError {
+  const tried = [...new Set(labels)].join(', ') || 'nothing that it takes';
   const offers = accepted.filter((method) => /^[a-z0-9@.-]{1,64}$/.test(method)).slice(0, 10);
   const message =
-    `${node} (${address}:${port}) refuses the login of ${user} with the credential ${JSON.stringify(credential.name)} ` +
+    `${node} (${address}:${port}) refuses the login of ${login?.user} with the credential ${JSON.stringify(login?.credential)} ` +
     `(${tried}); it accepts: ${offers.join(', ') || 'nothing'}.`;
   return new RuneError('AUTHENTICATION_FAILED', message, { node });
 }

@@ -1,7 +1,13 @@
 import { RuneError } from '../../../shared/errors.js';
 import { explainTimeout } from './connect-errors.js';
 import { connectPersistently, type Patience } from './connect-persistently.js';
-import type { ConnectContext, ConnectProgress, SshConnection, SshTarget } from './connection.js';
+import {
+  connect,
+  type ConnectContext,
+  type ConnectProgress,
+  type SshConnection,
+  type SshTarget,
+} from './connection.js';
 import { refuseHostKey } from './host-key.js';
 import type { KnownHosts } from './known-hosts.js';
 import type { PoolCounters } from './pool-metrics.js';
@@ -138,8 +144,11 @@ export function createNodeConnections(target: SshTarget, context: NodeConnection
     if (claim === undefined) return false;
     const longest = [...waiters].reduce((a, b) => (b.wait.deadlineMs > a.wait.deadlineMs ? b : a)).wait;
     const attempt: Attempt = { phase: 'dialling', timeoutMs: longest.timeoutMs };
-    const patience = { ...longest, signal: ending.signal };
-    const made = connectPersistently(target, context, patience, attempt).then((result) => {
+    const made = connectPersistently(
+      (limits) => connect(target, context, limits, attempt),
+      { ...longest, signal: ending.signal },
+      context,
+    ).then((result) => {
       attempts.delete(attempt);
       if (result.ok) {
         claim.connected();

@@ -3,10 +3,17 @@ import { settledWithin } from '../../../shared/settled-within.js';
 import { explainTimeout } from './connect-errors.js';
 import { connectPersistently, type Patience } from './connect-persistently.js';
 import {
+  connect,
+  failedBefore,
+  lookAtHostKey,
   readKnown,
   type ConnectContext,
+  type ConnectFailure,
+  type ConnectLimits,
   type ConnectResult,
   type ExecResult,
+  type LookResult,
+  type SshHost,
   type SshTarget,
 } from './connection.js';
 import { pauseWithJitter } from './jitter.js';
@@ -29,11 +36,22 @@ export interface SshPool {
    * A connection of its own, made within the limits on handshakes, so that the answer is about now; the caller ends it.
    * Never rejects.
    */
-  probe(target: SshTarget, limits: { timeoutMs: number; signal: AbortSignal }): Promise<ConnectResult>;
+  probe(target: SshTarget, limits: ProbeLimits): Promise<ConnectResult>;
+  /**
+   * The host key of one of these types (of any, for undefined) that the host shows, within the same limits, without a login.
+   * Never rejects.
+   */
+  look(target: SshHost, types: readonly string[] | undefined, limits: ProbeLimits): Promise<LookResult>;
   /** Counts for this moment and since the start. */
   metrics(): PoolMetrics;
   /** Refuses new runs and ends connections, idle ones at once, the others after their last channel or after 5 s. */
   close(): Promise<void>;
+}
+
+/** How long a probe may take, waiting included. */
+export interface ProbeLimits {
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
 }
 
 const CLOSE_TIMEOUT_MS = 5_000;
@@ -81,10 +99,7 @@ export function createPool(context: ConnectContext): SshPool {
   };
 
   /** Waits for a claim in turn with everybody else; undefined when the time is over. */
-  const claimWithin = async (
-    { address, port }: SshTarget,
-    patience: Patience,
-  ): Promise<Claim | undefined> => {
+  const claimWithin = async ({ address, port }: SshHost, patience: Patience): Promise<Claim | undefined> => {
     for (;;) {
       const claimed = claim(`${address}:${port}`);
       if (claimed !== undefined) return claimed;
@@ -160,28 +175,10 @@ export function createPool(context: ConnectContext): SshPool {
         waiting -= 1;
       }
     },
-    async probe(target, { timeoutMs, signal }) {
-      const patience = {
-        timeoutMs,
-        deadlineMs: performance.now() + timeoutMs,
-        signal: AbortSignal.any([signal, ending.signal]),
-      };
-      const failed = (error: RuneError): ConnectResult => ({
-        ok: false,
-        error,
-        dropped: false,
-        hostKey: undefined,
-      });
-      if (closing) return failed(closing);
-      const claimed = await claimWithin(target, patience);
-      if (claimed === undefined) return failed(closing ?? explainTimeout(target, 'queued', timeoutMs));
-      try {
-        return await connectPersistently(target, { ...context, counters }, patience, { phase: 'dialling' });
-      } finally {
-        claimed.release();
-        changed();
-      }
-    },
+    probe: (target, limits) =>
+      alone(target, limits, (each) => connect(target, context, each, { phase: 'dialling' })),
+    look: (target, types, limits) =>
+      alone(target, limits, (each) => lookAtHostKey(target, types, context, each, { phase: 'dialling' })),
     metrics: () => {
       const sum = { open: 0, idle: 0, connecting: 0, waiting: 0, channels: 0 };
       for (const node of nodes.values()) {
@@ -199,6 +196,28 @@ export function createPool(context: ConnectContext): SshPool {
       for (const each of all) each.destroy();
     },
   };
+
+  /** Connects outside the pool, within its limits on handshakes. */
+  async function alone<Result extends ConnectResult | LookResult>(
+    target: SshHost,
+    { timeoutMs, signal }: ProbeLimits,
+    tryOnce: (limits: ConnectLimits) => Promise<Result>,
+  ): Promise<Result | ConnectFailure> {
+    if (closing) return failedBefore(closing);
+    const patience = {
+      timeoutMs,
+      deadlineMs: performance.now() + timeoutMs,
+      signal: AbortSignal.any([signal, ending.signal]),
+    };
+    const claimed = await claimWithin(target, patience);
+    if (claimed === undefined) return failedBefore(closing ?? explainTimeout(target, 'queued', timeoutMs));
+    try {
+      return await connectPersistently(tryOnce, patience, { settings, counters });
+    } finally {
+      claimed.release();
+      changed();
+    }
+  }
 
   async function openPersistently(target: SshTarget, command: string, wait: Patience): Promise<SshChannel> {
     const { node } = target;
@@ -290,8 +309,18 @@ export function createPool(context: ConnectContext): SshPool {
 }
 
 /** What must be the same for runs to share a connection. The node's name is part of it, for it stands in every message. */
-function keyOf({ node, user, address, port, credential, pins }: SshTarget): string {
-  return JSON.stringify([node, user, address, port, credential.name, credential.version, pins]);
+function keyOf(target: SshTarget): string {
+  const { node, user, address, port, credential, pins, weakAlgorithms } = target;
+  return JSON.stringify([
+    node,
+    user,
+    address,
+    port,
+    credential.name,
+    credential.version,
+    pins,
+    weakAlgorithms,
+  ]);
 }
 
 function once(action: () => void): () => void {

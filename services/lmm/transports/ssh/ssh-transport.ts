@@ -1,19 +1,17 @@
 import { RuneError } from '../../../shared/errors.js';
-import { toDuration } from '../../../shared/duration.js';
-import { toEps } from '../../../shared/eps.js';
 import type { NodeTarget } from '../../../shared/gen/rune/v1/lmm.js';
-import { NodeProbe } from '../../../shared/gen/rune/v1/run.js';
 import type { Logger } from '../../../shared/logger.js';
 import type { CredentialSet, Credentials } from '../../credentials.js';
 import { checkCommand, REMOTE_COMMAND } from '../remote-command.js';
 import { superviseRun, type NodeProtocolSettings } from '../supervise.js';
 import type { StopSignal, Transport } from '../transport.js';
 import type { AuthWays } from './auth-ways.js';
-import type { ConnectContext, ConnectResult, SshTarget } from './connection.js';
+import type { ConnectContext, SshHost, SshTarget } from './connection.js';
 import { readKnownHosts } from './known-hosts-files.js';
 import { createLimiter } from './limiter.js';
 import { createPool } from './pool.js';
 import type { PoolMetrics } from './pool-metrics.js';
+import { probeNode } from './probe-node.js';
 import { reportPool } from './report-pool.js';
 import { DEFAULT_SSH_SETTINGS, type SshSettings } from './ssh-settings.js';
 
@@ -38,12 +36,13 @@ const DEFAULT_PORT = 22;
 /** The SSH transport: strict host keys, named credentials, few handshakes. */
 export function createSshTransport(options: SshTransportOptions): SshTransport {
   const settings: SshSettings = { ...DEFAULT_SSH_SETTINGS, ...options.settings };
+  const knownHosts = readKnownHosts({
+    paths: options.knownHosts,
+    recheckMs: settings.filesRecheckMs,
+    onFault: (message) => options.logger.warn(message),
+  });
   const context: ConnectContext = {
-    knownHosts: readKnownHosts({
-      paths: options.knownHosts,
-      recheckMs: settings.filesRecheckMs,
-      onFault: (message) => options.logger.warn(message),
-    }),
+    knownHosts,
     authWays: options.authWays,
     handshakes: createLimiter(settings.handshakesMax),
     settings,
@@ -63,19 +62,15 @@ export function createSshTransport(options: SshTransportOptions): SshTransport {
       return superviseRun(channel, { command, sink, stop, connectMs, settings: options.nodeProtocol });
     },
     async probe(node, connectTimeoutMs, signal) {
-      const startedMs = performance.now();
-      const found = await look(node, connectTimeoutMs, signal);
-      const error = found.ok ? undefined : found.error;
-      if (found.ok) found.connection.end();
-      const hostKey = found.ok ? found.connection.hostKey : found.hostKey;
-      return NodeProbe.fromPartial({
-        hostKeyFingerprint: hostKey?.fingerprint ?? '',
-        hostKeyType: hostKey?.type ?? '',
-        hostKeyAccepted: hostKey !== undefined && !error?.name.startsWith('HOST_KEY_'),
-        authenticated: found.ok,
-        connect: toDuration(performance.now() - startedMs),
-        error: error && toEps(error, { source: 'lmm', facts: { node: node.name } }),
-      });
+      const credentials = await options.credentials.current();
+      let login: SshTarget | RuneError;
+      try {
+        login = sshTarget(node, credentials);
+      } catch (error) {
+        login = RuneError.from(error);
+      }
+      const limits = { timeoutMs: connectTimeoutMs, signal };
+      return probeNode({ host: sshHost(node), login }, { pool, knownHosts }, limits);
     },
     metrics: pool.metrics,
     async close() {
@@ -83,16 +78,6 @@ export function createSshTransport(options: SshTransportOptions): SshTransport {
       await pool.close();
     },
   };
-
-  /** A connection of its own, so that the answer is about now. */
-  async function look(node: NodeTarget, timeoutMs: number, signal: AbortSignal): Promise<ConnectResult> {
-    try {
-      const target = sshTarget(node, await options.credentials.current());
-      return await pool.probe(target, { timeoutMs, signal });
-    } catch (error) {
-      return { ok: false, error: RuneError.from(error), dropped: false, hostKey: undefined };
-    }
-  }
 }
 
 /** Throws CREDENTIAL_* if the credential that the node names is missing, not allowed for it, or leaves the user open. */
@@ -104,13 +89,16 @@ function sshTarget(node: NodeTarget, credentials: CredentialSet): SshTarget {
     const message = `Nothing says as which user to log in to ${name}: neither the inventory nor the credential ${JSON.stringify(credential.name)}.`;
     throw new RuneError('CREDENTIAL_UNUSABLE', message, { node: name });
   }
+  return { ...sshHost(node), user, credential };
+}
+
+function sshHost(node: NodeTarget): SshHost {
   return {
-    node: name,
-    address,
+    node: node.name,
+    address: node.address,
     port: node.port || DEFAULT_PORT,
-    user,
-    credential,
     pins: node.hostKeyFingerprints,
+    weakAlgorithms: node.weakAlgorithms,
   };
 }
 

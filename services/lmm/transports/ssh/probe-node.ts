@@ -1,0 +1,90 @@
+import { toDuration } from '../../../shared/duration.js';
+import { toEps } from '../../../shared/eps.js';
+import { RuneError } from '../../../shared/errors.js';
+import { NodeProbe } from '../../../shared/gen/rune/v1/run.js';
+import { hostKeyTypes } from './algorithms.js';
+import {
+  readKnown,
+  type ConnectResult,
+  type LookResult,
+  type SshHost,
+  type SshTarget,
+} from './connection.js';
+import { refuseHostKey } from './host-key.js';
+import type { HostKey } from './host-key-blob.js';
+import { lookupName } from './known-hosts.js';
+import type { KnownHostsSource } from './known-hosts-files.js';
+import type { ProbeLimits, SshPool } from './pool.js';
+
+/** What a probe looks at: the host, and the login or why there can be none. */
+export interface ProbedNode {
+  readonly host: SshHost;
+  readonly login: SshTarget | RuneError;
+}
+
+/** What a probe works with. */
+export interface ProbeContext {
+  readonly pool: Pick<SshPool, 'probe' | 'look'>;
+  readonly knownHosts: KnownHostsSource;
+}
+
+/**
+ * Connects to a node, tries the login, and asks for every host key that the node has, each in a handshake of its own. The keys
+ * are told even if no login is possible. Never rejects.
+ */
+export async function probeNode(
+  { host, login }: ProbedNode,
+  { pool, knownHosts }: ProbeContext,
+  { timeoutMs, signal }: ProbeLimits,
+): Promise<NodeProbe> {
+  const startedMs = performance.now();
+  const left = (): ProbeLimits => ({
+    timeoutMs: Math.max(1, Math.round(timeoutMs - (performance.now() - startedMs))),
+    signal,
+  });
+
+  const tried = login instanceof RuneError ? undefined : await pool.probe(login, { timeoutMs, signal });
+  if (tried?.ok === true) tried.connection.end();
+  const connectMs = performance.now() - startedMs;
+  const error = login instanceof RuneError ? login : tried?.ok === false ? tried.error : undefined;
+
+  // A login that failed before the node was asked anything says nothing of its keys.
+  const first = tried !== undefined && wasReached(tried) ? tried : await pool.look(host, undefined, left());
+  const presented = keyOf(first);
+  const types = hostKeyTypes(first.offered, host.weakAlgorithms).filter((type) => type !== presented?.type);
+  const others = await Promise.all(types.map((type) => pool.look(host, [type], left())));
+  const keys = [presented, ...others.map(keyOf)].filter((key) => key !== undefined);
+
+  // Where known_hosts cannot be read, no key is accepted, and the error says why.
+  const known = await readKnown(host, knownHosts).catch(() => undefined);
+  const isAccepted = (key: HostKey): boolean =>
+    known !== undefined && refuseHostKey({ ...host, key }, known) === undefined;
+  const isRevoked = (key: HostKey): boolean =>
+    known?.verdict(host.address, host.port, key).kind === 'revoked';
+  return NodeProbe.fromPartial({
+    hostKeyFingerprint: presented?.fingerprint ?? '',
+    hostKeyType: presented?.type ?? '',
+    hostKeyAccepted: presented !== undefined && isAccepted(presented),
+    authenticated: tried?.ok === true,
+    connect: toDuration(connectMs),
+    error: error && toEps(error, { source: 'lmm', facts: { node: host.node } }),
+    hostKeys: keys.map((key) => ({
+      type: key.type,
+      fingerprint: key.fingerprint,
+      publicKey: key.blob.toString('base64'),
+      accepted: isAccepted(key),
+      revoked: isRevoked(key),
+    })),
+    knownHostsName: lookupName(host.address, host.port),
+  });
+}
+
+function keyOf(result: ConnectResult | LookResult): HostKey | undefined {
+  return 'connection' in result ? result.connection.hostKey : result.hostKey;
+}
+
+/** Whether the attempt got as far as the node, or failed on its way there. */
+function wasReached(result: ConnectResult): boolean {
+  if (result.ok || result.hostKey !== undefined) return true;
+  return !/^(CREDENTIAL|HOST_KEY)_/.test(result.error.name);
+}
