@@ -8,7 +8,7 @@ export function addToActions(text: string, action: string): string | undefined {
   const list = parseDocument(text).get('actions', true);
   const last = isSeq(list) ? list.items.at(-1) : undefined;
   const start = isSeq(list) ? list.range?.[0] : undefined;
-  if (!isSeq(list) || !isScalar(last) || start === undefined || last.range == null) return undefined;
+  if (!isSeq(list) || !isScalar(last) || start === undefined || last.range === undefined || last.range === null) return undefined;
   const end = last.range[1];
   if (list.flow === true) return checked(`${text.slice(0, end)}, ${action}${text.slice(end)}`, action);
   // A comment behind the last entry stays with it.
