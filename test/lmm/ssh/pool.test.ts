@@ -191,7 +191,9 @@ describe('the pool of SSH connections', () => {
     const signal = new AbortController().signal;
     const names = await Promise.all(
       [1, 2, 3, 4, 5].map(async (i) => {
-        const result = await on.pool.probe(on.target({ port, node: `n${i}` }), { timeoutMs: 200, signal });
+        // Those that wait give up before the first ones make room.
+        const timeoutMs = i <= 2 ? 1_000 : 100;
+        const result = await on.pool.probe(on.target({ port, node: `n${i}` }), { timeoutMs, signal });
         return result.ok ? 'connected' : result.error.name;
       }),
     );
