@@ -1,5 +1,5 @@
 import type { LomClient } from '../../services/cli/client.js';
-import { pluginInput } from '../../services/lmm/plugin-protocol.js';
+import { BPCS } from '../../services/lmm/plugin-protocols/bpcs.js';
 import { MediateStart } from '../../services/shared/gen/rune/v1/lmm.js';
 import { ExecutionState } from '../../services/shared/gen/rune/v1/run.js';
 import { acceptHeader } from '../../services/shared/header.js';
@@ -28,5 +28,5 @@ export function noopInput(): string {
     paramsJson: Buffer.from('{"message":"ok"}'),
     context: { triggeredBy: 'loopback' },
   });
-  return pluginInput(start, acceptHeader(undefined, { identity: 'loopback', nowMs: Date.now() })).toString();
+  return BPCS.input(start, acceptHeader(undefined, { identity: 'loopback', nowMs: Date.now() })).toString();
 }

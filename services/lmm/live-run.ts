@@ -9,6 +9,7 @@ import { createByteCollector } from './byte-collector.js';
 import { createLogBatcher, type LogLimits } from './log-batcher.js';
 import { createLogDecoder } from './log-decoder.js';
 import { endedOutcome, notStartedOutcome, type RunRecord } from './outcome.js';
+import type { PluginProtocol } from './plugin-protocols/plugin-protocol.js';
 import type { NodeCommand, NodeEnding, RunSink, Transport } from './transports/transport.js';
 
 const STDERR_TAIL_BYTES_MAX = 2048;
@@ -28,6 +29,7 @@ export interface LiveRunSpec {
   readonly header: RcsHeader;
   readonly facts: Partial<ErrorFacts>;
   readonly dryRun: boolean;
+  readonly protocol: PluginProtocol;
   readonly outputBytesMax: number;
   readonly logBytesMax: number;
   readonly orphanAfterMs: number;
@@ -97,7 +99,9 @@ export function startLiveRun(spec: LiveRunSpec, settings: LiveRunSettings): Live
     });
   };
 
+  const { stderrBytesMax } = spec.protocol;
   const stdout = createByteCollector(spec.outputBytesMax);
+  const stderr = createByteCollector(stderrBytesMax);
   let startedAt: Date | undefined;
   let cancelReason = '';
   let overdue: NodeJS.Timeout | undefined;
@@ -120,7 +124,10 @@ export function startLiveRun(spec: LiveRunSpec, settings: LiveRunSettings): Live
     header: spec.header,
     facts: spec.facts,
     dryRun: spec.dryRun,
+    protocol: spec.protocol,
     stdout: stdout.bytes,
+    stderr: stderr.bytes,
+    stderrTruncated: stderr.totalBytes > stderrBytesMax,
     stdoutTooLarge: stdout.totalBytes > spec.outputBytesMax,
     outputBytesMax: spec.outputBytesMax,
     stderrTail: tail.text(),
@@ -139,6 +146,7 @@ export function startLiveRun(spec: LiveRunSpec, settings: LiveRunSettings): Live
     },
     stdout: (chunk) => stdout.add(chunk),
     stderr(chunk) {
+      stderr.add(chunk);
       tail.add(chunk);
       decoder.write(chunk);
       return room;

@@ -10,7 +10,7 @@ import type { SchemaCompiler } from '../shared/schema.js';
 import type { BlobCache } from './blob-cache.js';
 import { logOutcome } from './log-outcome.js';
 import { startLiveRun, type LiveRun, type LiveRunSettings } from './live-run.js';
-import { pluginInput } from './plugin-protocol.js';
+import { protocolOf } from './plugin-protocols/protocol-of.js';
 import { readPlugin } from './read-plugin.js';
 import { refuseField } from './refuse-field.js';
 import type { Transport } from './transports/transport.js';
@@ -139,6 +139,7 @@ export function createMediator({ transports, blobs, schemas, settings, logger }:
       checkJsonObject('params_json', start.paramsJson);
       checkJsonObject('context.node_vars_json', start.context?.nodeVarsJson ?? Buffer.alloc(0));
       checkJsonObject('context.configuration_json', start.context?.configurationJson ?? Buffer.alloc(0));
+      const protocol = protocolOf(start.plugin);
       const limits = start.limits;
       const output = start.outputSchema === '' ? undefined : schemas.compile(start.outputSchema, 'output');
       const outputBytesMax = within('output_bytes_max', limits?.outputBytesMax, settings.outputBytesMax);
@@ -148,7 +149,8 @@ export function createMediator({ transports, blobs, schemas, settings, logger }:
             runId: start.runId,
             target,
             ...readPlugin(start.plugin, blobs),
-            input: pluginInput(start, header),
+            input: protocol.input(start, header),
+            environment: protocol.environment(start),
             timeoutMs: within('timeout', ms(limits?.timeout), settings.timeoutMs, durationText),
             killGraceMs: within('kill_grace', ms(limits?.killGrace), settings.killGraceMs, durationText),
             connectTimeoutMs: within(
@@ -168,6 +170,7 @@ export function createMediator({ transports, blobs, schemas, settings, logger }:
             attempt: start.attempt,
           },
           dryRun: start.context?.dryRun ?? false,
+          protocol,
           outputBytesMax,
           logBytesMax: within('log_bytes_max', limits?.logBytesMax, settings.logBytesMax),
           orphanAfterMs: within(

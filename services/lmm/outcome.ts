@@ -5,7 +5,7 @@ import { RuneError } from '../shared/errors.js';
 import type { ErrorFacts, ValidationError } from '../shared/gen/rune/v1/eps.js';
 import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
 import { Outcome, RunState, StopReason, type Result } from '../shared/gen/rune/v1/run.js';
-import { decodeAnswer, evidenceOf, type PluginAnswer } from './plugin-protocol.js';
+import { violation, type PluginAnswer, type PluginProtocol } from './plugin-protocols/plugin-protocol.js';
 import type { NodeEnding, PluginEnd, RunPhases } from './transports/transport.js';
 
 /** Result.output is filled up to these bounds; beyond them output_json alone holds the result. */
@@ -17,7 +17,11 @@ export interface RunRecord {
   readonly header: RcsHeader;
   readonly facts: Partial<ErrorFacts>;
   readonly dryRun: boolean;
+  readonly protocol: PluginProtocol;
   readonly stdout: Buffer;
+  /** As much of standard error as the protocol asks for. */
+  readonly stderr: Buffer;
+  readonly stderrTruncated: boolean;
   readonly stdoutTooLarge: boolean;
   readonly outputBytesMax: number;
   readonly stderrTail: string;
@@ -56,18 +60,12 @@ function decode(record: RunRecord, end: PluginEnd): PluginAnswer {
 }
 
 function decodeAndCheck(record: RunRecord, end: PluginEnd): PluginAnswer {
-  if (record.stdoutTooLarge) {
-    return {
-      output: undefined,
-      dryRun: false,
-      error: new RuneError(
-        'RESULT_TOO_LARGE',
-        `The plugin printed more than the ${record.outputBytesMax} bytes that a result may have.`,
-        { evidence: evidenceOf(record.stdout) },
-      ),
-    };
+  if (record.stdoutTooLarge) return tooLarge(record, 'The plugin printed more than');
+  const answer = record.protocol.decode({ ...record, end, dryRunAsked: record.dryRun });
+  // What a foreign program prints grows when it is written as JSON.
+  if (Buffer.byteLength(answer.output?.json ?? '') > record.outputBytesMax) {
+    return tooLarge(record, 'What the plugin printed is, as JSON, more than');
   }
-  const answer = decodeAnswer(record.stdout, end, record.dryRun);
   if (answer.error !== undefined || answer.output === undefined) return answer;
   const faults = record.checkOutput(answer.output.value);
   if (faults.length === 0) return answer;
@@ -81,6 +79,11 @@ function decodeAndCheck(record: RunRecord, end: PluginEnd): PluginAnswer {
       },
     ),
   };
+}
+
+function tooLarge({ stdout, outputBytesMax }: RunRecord, what: string): PluginAnswer {
+  const message = `${what} the ${outputBytesMax} bytes that a result may have.`;
+  return violation('RESULT_TOO_LARGE', message, stdout);
 }
 
 const STOPPED: Readonly<

@@ -21,15 +21,7 @@ const OS_VERSION = /^(\d{1,9}(\.\d{1,9})*)?$/;
 /** What of a node's command the plugin decides. */
 type PluginCommand = Pick<
   NodeCommand,
-  | 'script'
-  | 'library'
-  | 'helpers'
-  | 'delivery'
-  | 'files'
-  | 'arguments'
-  | 'environment'
-  | 'requires'
-  | 'leavesProcesses'
+  'script' | 'library' | 'helpers' | 'delivery' | 'files' | 'arguments' | 'requires' | 'leavesProcesses'
 >;
 
 /**
@@ -55,7 +47,6 @@ export function readPlugin(plugin: Plugin | undefined, blobs: BlobCache): Plugin
     delivery: isDirectory ? 'directory' : 'stream',
     files: isDirectory ? files.map(({ path }, index) => ({ path, bytes: fileParts[index] as Buffer })) : [],
     arguments: words,
-    environment: {},
     requires: checkRequirements(plugin?.requires),
     leavesProcesses: plugin?.leavesProcesses ?? false,
   };

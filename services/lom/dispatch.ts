@@ -1,13 +1,12 @@
 import { toDuration } from '../shared/duration.js';
 import { RuneError } from '../shared/errors.js';
 import { requestHeader } from '../shared/header.js';
-import {
-  ParameterInput,
-  type LmmServiceService,
-  type MediateResponse,
-  type MediateStart,
-  type NodeTarget,
-  type Plugin,
+import type {
+  LmmServiceService,
+  MediateResponse,
+  MediateStart,
+  NodeTarget,
+  Plugin,
 } from '../shared/gen/rune/v1/lmm.js';
 import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
 import type { Node, NodeProbe } from '../shared/gen/rune/v1/run.js';
@@ -78,7 +77,7 @@ export function nodeTarget(node: Node, transport: string): NodeTarget {
 }
 
 function pluginOf(plan: Plan, withContent: boolean): Plugin {
-  const { capability, script, scriptSha256, library, librarySha256, files } = plan.action;
+  const { capability, script, scriptSha256, library, librarySha256, files, parameterInput } = plan.action;
   const blob = (sha256: string, content: Buffer): { sha256: string; content: Buffer } => ({
     sha256,
     content: withContent ? content : Buffer.alloc(0),
@@ -91,8 +90,8 @@ function pluginOf(plan: Plan, withContent: boolean): Plugin {
     files: files.map((file) => ({ path: file.path, blob: blob(file.sha256, file.bytes) })),
     protocol: capability.protocol,
     requires: capability.requires,
-    arguments: [],
-    parameterInput: ParameterInput.UNSPECIFIED,
+    arguments: [...plan.arguments],
+    parameterInput,
   };
 }
 

@@ -4,6 +4,7 @@ import { checkReason } from '../shared/reason.js';
 import type { PlanExecutionRequest } from '../shared/gen/rune/v1/lom.js';
 import { Risk } from '../shared/gen/rune/v1/mrs.js';
 import type { Node } from '../shared/gen/rune/v1/run.js';
+import { resolveArguments } from './arguments.js';
 import type { Inventory } from './inventory.js';
 import { rankMediators, type MediatorEndpoint } from './mediators.js';
 import { configurationFor } from './configuration.js';
@@ -12,6 +13,7 @@ import type { Action } from '../shared/bundle/action.js';
 import type { Registry } from './registry.js';
 import { refuseUnservedFields } from './served-fields.js';
 import { resolveTargets } from './targets.js';
+import { checkVariables } from './variables.js';
 
 /** Limits that every plan gets or is held to. */
 export interface PlanSettings {
@@ -46,6 +48,8 @@ export interface PlannedRun extends PlannedNode {
 export interface Plan {
   readonly action: Action;
   readonly params: Record<string, unknown>;
+  /** What the plugin gets as its arguments. */
+  readonly arguments: readonly string[];
   readonly reason: string;
   readonly dryRun: boolean;
   readonly timeoutMs: number;
@@ -122,6 +126,8 @@ export function makePlan(request: PlanExecutionRequest, sources: PlanSources): P
     );
   }
   const params = checkParams(request.params ?? {}, action);
+  const words = resolveArguments(action, params);
+  checkVariables(action, params);
   const nodes = resolveTargets(request.targets, inventory);
   const resting = nodes.filter((node) => node.maintenance).map((node) => node.name);
   if (resting.length > 0) {
@@ -133,6 +139,7 @@ export function makePlan(request: PlanExecutionRequest, sources: PlanSources): P
   return {
     action,
     params,
+    arguments: words,
     reason: request.reason,
     dryRun: request.dryRun,
     timeoutMs: timeoutOf(request, action, settings),

@@ -23,6 +23,7 @@ const SETTINGS: ExecutionSettings = {
 const planOf = (nodes: string[], maxParallel = 100): Plan => ({
   action: { capability: { action: 'noop', version: '1.0.0', digest: 'd' } } as unknown as Action,
   params: {},
+  arguments: [],
   reason: '',
   dryRun: false,
   timeoutMs: 1000,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { RuneError } from '../../services/shared/errors.js';
+import { ParameterInput } from '../../services/shared/gen/rune/v1/lmm.js';
 import { ActionCapability } from '../../services/shared/gen/rune/v1/mrs.js';
 import { createSchemaCompiler } from '../../services/shared/schema.js';
 import type { Action } from '../../services/shared/bundle/action.js';
@@ -20,6 +21,8 @@ function actionWith(inputSchema: object): Action {
     library: none,
     librarySha256: '',
     files: [],
+    arguments: [],
+    parameterInput: ParameterInput.UNSPECIFIED,
     configuration: undefined,
     file: 'manifest.yaml',
     input: compiler.compile(JSON.stringify(inputSchema), 'params'),

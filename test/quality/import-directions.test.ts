@@ -29,7 +29,9 @@ const FORBIDDEN: Readonly<Record<string, string>> = {
   'services/lom/orchestrate.ts': 'node:fs',
   'services/lom/execution.ts': '@grpc/grpc-js',
   'services/lmm/mediate.ts': './transports/ssh/pool.js',
-  'services/lmm/plugin-protocol.ts': 'node:fs/promises',
+  'services/lmm/plugin-protocols/bolt.ts': 'node:fs/promises',
+  'services/lmm/plugin-protocols/raw.ts': '../transports/ssh/pool.js',
+  'services/lom/arguments.ts': 'node:fs',
   'services/lmm/live-run.ts': 'ssh2',
 };
 

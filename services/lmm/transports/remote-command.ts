@@ -102,6 +102,14 @@ export function checkCommand(command: NodeCommand): void {
       },
     );
   }
+  // A name would be read as shell.
+  if (!Object.keys(command.environment).every((name) => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name))) {
+    throw new RuneError('INVALID_REQUEST', 'A variable of the plugin has a name that no shell can carry.', {
+      field: 'environment',
+      node: command.target.name,
+      runId: command.runId,
+    });
+  }
   if (!/^[0-9A-Za-z_-]{1,64}$/.test(command.runId)) {
     throw new RuneError('INVALID_REQUEST', 'The run id must be 1 to 64 letters, digits, "-" or "_".', {
       field: 'run_id',

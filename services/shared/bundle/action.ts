@@ -1,5 +1,7 @@
+import type { ParameterInput } from '../gen/rune/v1/lmm.js';
 import type { ActionCapability } from '../gen/rune/v1/mrs.js';
 import type { Validator } from '../schema.js';
+import type { ArgumentGroup } from './argument-template.js';
 
 /** A helper file, under the path that it gets beside the plugin. */
 export interface ActionFile {
@@ -20,9 +22,14 @@ export interface Action {
   readonly script: Buffer;
   /** Lower-case hexadecimal, as every digest here. */
   readonly scriptSha256: string;
+  /** Empty for the protocols that have no library. */
   readonly library: Buffer;
   readonly librarySha256: string;
   readonly files: readonly ActionFile[];
+  /** What the plugin's arguments are made of. */
+  readonly arguments: readonly ArgumentGroup[];
+  /** How a Puppet Bolt task gets its parameters; unspecified for other protocols. */
+  readonly parameterInput: ParameterInput;
   /** Checks parameters and fills in their defaults. */
   readonly input: Validator;
   /** Checks the output; its text is capability.outputSchema. */

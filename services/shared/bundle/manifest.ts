@@ -2,15 +2,22 @@ import { RuneError } from '../errors.js';
 import type { Fault, FaultPath } from '../fault.js';
 import { pathOfPointer } from '../fault.js';
 import type { ActionExample, Requirements } from '../gen/rune/v1/mrs.js';
-import { Delivery, Risk } from '../gen/rune/v1/mrs.js';
+import { ParameterInput } from '../gen/rune/v1/lmm.js';
+import { Delivery, PluginProtocol, Risk } from '../gen/rune/v1/mrs.js';
 import { checkJsonBounds } from '../json-bounds.js';
 import type { SchemaCompiler, Validator } from '../schema.js';
 import type { FileFaults } from '../file-faults.js';
+import type { ArgumentGroup, ArgumentsYaml } from './argument-template.js';
+import { readArguments } from './argument-template.js';
+import type { BoltTask } from './bolt-metadata.js';
 import { FILE_PATH, FILE_PATH_RULE, NAME, NAME_RULE, SEMVER_RULE } from './file-rules.js';
 import { checkFileShape } from './check-file-shape.js';
-import { MANIFEST_SCHEMA } from './manifest-schema.js';
+import { COMMANDS_MAX, MANIFEST_SCHEMA } from './manifest-schema.js';
+import { checkProtocolKeys } from './protocol-keys.js';
+import { PROTOCOL_OUTPUT_SCHEMA } from './protocol-output-schema.js';
 import type { RequirementsYaml } from './requirements.js';
-import { readRequirements } from './requirements.js';
+import { COMMAND_RULE, isCommand, readRequirements } from './requirements.js';
+import { secretsOf, type Secrets } from './secrets.js';
 import { isSemver } from './semver.js';
 import type { YamlSource } from '../yaml-source.js';
 
@@ -19,8 +26,12 @@ export interface Manifest {
   readonly action: string;
   readonly version: string;
   readonly description: string;
-  /** Path of the script inside the action's directory. */
-  readonly entrypoint: string;
+  readonly protocol: PluginProtocol;
+  /** Path of the script inside the action's directory; undefined for an action with a command. */
+  readonly entrypoint: string | undefined;
+  /** What the plugin's arguments are made of; a command is the first of them. */
+  readonly arguments: readonly ArgumentGroup[];
+  readonly parameterInput: ParameterInput;
   readonly delivery: Delivery;
   /** Helper files: relative to the action's directory, or with a leading "/" to the bundle. */
   readonly files: readonly string[];
@@ -44,20 +55,24 @@ export interface Manifest {
 interface ManifestYaml {
   action: string;
   version: string;
-  description: string;
-  entrypoint: string;
+  description?: string;
+  protocol: 'bpcs' | 'raw' | 'nagios' | 'bolt';
+  entrypoint?: string;
+  command?: string;
+  arguments: ArgumentsYaml;
+  bolt_metadata?: string;
   delivery: 'stream' | 'directory';
   mode: 'attached' | 'detached';
   run_as?: unknown;
   risk: 'read_only' | 'low' | 'high' | 'destructive';
   idempotent: boolean;
-  supports_dry_run: boolean;
+  supports_dry_run?: boolean;
   leaves_processes: boolean;
   timeout_ms: number;
   files: string[];
   requires?: RequirementsYaml;
-  input_schema: Record<string, unknown>;
-  output_schema: Record<string, unknown>;
+  input_schema?: Record<string, unknown>;
+  output_schema?: Record<string, unknown>;
   configuration_schema?: Record<string, unknown>;
   examples: { description: string; params: Record<string, unknown>; output?: Record<string, unknown> }[];
 }
@@ -67,29 +82,43 @@ type SchemaKey = 'input_schema' | 'output_schema' | 'configuration_schema';
 const EXAMPLE_BOUNDS = { depthMax: 32, bytesMax: 64 * 1024 };
 
 const RISKS = { read_only: Risk.READ_ONLY, low: Risk.LOW, high: Risk.HIGH, destructive: Risk.DESTRUCTIVE };
+const PROTOCOLS = {
+  bpcs: PluginProtocol.BPCS,
+  raw: PluginProtocol.RAW,
+  nagios: PluginProtocol.NAGIOS,
+  bolt: PluginProtocol.BOLT,
+};
 const DELIVERIES = { stream: Delivery.STREAM, directory: Delivery.DIRECTORY };
 
-/** Checks a manifest.yaml with its schemas and examples. Its faults go to `faults`; undefined if there is any. */
+/**
+ * Checks a manifest.yaml with its schemas and examples; `task` is what the metadata file says that it names. Its faults go to
+ * `faults`; undefined if there is any.
+ */
 export function readManifest(
   source: YamlSource,
   schemas: SchemaCompiler,
   faults: FileFaults,
+  task?: BoltTask,
 ): Manifest | undefined {
   const before = faults.count;
   if (!faults.addYaml(source)) return undefined;
   const usable = checkFileShape(source, MANIFEST_SCHEMA, schemas, faults);
   const yaml = source.value as ManifestYaml;
+  const add = (path: FaultPath, reason: string, rule: string): void => faults.add(source, path, reason, rule);
   const check = (isGood: boolean, path: FaultPath, reason: string, rule: string): void => {
-    if (!isGood) faults.add(source, path, reason, rule);
+    if (!isGood) add(path, reason, rule);
   };
   if (usable('action')) check(NAME.test(yaml.action), ['action'], 'NAME', NAME_RULE);
   if (usable('version')) check(isSemver(yaml.version), ['version'], 'VERSION', SEMVER_RULE);
-  if (usable('entrypoint')) check(FILE_PATH.test(yaml.entrypoint), ['entrypoint'], 'PATH', FILE_PATH_RULE);
+  for (const key of ['entrypoint', 'bolt_metadata'] as const) {
+    if (usable(key)) check(FILE_PATH.test(yaml[key] ?? ''), [key], 'PATH', FILE_PATH_RULE);
+  }
+  if (usable('command')) check(isCommand(yaml.command ?? ''), ['command'], 'COMMAND', COMMAND_RULE);
   for (const [index, path] of usable('files') ? yaml.files.entries() : []) {
     check(FILE_PATH.test(path.replace(/^\//, '')), ['files', index], 'PATH', FILE_PATH_RULE);
   }
   const requires = readRequirements(usable('requires') ? (yaml.requires ?? []) : [], (path, reason, rule) =>
-    check(false, ['requires', ...path], reason, rule),
+    add(['requires', ...path], reason, rule),
   );
   if (usable('mode')) {
     const rule = 'may only be attached: detached is not supported yet';
@@ -99,9 +128,18 @@ export function readManifest(
   check(!usable('run_as'), ['run_as'], 'NOT_SUPPORTED', runAsRule);
 
   const compile = (key: SchemaKey, root: string): Validator | undefined =>
-    usable(key) ? compileAt(source, [key], root, schemas, faults) : undefined;
-  const input = compile('input_schema', 'params');
-  const output = compile('output_schema', 'output');
+    usable(key) ? compileAt(source, [key], yaml[key], root, schemas, faults) : undefined;
+  const inputSchema = (usable('input_schema') ? yaml.input_schema : task?.inputSchema) ?? {};
+  const input =
+    task === undefined || usable('input_schema')
+      ? compile('input_schema', 'params')
+      : compileAt(source, ['bolt_metadata'], inputSchema, 'params', schemas, faults);
+  const protocol = usable('protocol') ? PROTOCOLS[yaml.protocol] : PluginProtocol.BPCS;
+  const outputSchema = yaml?.output_schema ?? PROTOCOL_OUTPUT_SCHEMA[protocol];
+  const output =
+    usable('output_schema') || outputSchema === undefined
+      ? compile('output_schema', 'output')
+      : schemas.compile(JSON.stringify(outputSchema), 'output');
   const configuration = compile('configuration_schema', 'configuration');
   for (const [index, example] of usable('examples') ? yaml.examples.entries() : []) {
     const path = ['examples', index];
@@ -109,22 +147,42 @@ export function readManifest(
     if (example.output !== undefined)
       checkExample(source, [...path, 'output'], example.output, output, faults);
   }
+
+  const secrets = secretsOf(inputSchema, task?.sensitive);
+  if (['protocol', 'arguments', 'files', 'delivery'].every(usable)) checkProtocolKeys(yaml, add);
+  if (task !== undefined) checkTask(source, task, inputSchema, secrets, faults);
+  const words = usable('arguments')
+    ? readArguments(yaml.arguments, inputSchema, secrets, (path, reason, rule) =>
+        add(['arguments', ...path], reason, rule),
+      )
+    : [];
+  const description = yaml?.description ?? task?.description ?? '';
+  if (task !== undefined && !Object.hasOwn(yaml, 'description')) {
+    check(description !== '', ['description'], 'REQUIRED', 'is required: the metadata of the task has none');
+  }
+  const command = usable('command') ? yaml.command : undefined;
+  const needs = command === undefined ? requires : withCommand(requires, command);
+  const room = `may name at most ${COMMANDS_MAX} commands, the action's own among them`;
+  check(needs.commands.length <= COMMANDS_MAX, ['requires'], 'MAX_ITEMS', room);
   if (faults.count > before || input === undefined || output === undefined) return undefined;
   return {
     action: yaml.action,
     version: yaml.version,
-    description: yaml.description,
+    description,
+    protocol,
     entrypoint: yaml.entrypoint,
+    arguments: command === undefined ? words : [commandGroup(command), ...words],
+    parameterInput: task?.parameterInput ?? ParameterInput.UNSPECIFIED,
     delivery: DELIVERIES[yaml.delivery],
     risk: RISKS[yaml.risk],
     idempotent: yaml.idempotent,
-    supportsDryRun: yaml.supports_dry_run,
+    supportsDryRun: yaml.supports_dry_run ?? task?.supportsDryRun ?? false,
     leavesProcesses: yaml.leaves_processes,
     timeoutMs: yaml.timeout_ms,
     files: yaml.files,
-    requires,
-    inputSchema: JSON.stringify(yaml.input_schema),
-    outputSchema: JSON.stringify(yaml.output_schema),
+    requires: needs,
+    inputSchema: JSON.stringify(inputSchema),
+    outputSchema: JSON.stringify(outputSchema),
     configurationSchema:
       yaml.configuration_schema === undefined ? '' : JSON.stringify(yaml.configuration_schema),
     input,
@@ -138,15 +196,41 @@ export function readManifest(
   };
 }
 
-/** A schema inside a manifest; what is wrong with it is told by the manifest's lines. */
+const commandGroup = (command: string): ArgumentGroup => ({ when: undefined, words: [[{ text: command }]] });
+
+function withCommand(requires: Requirements, command: string): Requirements {
+  return { ...requires, commands: [...new Set([command, ...requires.commands])] };
+}
+
+/** What the metadata of a Bolt task asks for must not give a secret away. */
+function checkTask(
+  source: YamlSource,
+  { parameterInput, sensitive }: BoltTask,
+  inputSchema: Readonly<Record<string, unknown>>,
+  secrets: Secrets,
+  faults: FileFaults,
+): void {
+  if (parameterInput !== ParameterInput.STDIN && secrets.first !== undefined) {
+    const rule = `asks for the parameters in the environment, which other processes of the user can read, and the parameter ${secrets.first} is a secret: use a task with input_method stdin`;
+    faults.add(source, ['bolt_metadata'], 'SECRET', rule);
+  }
+  const marked = secretsOf(inputSchema);
+  for (const name of sensitive) {
+    if (marked.include(name)) continue;
+    const path = ['input_schema', 'properties', name];
+    faults.add(source, path, 'SECRET', 'is sensitive in the metadata of the task: mark it writeOnly: true');
+  }
+}
+
+/** A schema inside a manifest, or made of its task; what is wrong with it is told by the manifest's lines. */
 function compileAt(
   source: YamlSource,
-  path: readonly [SchemaKey],
+  path: FaultPath,
+  schema: Readonly<Record<string, unknown>> | undefined,
   root: string,
   schemas: SchemaCompiler,
   faults: FileFaults,
 ): Validator | undefined {
-  const schema = (source.value as ManifestYaml)[path[0]];
   if (schema?.['type'] !== 'object') {
     const rule = 'must be object: parameters, output and configuration are JSON objects';
     faults.add(source, [...path, 'type'], 'TYPE', rule);

@@ -5,6 +5,8 @@ import type { Action, ActionFile } from './action.js';
 import { actionDigest, sha256, type DigestFile } from './action-digest.js';
 import type { BundleHead } from './bundle-head.js';
 import { SCRIPT_BYTES_MAX, type BundleChecks, type BundleFiles, type Library } from './bundle-files.js';
+import { COMMAND_SCRIPT } from './command-script.js';
+import { readBoltTask } from './read-bolt-task.js';
 import { readManifest, type Manifest } from './manifest.js';
 import { checkScript, checkText } from './script-check.js';
 import { LIBRARY_PATH } from './shipped-library.js';
@@ -33,29 +35,40 @@ export async function readAction(from: ActionSource, checks: BundleChecks): Prom
   const { faults } = checks;
   const path = `${directory}/manifest.yaml`;
   const source = readYaml(from.manifest, join(files.name, path));
-  const manifest = readManifest(source, checks.schemas, faults);
-  if (manifest === undefined) return undefined;
-  const script = await readScript(from, manifest, source, checks);
+  const before = faults.count;
+  const task = await readBoltTask(files, directory, source, checks);
+  const manifest = readManifest(source, checks.schemas, faults, task?.task);
+  if (manifest === undefined || faults.count > before) return undefined;
+  const { entrypoint, files: _files, arguments: words, parameterInput, input, output, ...rest } = manifest;
+  const { configuration, ...declared } = rest;
+  const script =
+    entrypoint === undefined
+      ? undefined
+      : await readScript(from, entrypoint, manifest.delivery, source, checks);
   const helpers = await readHelpers(from, manifest, source, checks);
-  if (script === undefined || helpers === undefined || library === undefined) return undefined;
-  const { entrypoint: _path, files: _files, input, output, configuration, ...declared } = manifest;
+  if (helpers === undefined || library === undefined || faults.count > before) return undefined;
+  const libraries = manifest.protocol === PluginProtocol.BPCS ? [library] : [];
+  const scriptBytes = script?.bytes ?? COMMAND_SCRIPT;
+  const libraryBytes = libraries[0]?.bytes ?? Buffer.alloc(0);
   return {
     capability: {
       ...declared,
-      protocol: PluginProtocol.BPCS,
       digest: actionDigest([
         { path, bytes: from.manifest },
-        script,
+        ...(task === undefined ? [] : [task.from]),
+        ...(script === undefined ? [] : [script]),
         ...helpers.map(({ from }) => from),
-        library,
+        ...libraries,
       ]),
       moduleName: head.moduleName,
     },
-    script: script.bytes,
-    scriptSha256: sha256(script.bytes),
-    library: library.bytes,
-    librarySha256: sha256(library.bytes),
+    script: scriptBytes,
+    scriptSha256: sha256(scriptBytes),
+    library: libraryBytes,
+    librarySha256: sha256(libraryBytes),
     files: helpers.map(({ file }) => file),
+    arguments: words,
+    parameterInput,
     input,
     output,
     configuration:
@@ -68,7 +81,8 @@ export async function readAction(from: ActionSource, checks: BundleChecks): Prom
 
 async function readScript(
   { files, directory }: ActionSource,
-  { entrypoint, delivery }: Manifest,
+  entrypoint: string,
+  delivery: Delivery,
   source: YamlSource,
   { faults, syntax }: BundleChecks,
 ): Promise<DigestFile | undefined> {

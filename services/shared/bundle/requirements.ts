@@ -7,7 +7,8 @@ export type RequirementsYaml =
   | { readonly commands?: readonly string[]; readonly os?: readonly { id: string; version_min?: string }[] };
 
 const COMMAND = /^(\/?[A-Za-z0-9_+.-]+)(\/[A-Za-z0-9_+.-]+)*$/;
-const COMMAND_RULE =
+/** What a command must be. */
+export const COMMAND_RULE =
   'must be the name or the absolute path of a command: letters, digits, "_", "+", "." and "-"';
 const OS_ID = /^[a-z0-9._-]+$/;
 const OS_ID_RULE =
@@ -23,9 +24,7 @@ export function readRequirements(
   const { commands = [], os = [] } = isList(yaml) ? { commands: yaml } : yaml;
   const at: FaultPath = isList(yaml) ? [] : ['commands'];
   for (const [index, command] of commands.entries()) {
-    const isPath = command.includes('/');
-    if (!COMMAND.test(command) || (isPath && !command.startsWith('/')))
-      add([...at, index], 'COMMAND', COMMAND_RULE);
+    if (!isCommand(command)) add([...at, index], 'COMMAND', COMMAND_RULE);
   }
   for (const [index, { id, version_min: least }] of os.entries()) {
     if (!OS_ID.test(id)) add(['os', index, 'id'], 'NAME', OS_ID_RULE);
@@ -37,6 +36,11 @@ export function readRequirements(
     commands: [...commands],
     os: os.map(({ id, version_min: versionMin = '' }) => ({ id, versionMin })),
   };
+}
+
+/** Whether the text is the name or the absolute path of a command. */
+export function isCommand(text: string): boolean {
+  return COMMAND.test(text) && (text.startsWith('/') || !text.includes('/'));
 }
 
 function isList(yaml: RequirementsYaml): yaml is readonly string[] {

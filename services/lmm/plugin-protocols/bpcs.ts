@@ -1,24 +1,21 @@
 import { isUtf8 } from 'node:buffer';
-import type { MediateStart } from '../shared/gen/rune/v1/lmm.js';
-import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
-import { RuneError, type ErrorName } from '../shared/errors.js';
-import { jsonMember, jsonValueEnd } from './json-span.js';
-import type { PluginEnd } from './transports/transport.js';
+import type { MediateStart } from '../../shared/gen/rune/v1/lmm.js';
+import type { RcsHeader } from '../../shared/gen/rune/v1/rcs.js';
+import { RuneError, type ErrorName } from '../../shared/errors.js';
+import { jsonMember, jsonValueEnd } from '../json-span.js';
+import {
+  isObject,
+  parsedJson,
+  violation,
+  type PluginAnswer,
+  type PluginProtocol,
+  type PluginRecord,
+} from './plugin-protocol.js';
 
-/** What of a wrong answer is kept, in bytes. */
-const EVIDENCE_BYTES_MAX = 4096;
 const MESSAGE_LENGTH_MAX = 1000;
 
-/** What a plugin's answer means. `output` is payload.output_data, parsed and as printed. */
-export interface PluginAnswer {
-  readonly output: { readonly json: string; readonly value: Record<string, unknown> } | undefined;
-  readonly dryRun: boolean;
-  /** Undefined for success. */
-  readonly error: RuneError | undefined;
-}
-
 /** The document that the plugin reads on stdin: params, node_vars and configuration are put in as they came. */
-export function pluginInput(start: MediateStart, header: RcsHeader): Buffer {
+function pluginInput(start: MediateStart, header: RcsHeader): Buffer {
   const context = start.context;
   const metadata = header.messageMetadata;
   const known = {
@@ -55,32 +52,6 @@ function objectText(json: Buffer | undefined): string {
   return json === undefined || json.length === 0 ? '{}' : json.toString();
 }
 
-/** The first bytes of what a plugin printed, as text that is safe to keep: never more than 4 KiB. */
-export function evidenceOf(stdout: Buffer): string {
-  return stdout.subarray(0, EVIDENCE_BYTES_MAX).toString();
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function violation(name: ErrorName, message: string, stdout: Buffer): PluginAnswer {
-  return {
-    output: undefined,
-    dryRun: false,
-    error: new RuneError(name, message, { evidence: evidenceOf(stdout) }),
-  };
-}
-
-function parsed(text: string): { value: unknown } | undefined {
-  try {
-    return { value: JSON.parse(text) as unknown };
-  } catch {
-    // Not JSON is one of the answers asked for here.
-    return undefined;
-  }
-}
-
 const FAILURE_BY_EXIT_CODE: Readonly<Record<number, ErrorName>> = {
   1: 'PLUGIN_REFUSED_INPUT',
   2: 'PLUGIN_DEPENDENCY_MISSING',
@@ -115,7 +86,7 @@ function reportedFailure(
  * Decides what a plugin's standard output and its end mean together. Reading is liberal where nothing is lost by it;
  * a contradiction is an error of its own that keeps what was printed as evidence.
  */
-export function decodeAnswer(stdout: Buffer, end: PluginEnd, dryRunAsked: boolean): PluginAnswer {
+function decodeAnswer({ stdout, end, dryRunAsked }: PluginRecord): PluginAnswer {
   if ('signal' in end)
     return violation('PLUGIN_KILLED', `The plugin was killed by SIG${end.signal}.`, stdout);
   const { exitCode } = end;
@@ -131,10 +102,10 @@ export function decodeAnswer(stdout: Buffer, end: PluginEnd, dryRunAsked: boolea
           stdout,
         );
   }
-  const whole = parsed(text);
+  const whole = parsedJson(text);
   if (whole === undefined) {
     const end = jsonValueEnd(text, 0);
-    return parsed(text.slice(0, end)) !== undefined && text.slice(end).trim() !== ''
+    return parsedJson(text.slice(0, end)) !== undefined && text.slice(end).trim() !== ''
       ? violation('OUTPUT_NOT_ALONE', 'The plugin printed something after its result.', stdout)
       : violation('OUTPUT_NOT_JSON', 'What the plugin printed is not JSON.', stdout);
   }
@@ -196,3 +167,11 @@ export function decodeAnswer(stdout: Buffer, end: PluginEnd, dryRunAsked: boolea
   }
   return { output, dryRun: result === 'dry_run', error: undefined };
 }
+
+/** RUNE's own protocol: one JSON document in, one out. */
+export const BPCS: PluginProtocol = {
+  stderrBytesMax: 0,
+  input: pluginInput,
+  environment: () => ({}),
+  decode: decodeAnswer,
+};

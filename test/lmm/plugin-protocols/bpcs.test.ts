@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
-import { MediateStart } from '../../services/shared/gen/rune/v1/lmm.js';
-import { acceptHeader } from '../../services/shared/header.js';
-import { decodeAnswer, pluginInput } from '../../services/lmm/plugin-protocol.js';
+import { MediateStart } from '../../../services/shared/gen/rune/v1/lmm.js';
+import { acceptHeader } from '../../../services/shared/header.js';
+import { BPCS } from '../../../services/lmm/plugin-protocols/bpcs.js';
+import type { PluginAnswer } from '../../../services/lmm/plugin-protocols/plugin-protocol.js';
+import type { PluginEnd } from '../../../services/lmm/transports/transport.js';
+
+function decodeAnswer(stdout: Buffer, end: PluginEnd, dryRunAsked: boolean): PluginAnswer {
+  return BPCS.decode({ stdout, stderr: Buffer.alloc(0), stderrTruncated: false, end, dryRunAsked });
+}
 
 const envelope = (payload: unknown, error: unknown = null): string => JSON.stringify({ payload, error });
 const success = envelope({ result: 'success', output_data: { load: 0.5 } });
@@ -127,7 +133,7 @@ describe('the input of a plugin', () => {
   const header = acceptHeader(undefined, { identity: 'test', nowMs: Date.now() });
 
   it('holds parameters, context and trace ids, with the parameters as the bytes they came as', () => {
-    const text = pluginInput(
+    const text = BPCS.input(
       start({
         action: 'noop',
         runId: 'r',
@@ -168,7 +174,7 @@ describe('the input of a plugin', () => {
   });
 
   it('is a whole document even when nothing was given', () => {
-    const input = JSON.parse(pluginInput(start({}), header).toString()) as {
+    const input = JSON.parse(BPCS.input(start({}), header).toString()) as {
       payload: { input_parameters: object };
     };
     assert.deepEqual(input.payload.input_parameters, {});
