@@ -5,25 +5,15 @@ import { cpus, hostname, machine, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { packageRoot } from '../../services/shared/package-root.js';
-import { createSchemaCompiler } from '../../services/shared/schema.js';
 import type { BashChanges, BashEnding } from '../support/bash.js';
 import { runBash, runWithLibrary } from '../support/bash.js';
 import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
 import { bpcsAnswer, bpcsInput } from './bpcs-document.js';
 import { skipUnlessRoot } from '../support/skip.js';
-
-interface Manifest {
-  readonly action: string;
-  readonly supports_dry_run: boolean;
-  readonly input_schema: object;
-  readonly output_schema: object;
-  readonly examples: readonly { description: string; params: object; output?: object }[];
-}
+import { manifestOf, validatorOf } from './shipped-manifest.js';
 
 const plugins = join(packageRoot, 'plugins');
 const bundle = parse(readFileSync(join(plugins, 'bundle.yaml'), 'utf8')) as { actions: string[] };
-const manifestOf = (action: string): Manifest =>
-  parse(readFileSync(join(plugins, action, 'manifest.yaml'), 'utf8')) as Manifest;
 const scriptOf = (action: string): string => readFileSync(join(plugins, action, 'plugin.sh'), 'utf8');
 
 /** Runs an action in `stream` delivery and resolves with its output_data once that fits the output schema. */
@@ -42,11 +32,7 @@ function outputOf(action: string, ending: BashEnding, result: string): Record<st
   assert.equal(answer.error, null);
   assert.equal(answer.payload?.result, result);
   const output = answer.payload.output_data;
-  const validator = createSchemaCompiler().compile(
-    JSON.stringify(manifestOf(action).output_schema),
-    'output',
-  );
-  assert.deepEqual(validator.validate(output), []);
+  assert.deepEqual(validatorOf(action, 'output').validate(output), []);
   return output;
 }
 
@@ -65,8 +51,8 @@ for (const action of bundle.actions) {
 
     it('has the name of its directory and schemas that compile', () => {
       assert.equal(manifest.action, action);
-      createSchemaCompiler().compile(JSON.stringify(manifest.output_schema), 'output');
-      const input = createSchemaCompiler().compile(JSON.stringify(manifest.input_schema), 'params');
+      validatorOf(action, 'output');
+      const input = validatorOf(action, 'input');
       for (const example of manifest.examples) assert.deepEqual(input.validate({ ...example.params }), []);
       assert.notDeepEqual(input.validate({ no_such_parameter: 1 }), []);
     });

@@ -2,11 +2,10 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, symlink } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
-import { parse } from 'yaml';
 import { packageRoot } from '../../services/shared/package-root.js';
-import { createSchemaCompiler } from '../../services/shared/schema.js';
 import { runWithLibrary, testBash, type BashChanges } from '../support/bash.js';
 import { bpcsAnswer, bpcsInput, type BpcsAnswer } from './bpcs-document.js';
+import { manifestOf, validatorOf } from './shipped-manifest.js';
 
 /** How a shipped action ended. */
 export interface ActionEnding {
@@ -30,31 +29,15 @@ export interface ActionRun extends BashChanges {
   readonly unchecked?: boolean;
 }
 
-interface Manifest {
-  readonly input_schema: object;
-  readonly output_schema: object;
-  readonly files?: readonly string[];
-  readonly configuration_schema?: object;
-}
-
-const manifestOf = (action: string): Manifest =>
-  parse(readFileSync(join(packageRoot, 'plugins', action, 'manifest.yaml'), 'utf8')) as Manifest;
-
 /** What is wrong with parameters by an action's input schema; fills its defaults into them. */
 export function paramsFaults(action: string, params: object): object[] {
-  return createSchemaCompiler()
-    .compile(JSON.stringify(manifestOf(action).input_schema), 'params')
-    .validate(params);
+  return validatorOf(action, 'input').validate(params);
 }
 
 /** The configuration that a run of the action gets where the operator sets this of it. Fails when the schema refuses it. */
 export function configurationOf(action: string, operators: object = {}): object {
-  const schema = manifestOf(action).configuration_schema ?? { type: 'object' };
   const configuration = { ...operators };
-  const faults = createSchemaCompiler()
-    .compile(JSON.stringify(schema), 'configuration')
-    .validate(configuration);
-  assert.deepEqual(faults, []);
+  assert.deepEqual(validatorOf(action, 'configuration').validate(configuration), []);
   return configuration;
 }
 
@@ -83,8 +66,7 @@ export async function runShippedAction(action: string, run: ActionRun = {}): Pro
   const output = answer.payload?.output_data ?? {};
   if (answer.error === null) {
     assert.equal(answer.payload?.result, dryRun ? 'dry_run' : 'success');
-    const schema = createSchemaCompiler().compile(JSON.stringify(manifestOf(action).output_schema), 'output');
-    assert.deepEqual(schema.validate(output), []);
+    assert.deepEqual(validatorOf(action, 'output').validate(output), []);
     assert.equal(ending.exitCode, 0);
   } else {
     assert.equal(answer.payload, null);
