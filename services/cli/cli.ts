@@ -6,7 +6,13 @@ import { defineCompletion, type Shell } from './commands/completion.js';
 import { defineDoctor, type DoctorOptions } from './commands/doctor.js';
 import { defineHelp } from './commands/help.js';
 import { defineNodes, type NodesOptions } from './commands/nodes.js';
-import { definePlugin, type PluginNewOptions } from './commands/plugin.js';
+import {
+  definePlugin,
+  type PluginLintOptions,
+  type PluginNewOptions,
+  type PluginRunOptions,
+  type PluginTestOptions,
+} from './commands/plugin.js';
 import { defineRun, type RunOptions } from './commands/run.js';
 import { defineUp, type UpOptions } from './commands/up.js';
 import type { Io } from './io.js';
@@ -20,6 +26,9 @@ export interface Handlers {
   doctor(options: DoctorOptions): Promise<number>;
   up(options: UpOptions): Promise<number>;
   pluginNew(options: PluginNewOptions): Promise<number>;
+  pluginLint(options: PluginLintOptions): Promise<number>;
+  pluginTest(options: PluginTestOptions): Promise<number>;
+  pluginRun(options: PluginRunOptions): Promise<number>;
   script(shell: Shell): Promise<number>;
   complete(words: readonly string[], program: Command): Promise<number>;
 }
@@ -50,6 +59,10 @@ export function createHandlers(io: Io): Handlers {
       return (await import('./local-services/keep-up.js')).keepUp(options, io, DEFAULT_ADDRESS);
     },
     pluginNew: async (options) => (await import('./plugin/new-command.js')).newCommand(options, io),
+    pluginLint: async (options) => (await import('./plugin/lint/lint-command.js')).lintCommand(options, io),
+    pluginTest: async (options) =>
+      (await import('./plugin/test/test-command.js')).testCommand(options, await deps()),
+    pluginRun: async (options) => (await import('./plugin/run-once.js')).runOnce(options, await deps()),
     async script(shell) {
       const { completionScript } = await import('./completion/script.js');
       await io.stdout.write(completionScript(shell));
@@ -85,7 +98,12 @@ export function createProgram(io: Io, handlers: Handlers, done: (code: number) =
   defineNodes(program, start(handlers.nodes));
   defineDoctor(program, start(handlers.doctor));
   defineUp(program, start(handlers.up));
-  definePlugin(program, { create: start(handlers.pluginNew) });
+  definePlugin(program, {
+    create: start(handlers.pluginNew),
+    lint: start(handlers.pluginLint),
+    test: start(handlers.pluginTest),
+    run: start(handlers.pluginRun),
+  });
   defineCompletion(program, {
     script: start(handlers.script),
     complete: start((words: readonly string[]) => handlers.complete(words, program)),

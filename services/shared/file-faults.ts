@@ -7,29 +7,32 @@ import type { YamlSource } from './yaml-source.js';
 /** Collects what is wrong with a set of files, so that all of it can be told at once. */
 export interface FileFaults {
   readonly count: number;
+  /** The first of them. */
+  readonly listed: readonly ValidationError[];
   /** A fault of a whole file. */
   addFile(file: string, reason: string, description: string): void;
   /** A fault of the part of a YAML file at `path`; the path is put in front of the description. */
   add(source: YamlSource, path: FaultPath, reason: string, description: string): void;
   /** The faults that YAML itself found; true if the file can be looked at further. */
   addYaml(source: YamlSource): boolean;
-  /** Throws CONFIGURATION_INVALID with the first 20 faults if there is any; `what` begins its message. */
+  /** Throws CONFIGURATION_INVALID with the listed faults if there is any; `what` begins its message. */
   throwIfAny(what: string): void;
 }
 
-/** An empty collection of faults. */
-export function createFileFaults(): FileFaults {
+/** An empty collection of faults that lists the first `listedMax`. */
+export function createFileFaults(listedMax = FAULTS_LISTED_MAX): FileFaults {
   const listed: ValidationError[] = [];
   let count = 0;
   // The line is looked up only for what is listed: a file may hold thousands of faults.
   const push = (fault: () => ValidationError): void => {
     count += 1;
-    if (listed.length < FAULTS_LISTED_MAX) listed.push(fault());
+    if (listed.length < listedMax) listed.push(fault());
   };
   return {
     get count() {
       return count;
     },
+    listed,
     addFile(file, reason, description) {
       push(() => ({ field: file, reason, description }));
     },

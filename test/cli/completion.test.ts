@@ -58,6 +58,16 @@ describe('completion', () => {
       ['completion', ''],
       ['bash', 'zsh'],
     ],
+    [
+      ['plugin', ''],
+      ['new', 'lint', 'test', 'run'],
+    ],
+    [['plugin', 'test', ''], [], true],
+    [['plugin', 'new', ''], []],
+    [
+      ['plugin', 'new', 'x', '--language', 'p'],
+      ['python', 'perl'],
+    ],
     [['help', 'e'], ['exit-codes']],
   ];
   for (const [words, expected, files = false] of cases) {

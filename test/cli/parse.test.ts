@@ -11,7 +11,10 @@ async function parse(
     called = [name, options];
     return Promise.resolve(0);
   };
-  const names = ['run', 'actions', 'nodes', 'doctor', 'up', 'pluginNew', 'script', 'complete'] as const;
+  const names = [
+    ...(['run', 'actions', 'nodes', 'doctor', 'up', 'script', 'complete'] as const),
+    ...(['pluginNew', 'pluginLint', 'pluginTest', 'pluginRun'] as const),
+  ];
   const handlers = Object.fromEntries(names.map((name) => [name, note(name)])) as unknown as Handlers;
   const io = createFakeIo();
   const code = await runCli(line.split(' ').filter(Boolean), io, handlers);
@@ -19,9 +22,8 @@ async function parse(
 }
 
 const SERVICE = { callTimeoutMs: 10_000 };
-const RUN = {
+const EXECUTION = {
   service: SERVICE,
-  action: 'noop',
   nodes: ['a'],
   groups: [],
   labels: {},
@@ -33,6 +35,7 @@ const RUN = {
   acknowledgeRisk: false,
   cancelOnDisconnect: false,
 };
+const RUN = { ...EXECUTION, action: 'noop' };
 
 describe('the command line', () => {
   const understood: [string, string, unknown][] = [
@@ -59,6 +62,11 @@ describe('the command line', () => {
       { ...RUN, standalone: { plugins: ['p'], inventories: ['i'] } },
     ],
     [
+      'run noop -n a --standalone --lmm-config c',
+      'run',
+      { ...RUN, standalone: { plugins: [], inventories: [], lmmConfig: 'c' } },
+    ],
+    [
       'run noop -n a -o json --server h:1 --context c',
       'run',
       { ...RUN, service: { ...SERVICE, output: 'json', server: 'h:1', context: 'c' } },
@@ -82,6 +90,36 @@ describe('the command line', () => {
       'plugin new hello --language perl --risk low --directory d',
       'pluginNew',
       { name: 'hello', language: 'perl', risk: 'low', directory: 'd' },
+    ],
+    ['plugin lint d', 'pluginLint', { directory: 'd', strict: false, output: 'pretty' }],
+    ['plugin lint d --strict -o json', 'pluginLint', { directory: 'd', strict: true, output: 'json' }],
+    [
+      'plugin test d --case a,b --case c --allow-changes',
+      'pluginTest',
+      { directory: 'd', cases: ['a,b', 'c'], allowChanges: true, output: 'pretty' },
+    ],
+    [
+      'plugin run d -p k=v --dry-run',
+      'pluginRun',
+      {
+        directory: 'd',
+        execution: {
+          ...EXECUTION,
+          nodes: ['localhost'],
+          params: [{ key: 'k', kind: 'text', value: 'v' }],
+          dryRun: true,
+        },
+        services: { inventories: [] },
+      },
+    ],
+    [
+      'plugin run d -n a --inventory i --lmm-config c -o json',
+      'pluginRun',
+      {
+        directory: 'd',
+        execution: { ...EXECUTION, service: { ...SERVICE, output: 'json' } },
+        services: { inventories: ['i'], lmmConfig: 'c' },
+      },
     ],
     ['completion zsh', 'script', 'zsh'],
     ['__complete -- run --no', 'complete', ['run', '--no']],
@@ -112,11 +150,14 @@ describe('the command line', () => {
     ['run noop -n a --use-ssm', /unknown option '--use-ssm'/],
     ['run noop -n a --plan --save d', /cannot be used with/],
     ['run noop -n a --standalone --server h:1', /cannot be used with/],
-    ['run noop -n a --plugins p', /--plugins and --inventory belong to --standalone/],
+    ['run noop -n a --plugins p', /--plugins, --inventory and --lmm-config belong to --standalone/],
     ['run noop -n a -p =v', /--param =v: write key=value/],
     ['up --listen 50051', /--listen 50051: write host:port/],
     ['plugin', /Usage: rune plugin/],
     ['plugin new', /missing required argument 'name'/],
+    ['plugin run d --inventory i', /Name the nodes: --node, --group or --select/],
+    ['plugin run d --server h:1', /unknown option '--server'/],
+    ['plugin test', /missing required argument 'directory'/],
     ['plugin new a --language cobol', /Allowed choices are bash, python, perl/],
     ['completion fish', /Allowed choices are bash, zsh/],
     ['help nothing', /there is no such command or topic/],

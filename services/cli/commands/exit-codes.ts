@@ -4,7 +4,8 @@ import { renderTable } from '../render/table.js';
 
 const MEANING: Readonly<Record<ExitName, string>> = {
   SUCCEEDED: 'every run succeeded, or the question was answered',
-  PLUGIN_FAILED: 'the action ran and failed on some node; or its results could not be saved',
+  PLUGIN_FAILED:
+    'the action ran and failed on some node, its results could not be saved, or a plugin did not pass lint or test',
   USAGE: 'the command line or the configuration file is wrong: nothing was sent',
   UNKNOWN: 'the action may have run on some node and nobody knows: check that node first',
   REFUSED: 'the service refused: nothing ran',

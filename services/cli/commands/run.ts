@@ -38,9 +38,12 @@ export interface RunOptions {
 export interface LocalServicesOptions {
   readonly plugins: readonly string[];
   readonly inventories: readonly string[];
+  /** Configuration file of the mediator; absent for the keys and known hosts of the person. */
+  readonly lmmConfig?: string;
 }
 
-interface Parsed extends ParsedServiceOptions {
+/** The flags of an execution as commander hands them over. */
+export interface ParsedExecution extends ParsedServiceOptions {
   node?: string[];
   group?: string[];
   select?: Record<string, string>;
@@ -57,9 +60,13 @@ interface Parsed extends ParsedServiceOptions {
   maxParallel?: number;
   cancelOnDisconnect?: true;
   save?: string;
+}
+
+interface Parsed extends ParsedExecution {
   standalone?: true;
   plugins?: string[];
   inventory?: string[];
+  lmmConfig?: string;
 }
 
 const EXAMPLES = `
@@ -74,21 +81,15 @@ Ctrl-C cancels the execution and waits until each node has confirmed the kill; a
 with exit code 3, because the action may still be running.
 What the exit code means: rune help exit-codes`;
 
-function toOptions(action: string, parsed: Parsed): RunOptions {
-  const { node = [], group = [], select = {}, exclude = [], plugins = [], inventory = [] } = parsed;
+/** The flags of an execution as RunOptions, apart from what runs. Throws COMMAND_INVALID if no node is named. */
+export function executionOptions(parsed: ParsedExecution): Omit<RunOptions, 'action' | 'standalone'> {
+  const { node = [], group = [], select = {}, exclude = [] } = parsed;
   const { transport, paramsFile, timeout, reason, maxParallel, save } = parsed;
   if (node.length + group.length + Object.keys(select).length === 0) {
     throw new RuneError('COMMAND_INVALID', 'Name the nodes: --node, --group or --select.');
   }
-  if (parsed.standalone === undefined && plugins.length + inventory.length > 0) {
-    throw new RuneError(
-      'COMMAND_INVALID',
-      '--plugins and --inventory belong to --standalone; a running service has its own.',
-    );
-  }
   return {
     service: serviceOptions(parsed),
-    action,
     nodes: node,
     groups: group,
     labels: select,
@@ -105,8 +106,21 @@ function toOptions(action: string, parsed: Parsed): RunOptions {
     ...(reason === undefined ? {} : { reason }),
     ...(maxParallel === undefined ? {} : { maxParallel }),
     ...(save === undefined ? {} : { saveDirectory: save }),
-    ...(parsed.standalone === undefined ? {} : { standalone: { plugins, inventories: inventory } }),
   };
+}
+
+function toOptions(action: string, parsed: Parsed): RunOptions {
+  const { plugins = [], inventory: inventories = [], lmmConfig } = parsed;
+  const options = executionOptions(parsed);
+  if (parsed.standalone !== undefined) {
+    const standalone = { plugins, inventories, ...(lmmConfig === undefined ? {} : { lmmConfig }) };
+    return { ...options, action, standalone };
+  }
+  if (plugins.length + inventories.length === 0 && lmmConfig === undefined) return { ...options, action };
+  throw new RuneError(
+    'COMMAND_INVALID',
+    '--plugins, --inventory and --lmm-config belong to --standalone; a running service has its own.',
+  );
 }
 
 /** Other tools take nodes as arguments. */
@@ -118,13 +132,9 @@ function refuseMore(words: readonly string[]): void {
   );
 }
 
-/** Adds `rune run` to the program. */
-export function defineRun(program: Command, start: (options: RunOptions) => Promise<void>): void {
-  const command = program
-    .command('run')
-    .description('run an action on nodes and show what happens')
-    .argument('<action>', 'name or name@version')
-    .allowExcessArguments()
+/** Adds the flags of ParsedExecution that say what runs where and how. */
+export function addExecutionOptions(command: Command): Command {
+  return command
     .optionsGroup('Nodes:')
     .option('-n, --node <name>', 'a node; repeat it or join names by commas', collectNames('--node'))
     .option('-g, --group <name>', 'all nodes of a group', collectNames('--group'))
@@ -154,13 +164,27 @@ export function defineRun(program: Command, start: (options: RunOptions) => Prom
     .option('--transport <name>', 'ssh or local, where the nodes list it')
     .option('--max-parallel <n>', 'runs at the same time', parseCount('--max-parallel'))
     .option('--cancel-on-disconnect', 'losing the connection to the service cancels the execution')
-    .option('--save <directory>', 'write result, log, outcome and files of each node below it')
+    .option('--save <directory>', 'write result, log, outcome and files of each node below it');
+}
+
+/** Adds `rune run` to the program. */
+export function defineRun(program: Command, start: (options: RunOptions) => Promise<void>): void {
+  const command = program
+    .command('run')
+    .description('run an action on nodes and show what happens')
+    .argument('<action>', 'name or name@version')
+    .allowExcessArguments();
+  addExecutionOptions(command)
     .optionsGroup('Service:')
     .addOption(
       new Option('--standalone', 'start LOM and LMM for this one command').conflicts(['server', 'context']),
     )
     .option('--plugins <directory>', 'with --standalone: plugin bundles to load', collectNames('--plugins'))
-    .option('--inventory <file>', 'with --standalone: inventory to load', collectNames('--inventory'));
+    .option('--inventory <file>', 'with --standalone: inventory to load', collectNames('--inventory'))
+    .option(
+      '--lmm-config <file>',
+      'with --standalone: configuration of the mediator (default: your own SSH keys)',
+    );
   addServiceOptions(command)
     .addHelpText('after', EXAMPLES)
     .action((action: string, parsed: Parsed, { args }: Command) => {

@@ -14,19 +14,24 @@ export interface ServiceOptions {
 
 const CALL_TIMEOUT_MS = 10_000;
 
-/** Adds the flags of ServiceOptions to a command. */
-export function addServiceOptions(command: Command): Command {
+/** Adds the flags that say how a service answers. */
+export function addAnswerOptions(command: Command): Command {
   return command
     .addOption(
       new Option('-o, --output <format>', 'how results are written (default pretty)').choices(OUTPUT_FORMATS),
     )
-    .option('--server <host:port>', 'where LOM listens (RUNE_SERVER; default 127.0.0.1:50051)')
-    .option('--context <name>', 'context of ~/.config/rune/config.yaml to use (RUNE_CONTEXT)')
     .option(
       '--call-timeout <duration>',
       'how long to wait for an answer of the service (default 10s); never limits a run',
       (text) => parseDuration(text, '--call-timeout'),
     );
+}
+
+/** Adds the flags of ServiceOptions to a command. */
+export function addServiceOptions(command: Command): Command {
+  return addAnswerOptions(command)
+    .option('--server <host:port>', 'where LOM listens (RUNE_SERVER; default 127.0.0.1:50051)')
+    .option('--context <name>', 'context of ~/.config/rune/config.yaml to use (RUNE_CONTEXT)');
 }
 
 /** The flags of ServiceOptions as commander hands them over. */

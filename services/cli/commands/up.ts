@@ -21,6 +21,24 @@ Examples:
 
 Both services listen on loopback only. Without --inventory there is one node, localhost, that is this machine.`;
 
+interface Parsed {
+  plugins?: string[];
+  inventory?: string[];
+  lmmConfig?: string;
+  listen: string;
+  verbose?: true;
+}
+
+function toOptions({ plugins = [], inventory = [], lmmConfig, listen, verbose }: Parsed): UpOptions {
+  return {
+    plugins,
+    inventories: inventory,
+    ...(lmmConfig === undefined ? {} : { lmmConfig }),
+    listen,
+    verbose: verbose === true,
+  };
+}
+
 function parseListen(text: string): string {
   if (isAddress(text) || /^(?:127\.0\.0\.1|localhost|\[::1\]):0$/.test(text)) return text;
   throw new RuneError('COMMAND_INVALID', `--listen ${text}: write host:port, such as ${DEFAULT_ADDRESS}.`);
@@ -41,15 +59,9 @@ export function defineUp(program: Command, start: (options: UpOptions) => Promis
       'inventory to load (default: this machine as localhost)',
       collectNames('--inventory'),
     )
+    .option('--lmm-config <file>', 'configuration of the mediator (default: your own SSH keys)')
     .option('--listen <host:port>', 'where LOM listens', parseListen, DEFAULT_ADDRESS)
     .option('-v, --verbose', 'show every log line of the services')
     .addHelpText('after', EXAMPLES)
-    .action((parsed: { plugins?: string[]; inventory?: string[]; listen: string; verbose?: true }) =>
-      start({
-        plugins: parsed.plugins ?? [],
-        inventories: parsed.inventory ?? [],
-        listen: parsed.listen,
-        verbose: parsed.verbose === true,
-      }),
-    );
+    .action((parsed: Parsed) => start(toOptions(parsed)));
 }

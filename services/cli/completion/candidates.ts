@@ -14,7 +14,16 @@ export interface Candidates {
 }
 
 const NONE: Candidates = { words: [], files: false };
-const FILE_FLAGS = new Set(['--params-file', '--save', '--plugins', '--inventory']);
+const FILE_FLAGS = new Set([
+  '--params-file',
+  '--save',
+  '--plugins',
+  '--inventory',
+  '--lmm-config',
+  '--directory',
+]);
+/** Commands whose operand is a directory. */
+const FILE_COMMANDS = new Set(['plugin lint', 'plugin test', 'plugin run']);
 const NODE_FLAGS = new Set(['--node', '--exclude']);
 
 const visible = (command: Command) => command.commands.filter((one) => !one.name().startsWith('_'));
@@ -98,7 +107,7 @@ export async function candidates(
                 ...visible(command).map((one) => one.name()),
                 ...(await operandsOf(path.join(' '), program, catalogue)),
               ],
-              files: false,
+              files: FILE_COMMANDS.has(path.join(' ')),
             };
   return { words: [...new Set(found.words)].filter((word) => word.startsWith(current)), files: found.files };
 }

@@ -29,6 +29,8 @@ export interface LocalService {
 export interface ServiceStart {
   readonly name: 'lom' | 'lmm';
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Its configuration file; its variables win over it. */
+  readonly config?: string;
   /** Gives up waiting, and stops the process. */
   readonly signal: AbortSignal;
   onLine?(name: string, line: string): void;
@@ -65,11 +67,18 @@ const interrupted = () => new RuneError('CALL_CANCELLED', 'Interrupted while the
  * Starts one service and waits until it listens. Throws CONFIGURATION_INVALID with what the service finds wrong in its
  * configuration, and SERVICE_UNREACHABLE with its last lines if it does not listen for another reason.
  */
-export async function startService({ name, env, signal, onLine }: ServiceStart): Promise<LocalService> {
+export async function startService({
+  name,
+  env,
+  config,
+  signal,
+  onLine,
+}: ServiceStart): Promise<LocalService> {
   if (signal.aborted) throw interrupted();
   const main = join(packageRoot, 'dist/services', name, 'main.js');
   const guard = pathToFileURL(join(packageRoot, 'dist/services/cli/local-services/stop-with-parent.js')).href;
-  const child = spawn(process.execPath, ['--import', guard, main], {
+  const options = config === undefined ? [] : ['--config', config];
+  const child = spawn(process.execPath, ['--import', guard, main, ...options], {
     env: { ...env },
     stdio: ['pipe', 'ignore', 'pipe'],
     // Out of the terminal's process group: Ctrl-C is for the command line, which stops the services in order.

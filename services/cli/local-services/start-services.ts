@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { RuneError } from '../../shared/errors.js';
 import { packageRoot } from '../../shared/package-root.js';
 import type { LocalServicesOptions } from '../commands/run.js';
+import { ownCredential } from './own-credential.js';
 import { type LocalService, startService } from './start-service.js';
 
 /** LOM and LMM on this machine. */
@@ -36,7 +37,7 @@ function listOf(paths: readonly string[], flag: string): string {
 
 /** The variables of both services over what the person has set for them. */
 async function variables(
-  options: LocalServicesOptions & { readonly listen: string },
+  options: LocalServicesOptions & { readonly listen: string; readonly env: Env },
   directory: string,
 ): Promise<{ lmm: Env; lom: (mediator: string) => Env }> {
   const inventories = options.inventories.map((file) => resolve(file));
@@ -50,8 +51,16 @@ async function variables(
       ? [join(packageRoot, 'plugins')]
       : options.plugins.map((path) => resolve(path));
   const [pluginList, inventoryList] = [listOf(plugins, '--plugins'), listOf(inventories, '--inventory')];
+  const credential =
+    options.lmmConfig === undefined && options.env['LMM_CREDENTIALS'] === undefined
+      ? await ownCredential(options.env)
+      : undefined;
   return {
-    lmm: { LMM_LISTEN: '127.0.0.1:0', LMM_LOCAL_ENABLED: 'true' },
+    lmm: {
+      LMM_LISTEN: '127.0.0.1:0',
+      LMM_LOCAL_ENABLED: 'true',
+      ...(credential === undefined ? {} : { LMM_CREDENTIALS: JSON.stringify({ default: credential }) }),
+    },
     lom: (mediator) => ({
       LOM_LISTEN: options.listen,
       LOM_PLUGINS: pluginList,
@@ -81,9 +90,10 @@ export async function startServices(
     for (const service of started.toReversed()) await service.stop();
     await rm(directory, { recursive: true, force: true });
   };
-  const start = async (name: 'lom' | 'lmm', own: Env) => {
+  const start = async (name: 'lom' | 'lmm', own: Env, config?: string) => {
     const service = await startService({
       name,
+      ...(config === undefined ? {} : { config: resolve(config) }),
       env: { ...env, ...own },
       signal,
       ...(onLine === undefined ? {} : { onLine }),
@@ -93,7 +103,7 @@ export async function startServices(
   };
   try {
     const { lmm, lom } = await variables(options, directory);
-    const mediator = await start('lmm', lmm);
+    const mediator = await start('lmm', lmm, options.lmmConfig);
     const orchestrator = await start('lom', lom(mediator.address));
     return {
       address: orchestrator.address,

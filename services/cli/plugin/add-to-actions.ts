@@ -6,10 +6,11 @@ import { isScalar, isSeq, parseDocument } from 'yaml';
  */
 export function addToActions(text: string, action: string): string | undefined {
   const list = parseDocument(text).get('actions', true);
-  const last = isSeq(list) ? list.items.at(-1) : undefined;
-  const start = isSeq(list) ? list.range?.[0] : undefined;
-  if (!isSeq(list) || !isScalar(last) || start === undefined || last.range === undefined || last.range === null) return undefined;
-  const end = last.range[1];
+  if (!isSeq(list)) return undefined;
+  const last = list.items.at(-1);
+  const start = list.range?.[0];
+  const end = isScalar(last) ? last.range?.[1] : undefined;
+  if (start === undefined || end === undefined) return undefined;
   if (list.flow === true) return checked(`${text.slice(0, end)}, ${action}${text.slice(end)}`, action);
   // A comment behind the last entry stays with it.
   const lineEnd = text.indexOf('\n', end);

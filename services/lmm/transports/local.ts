@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { userInfo } from 'node:os';
+import { tmpdir, userInfo } from 'node:os';
 import type { NodeProbe } from '../../shared/gen/rune/v1/run.js';
 import { RuneError } from '../../shared/errors.js';
 import type { Channel, ChannelEnd } from './channel.js';
@@ -63,6 +63,8 @@ function openLocalChannel(): Channel {
       LOGNAME: user.username,
       SHELL: user.shell ?? '/bin/sh',
       LANG: 'C.UTF-8',
+      // Where this host keeps temporary files, which an operator may have moved for good reasons.
+      TMPDIR: tmpdir(),
     },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
