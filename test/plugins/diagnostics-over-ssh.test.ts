@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmod, open, rm } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, rm, utimes } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -25,11 +25,14 @@ describe('the diagnostic actions, through both services over a real sshd', funct
     web = createServer((_request, response) => response.end('all is well'));
     await new Promise<void>((resolve) => web.listen(0, '127.0.0.1', resolve));
     url = `http://127.0.0.1:${(web.address() as AddressInfo).port}/`;
-    const configuration = (): object => ({ 'gather-logs': { paths: [logs.path] } });
+    const configuration = (node: string): object => ({
+      'gather-logs': { paths: [logs.path] },
+      'disk-cleanup': { rotated_logs: [`${logs.path}/rotated/${node}/*.gz`] },
+    });
     world = await startWorld({
       nodes: (sshd) => ({
-        root: { ...sshNode(sshd, sshd.users.root), configuration: configuration() },
-        user: { ...sshNode(sshd, sshd.users.unprivileged), configuration: configuration() },
+        root: { ...sshNode(sshd, sshd.users.root), configuration: configuration('root') },
+        user: { ...sshNode(sshd, sshd.users.unprivileged), configuration: configuration('user') },
       }),
     });
   });
@@ -80,6 +83,23 @@ describe('the diagnostic actions, through both services over a real sshd', funct
     );
     const text = gunzipSync(Buffer.from(outputs[1]?.archive ?? '', 'base64')).toString();
     assert.equal(text, `==> ${join(logs.path, 'open.log')} <==\nfrom the log\n`);
+  });
+
+  it('disk-cleanup removes the rotated logs that the inventory allows on each node', async () => {
+    for (const node of ['root', 'user']) {
+      const directory = join(logs.path, 'rotated', node);
+      await mkdir(directory, { recursive: true });
+      await chmod(directory, 0o777);
+      for (const name of ['old.gz', 'old.log']) {
+        await logs.write({ [`rotated/${node}/${name}`]: 'x'.repeat(9000) });
+        await utimes(join(directory, name), 1_700_000_000, 1_700_000_000);
+      }
+    }
+    for (const { freed_bytes: freed, items } of await run('disk-cleanup', { rotated_logs_keep_days: 7 })) {
+      assert.ok(Number(freed) > 0, JSON.stringify(items));
+    }
+    const left = await readdir(join(logs.path, 'rotated'), { recursive: true });
+    assert.deepEqual(left.toSorted(), ['root', 'root/old.log', 'user', 'user/old.log']);
   });
 
   it('process-top finds this process', async () => {

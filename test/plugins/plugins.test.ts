@@ -43,6 +43,7 @@ const RUN_SCRIPTED: readonly string[] = [
   'restart-docker',
   'restart-nomad',
   'gather-logs',
+  'disk-cleanup',
 ];
 
 for (const action of bundle.actions) {
