@@ -52,7 +52,9 @@ export function createHandlers(io: Io): Handlers {
     actions: async (options) =>
       (await import('./catalogue/actions-command.js')).actionsCommand(options, await deps()),
     nodes: async (options) =>
-      (await import('./catalogue/nodes-command.js')).nodesCommand(options, await deps()),
+      options.kind === 'trust'
+        ? (await import('./trust/trust-command.js')).trustCommand(options, await deps())
+        : (await import('./catalogue/nodes-command.js')).nodesCommand(options, await deps()),
     doctor: async (options) => (await import('./doctor/diagnose.js')).diagnose(options, await deps()),
     async up(options) {
       const { DEFAULT_ADDRESS } = await import('./config/resolve-connection.js');

@@ -101,7 +101,7 @@ export const ERRORS = {
   COMMAND_INVALID: row(-32212, 'INVALID_ARGUMENT', 'USAGE', 'LOW', false, 'Correct the flag or the line that is named; every command explains its flags with --help.'),
 
   AUTHENTICATION_FAILED: row(-32300, 'FAILED_PRECONDITION', 'NODE_UNREACHABLE', 'MEDIUM', false, 'Nothing ran. Put the public key of the credential into authorized_keys of the user on {node}, or correct user or credential in the inventory.'),
-  HOST_KEY_UNKNOWN: row(-32302, 'FAILED_PRECONDITION', 'NODE_UNREACHABLE', 'HIGH', false, 'Nothing ran. Compare the fingerprint with the node itself, then add its key to the known_hosts file of the mediator or pin it in the inventory.'),
+  HOST_KEY_UNKNOWN: row(-32302, 'FAILED_PRECONDITION', 'NODE_UNREACHABLE', 'HIGH', false, 'Nothing ran. Compare the fingerprint with the node itself, then pin it in the inventory or add it to the known_hosts file of the mediator: rune nodes trust {node}'),
   HOST_KEY_CHANGED: row(-32306, 'FAILED_PRECONDITION', 'NODE_UNREACHABLE', 'CRITICAL', false, 'Nothing ran. Somebody may be listening between the mediator and {node}. Ask why the key changed; only then replace the old key.'),
   HOST_KEY_REVOKED: row(-32307, 'FAILED_PRECONDITION', 'NODE_UNREACHABLE', 'CRITICAL', false, 'Nothing ran. {node} presents a key that was revoked: give the node a new host key.'),
   CREDENTIAL_NOT_ALLOWED: row(-32308, 'FAILED_PRECONDITION', 'REFUSED', 'HIGH', false, 'Nothing ran. The credential may not be used for this address: correct the inventory, or allowed_hosts of the credential on the mediator.'),

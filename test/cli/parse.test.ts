@@ -78,6 +78,16 @@ describe('the command line', () => {
     ['nodes', 'nodes', { kind: 'list', service: SERVICE, groups: [], labels: {} }],
     ['nodes --group web', 'nodes', { kind: 'list', service: SERVICE, groups: ['web'], labels: {} }],
     ['nodes show a --probe', 'nodes', { kind: 'show', service: SERVICE, name: 'a', probe: true }],
+    [
+      'nodes trust a',
+      'nodes',
+      { kind: 'trust', service: SERVICE, name: 'a', inventory: undefined, knownHosts: false, yes: false },
+    ],
+    [
+      'nodes trust a --inventory i.yaml -y',
+      'nodes',
+      { kind: 'trust', service: SERVICE, name: 'a', inventory: 'i.yaml', knownHosts: false, yes: true },
+    ],
     ['doctor --node a,b', 'doctor', { service: SERVICE, nodes: ['a', 'b'] }],
     ['up', 'up', { plugins: [], inventories: [], listen: '127.0.0.1:50051', verbose: false }],
     [
@@ -138,6 +148,7 @@ describe('the command line', () => {
     ['run noop', /Name the nodes: --node, --group or --select/],
     ['run noop web01 web02', /did you mean --node web01,web02\?\nSee: rune run --help$/m],
     ['nodes show', /missing required argument 'name'[^]*See: rune nodes show --help/],
+    ['nodes trust a --inventory i --known-hosts', /cannot be used with/],
     ['run noop -n a --nod b', /unknown option '--nod'/],
     ['run noop -n', /argument missing/],
     ['run noop -n a,,b', /--node "a,,b": a name is empty/],

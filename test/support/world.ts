@@ -14,7 +14,7 @@ export interface WorldOptions {
   readonly nodes?: (sshd: TestSshd) => Record<string, unknown>;
   /** More settings of the services' configuration files. */
   readonly lom?: Record<string, unknown>;
-  readonly lmm?: Record<string, unknown>;
+  readonly lmm?: Record<string, unknown> | ((sshd: TestSshd) => Record<string, unknown>);
 }
 
 /** A real sshd, a real LMM and a real LOM as processes of their own, and a client. */
@@ -52,7 +52,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       local_enabled: true,
       known_hosts: [],
       credentials: { default: { key_files: [sshd.userKeyPath] } },
-      ...options.lmm,
+      ...(typeof options.lmm === 'function' ? options.lmm(sshd) : options.lmm),
     },
   }).catch(async (error: unknown) => {
     await sshd.stop();

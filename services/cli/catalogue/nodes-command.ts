@@ -26,11 +26,17 @@ const labels = (node: Node) =>
 /** What a probe found, as lines for people. */
 export function renderProbe(probe: NodeProbe): string[] {
   const { error, hostKeyFingerprint, hostKeyType, hostKeyAccepted, authenticated, connect, mediator } = probe;
+  const others = probe.hostKeys.filter(({ fingerprint }) => fingerprint !== hostKeyFingerprint);
   const key = hostKeyFingerprint === '' ? 'not seen' : `${hostKeyType} ${hostKeyFingerprint}`;
   const took = connect === undefined ? '' : ` in ${formatDuration(toMs(connect))}`;
   return [
     escapeText(
       `host key: ${key}${hostKeyFingerprint === '' ? '' : hostKeyAccepted ? ' (accepted)' : ' (REFUSED)'}`,
+    ),
+    ...others.map(({ type, fingerprint, accepted, revoked }) =>
+      escapeText(
+        `also: ${type} ${fingerprint} (${revoked ? 'REVOKED' : accepted ? 'accepted' : 'not accepted'})`,
+      ),
     ),
     `login: ${authenticated ? `accepted${took}` : 'no'}`,
     ...(mediator === '' ? [] : [escapeText(`tried by: ${mediator}`)]),
@@ -110,7 +116,7 @@ async function list(
 }
 
 /** `rune nodes` and `rune nodes show NAME`: answers the exit code; a node that cannot be reached is 6. */
-export function nodesCommand(options: NodesOptions, deps: Deps): Promise<number> {
+export function nodesCommand(options: Exclude<NodesOptions, { kind: 'trust' }>, deps: Deps): Promise<number> {
   return withService(deps, options.service, (session) =>
     options.kind === 'list' ? list(options, deps, session) : show(options, deps, session),
   );

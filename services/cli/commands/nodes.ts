@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { LIST, listOptions } from './list-options.js';
 import { collectLabel, collectNames } from './parse-flags.js';
 import {
@@ -21,13 +21,24 @@ export type NodesOptions =
       readonly service: ServiceOptions;
       readonly name: string;
       readonly probe: boolean;
+    }
+  | {
+      readonly kind: 'trust';
+      readonly service: ServiceOptions;
+      readonly name: string;
+      /** The file to write pins to. */
+      readonly inventory: string | undefined;
+      readonly knownHosts: boolean;
+      /** Do not ask. */
+      readonly yes: boolean;
     };
 
 const EXAMPLES = `
 Examples:
   rune nodes
   rune nodes list --group web
-  rune nodes show web01 --probe       # also connect, check the host key and authenticate; runs nothing`;
+  rune nodes show web01 --probe       # also connect, check the host key and authenticate; runs nothing
+  rune nodes trust web01 --inventory inventory.yaml   # pin the host keys that a mediator sees`;
 
 /** Adds `rune nodes` to the program. */
 export function defineNodes(program: Command, start: (options: NodesOptions) => Promise<void>): void {
@@ -60,5 +71,40 @@ export function defineNodes(program: Command, start: (options: NodesOptions) => 
     .addHelpText('after', '\nExample:\n  rune nodes show web01 --probe')
     .action((name: string, parsed: ParsedServiceOptions & { probe?: true }) =>
       start({ kind: 'show', service: serviceOptions(parsed), name, probe: parsed.probe === true }),
+    );
+  addServiceOptions(
+    command
+      .command('trust')
+      .description(
+        'the host keys of a node, as a mediator sees them, to pin in an inventory or to add to known_hosts',
+      )
+      .argument('<name>')
+      .addOption(
+        new Option(
+          '--inventory <file>',
+          'pin them in this inventory file; the rest of it stays as it is',
+        ).conflicts('knownHosts'),
+      )
+      .option('--known-hosts', 'print them as lines of a known_hosts file')
+      .option('-y, --yes', 'do not ask: the fingerprints were compared with the node itself'),
+  )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  rune nodes trust web01                                # show the keys and write nothing
+  rune nodes trust web01 --inventory inventory.yaml     # show them, ask, and pin them
+  rune nodes trust web01 --known-hosts --yes >> /etc/rune/known_hosts`,
+    )
+    .action(
+      (name: string, parsed: ParsedServiceOptions & { inventory?: string; knownHosts?: true; yes?: true }) =>
+        start({
+          kind: 'trust',
+          service: serviceOptions(parsed),
+          name,
+          inventory: parsed.inventory,
+          knownHosts: parsed.knownHosts === true,
+          yes: parsed.yes === true,
+        }),
     );
 }

@@ -72,6 +72,7 @@ async function operandsOf(path: string, program: Command, catalogue: Catalogue):
     case 'actions show':
       return catalogue.actions();
     case 'nodes show':
+    case 'nodes trust':
       return catalogue.nodes();
     case 'completion':
       return ['bash', 'zsh'];
