@@ -337,7 +337,7 @@ find_open() {
   local i listed line process descriptors=() id
   local -A wanted open_ids
   wanted=() open_ids=()
-  for ((i = 0; i < ${#paths[@]}; i++)); do wanted[${paths[i]##*/}]=1; done
+  for ((i = 0; i < ${#paths[@]}; i++)); do wanted[/${paths[i]##*/}]=1; done
   for process in /proc/[0-9]*; do
     if [[ ! -r $process/fd && -d $process ]]; then processes_unreadable=$((processes_unreadable + 1)); fi
   done
@@ -345,7 +345,7 @@ find_open() {
     head -c "$listing_bytes_max") || :
   split_lines "$listed"
   for line in ${lines[@]+"${lines[@]}"}; do
-    if [[ -n ${wanted[${line##*/}]-} && $line =~ ^(/proc/[0-9]+/fd/[0-9]+)\  ]]; then descriptors+=("${BASH_REMATCH[1]}"); fi
+    if [[ -n ${wanted[/${line##*/}]-} && $line =~ ^(/proc/[0-9]+/fd/[0-9]+)\  ]]; then descriptors+=("${BASH_REMATCH[1]}"); fi
   done
   if ((${#descriptors[@]} == 0)); then return 0; fi
   listed=$(timeout -s KILL "$look_seconds" stat -L --printf '%d:%i\n' -- ${descriptors[@]+"${descriptors[@]:0:1000}"} 2>/dev/null) || :

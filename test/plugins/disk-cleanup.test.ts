@@ -287,6 +287,14 @@ describe('disk-cleanup', () => {
       assert.equal(await node.stateDigest(), before);
     });
 
+    it('nothing because of brackets, blanks and signs of the shell in a name', async () => {
+      const names = ['@.gz', '].gz', '[a].gz', '*.gz', '$(id).gz', '-rf.gz', ' .gz', '%b.gz'];
+      await rotated(Object.fromEntries(names.map((name) => [`sub ]/${name}`, ''])));
+      const cleaned = await clean({ rotated_logs_keep_days: 10 });
+      assert.deepEqual([cleaned.items[0]?.files, cleaned.rotated_logs_left], [names.length, 0]);
+      assert.deepEqual(await readdir(join(logs, 'sub ]')), []);
+    });
+
     it('names that could be taken for something else', async () => {
       const names = ["it's.gz", 'back\\slash.gz', 'two\nlines.gz', 'strange\ndirectory/a.gz', '"quoted".1'];
       await rotated(Object.fromEntries(names.map((name) => [name, ''])));
@@ -298,6 +306,8 @@ describe('disk-cleanup', () => {
       await rotated({ 'open.gz': 'x', 'two.1': 'x', 'gone.gz': 'x' });
       await link(join(logs, 'two.1'), join(state, 'second'));
       const handle = await open(join(logs, 'open.gz'), 'r');
+      // Its name has no last part.
+      const root = await open('/', 'r');
       try {
         const cleaned = await clean({ rotated_logs_keep_days: 10 });
         assert.deepEqual(reasons(cleaned), {
@@ -309,6 +319,7 @@ describe('disk-cleanup', () => {
         assert.ok((await exists(join(logs, 'open.gz'))) && (await exists(join(logs, 'two.1'))));
       } finally {
         await handle.close();
+        await root.close();
       }
     });
 

@@ -123,7 +123,7 @@ describe('gather-logs', () => {
   it('takes the files of a pattern that are regular and allowed, each once', async () => {
     await directory.write({
       'logs/a.log': 'a\n',
-      'logs/b b.log': 'b\n',
+      'logs/b ]$(id)*.log': 'b\n',
       'logs/c.txt': 'c\n',
       'logs/d.log/x': '',
     });
@@ -134,7 +134,7 @@ describe('gather-logs', () => {
       gathered.sources.map(({ name, state }) => [name, state]),
       [
         [join(logs, 'a.log'), 'taken'],
-        [join(logs, 'b b.log'), 'taken'],
+        [join(logs, 'b ]$(id)*.log'), 'taken'],
         [join(logs, 'z.log'), 'failed'],
       ],
     );
