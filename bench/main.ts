@@ -8,7 +8,7 @@ interface Measurement {
   readonly name: string;
   readonly about: string;
   /** Nothing for a measurement that only explains another one. */
-  readonly measure: (bench: Bench) => Promise<Row | undefined>;
+  readonly measure: (bench: Bench) => Promise<Row | readonly Row[] | undefined>;
 }
 
 const MEASUREMENTS: readonly Measurement[] = [
@@ -23,6 +23,30 @@ const MEASUREMENTS: readonly Measurement[] = [
     name: 'throughput-64',
     about: 'actions a second with 64 in flight over SSH to one node',
     measure: async (bench) => (await import('./rows/throughput-64.js')).throughput64(bench),
+  },
+  {
+    number: 3,
+    name: 'fan-out-warm',
+    about: 'one execution on 59 nodes against `ansible -m script` with 59 forks, both warm',
+    measure: async (bench) => (await import('./rows/fan-out-warm.js')).fanOutWarm(bench),
+  },
+  {
+    number: 4,
+    name: 'fan-out-cold',
+    about: 'the same without connections against parallel-ssh, clush and pdsh',
+    measure: async (bench) => (await import('./rows/fan-out-cold.js')).fanOutCold(bench),
+  },
+  {
+    number: 6,
+    name: 'output-1g',
+    about: '1 GiB of log, every byte checked, and the memory it takes',
+    measure: async (bench) => (await import('./rows/output-1g.js')).output1g(bench),
+  },
+  {
+    number: 7,
+    name: 'in-flight-1000',
+    about: 'memory with 1,000 runs in flight over SSH',
+    measure: async (bench) => (await import('./rows/in-flight-1000.js')).inFlight1000(bench),
   },
   {
     number: 8,
@@ -118,8 +142,8 @@ async function main(): Promise<number> {
   for (const { name, measure } of measurements) {
     if (signal.aborted) return 1;
     try {
-      const row = await measure({ signal, say: (text) => say(`# ${name}: ${text}`) });
-      if (row !== undefined) process.stdout.write(`${formatRow(row)}\n`);
+      const rows = await measure({ signal, say: (text) => say(`# ${name}: ${text}`) });
+      for (const each of [rows ?? []].flat()) process.stdout.write(`${formatRow(each)}\n`);
     } catch (error) {
       say(
         `# ${name} could not run: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,

@@ -32,7 +32,7 @@ export function cliWall({ signal, say }: Bench): Promise<Row> {
     }
     const times = await inPairs({
       ours,
-      baseline: await prepareAnsible(directory, sshd, sshd.users.unprivileged),
+      baseline: await prepareAnsible(directory, sshd),
       warmUp: WARM_UP_PAIRS,
       count: PAIRS,
       settleMs: SETTLE_MS,

@@ -8,10 +8,10 @@ import { newId } from '../../services/shared/ids.js';
 /** The node of the bench's world that is reached over SSH as an unprivileged user. */
 export const NODE = 'user';
 
-/** One `noop` through both services, to the end of its stream. */
-export async function runNoop(client: LomClient): Promise<void> {
+/** One execution of `noop` through both services, to the end of its stream; every run must succeed. */
+export async function runNoop(client: LomClient, nodes: readonly string[] = [NODE]): Promise<void> {
   let state: ExecutionState = ExecutionState.UNSPECIFIED;
-  for await (const { event } of client.run({ action: 'noop', targets: { nodes: [NODE] } })) {
+  for await (const { event } of client.run({ action: 'noop', targets: { nodes: [...nodes] } })) {
     if (event?.$case === 'execution') state = event.value.state;
   }
   if (state !== ExecutionState.SUCCEEDED) throw new Error(`noop ended in state ${state}`);

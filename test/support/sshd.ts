@@ -26,6 +26,8 @@ export interface SshdOptions {
   readonly extraConfig?: readonly string[];
   /** Files in the home directory of both users by name, such as ".bashrc". The home holds nothing else. */
   readonly loginFiles?: Readonly<Record<string, string>>;
+  /** Listen on every address of this machine, so that each of 127.0.0.0/8 is a node. */
+  readonly everyAddress?: boolean;
   /** Do without the unprivileged login, so that no user has to be made. */
   readonly rootOnly?: boolean;
   /** Default: all three. */
@@ -111,7 +113,9 @@ async function startIn(directory: string, options: SshdOptions): Promise<TestSsh
     const listening = eventually(
       () => {
         if (!isAlive(child)) throw new Error(`sshd ended at once: ${readFileSync(logPath, 'utf8')}`);
-        return readFileSync(logPath, 'utf8').includes(`Server listening on 127.0.0.1 port ${port}`);
+        return readFileSync(logPath, 'utf8').includes(
+          `Server listening on ${listenAddress(options)} port ${port}`,
+        );
       },
       { label: 'sshd to listen' },
     );
@@ -261,6 +265,9 @@ async function makeHome(
   }
 }
 
+const listenAddress = ({ everyAddress }: SshdOptions): string =>
+  everyAddress === true ? '0.0.0.0' : '127.0.0.1';
+
 async function configText(
   directory: string,
   port: number,
@@ -270,7 +277,7 @@ async function configText(
   return [
     ...(options.extraConfig ?? []),
     `Port ${port}`,
-    'ListenAddress 127.0.0.1',
+    `ListenAddress ${listenAddress(options)}`,
     ...types.map((type) => `HostKey ${join(directory, `host_${type}`)}`),
     `AuthorizedKeysFile ${join(directory, 'authorized_keys')}`,
     `MaxSessions ${options.maxSessions ?? 10}`,
