@@ -4,12 +4,12 @@ set -euo pipefail
 if ! declare -F rune_init >/dev/null; then
   # shellcheck source=plugins/lib/rune_bpcs.sh
   source "$(dirname "$0")/rune_bpcs.sh"
+  # shellcheck source=plugins/lib/call.sh
+  source "$(dirname "$0")/lib/call.sh"
+  # shellcheck source=plugins/lib/allow-list.sh
+  source "$(dirname "$0")/lib/allow-list.sh"
 fi
 
-# Bytes are characters here, every tool speaks English, and all times are in UTC.
-export LC_ALL=C TZ=UTC0
-
-entries_max=64
 files_listed_max=200
 # What find may print before it is stopped: some 100,000 files.
 listing_bytes_max=16777216
@@ -18,110 +18,6 @@ search_seconds=60
 command_seconds=300
 look_seconds=10
 remove_at_once=500
-output_chars_max=4096
-line_chars_max=500
-output='' status=0 lines=()
-
-# --- allow-list: the same lines in each action that has one; a test compares them ---
-
-# need TOOL…: ends the plugin when one of them is missing.
-need() {
-  local tool
-  for tool; do
-    if ! type -P "$tool" >/dev/null; then rune_error_kv 2 "$tool is missing on this node" "missing=$tool"; fi
-  done
-}
-
-# is_plain PATH: whether it is absolute, without control characters and without parts that lead elsewhere.
-is_plain() {
-  [[ $1 == /* && $1 != *[[:cntrl:]]* && $1 != *//* && $1/ != */../* && $1/ != */./* ]]
-}
-
-# regex_of VAR PATTERN: a regular expression for paths. * and ? stay within a name, ** does not.
-regex_of() {
-  local rest=$2 made='' set
-  while [[ -n $rest ]]; do
-    case $rest in
-      '**/'*) made+='(.*/)?' rest=${rest:3} ;;
-      '**'*) made+='.*' rest=${rest:2} ;;
-      '*'*) made+='[^/]*' rest=${rest:1} ;;
-      '?'*) made+='[^/]' rest=${rest:1} ;;
-      '['*)
-        set=${rest%%']'*}']'
-        made+=$set rest=${rest:${#set}}
-        ;;
-      '^'*) made+='\^' rest=${rest:1} ;;
-      *) made+="[${rest:0:1}]" rest=${rest:1} ;;
-    esac
-  done
-  printf -v "$1" %s "$made"
-}
-
-# read_patterns ARRAY KEY: the paths or patterns under this key of the configuration; the action ends where one is not usable.
-read_patterns() {
-  local configuration list='' entry patterns=()
-  local pattern='^/([^][\]|\[[0-9A-Za-z-]+\])*$'
-  rune_ctx_json -v configuration configuration
-  if ! rune_json_get list "$configuration" "$2" || ! rune_json_items patterns "$list" || ((${#patterns[@]} == 0)); then
-    rune_error_kv 4 "The configuration of this action has no $2" "field=$2"
-  fi
-  if ((${#patterns[@]} > entries_max)); then
-    rune_error_kv 4 "The configuration of this action has more than $entries_max $2" "field=$2"
-  fi
-  for entry in ${patterns[@]+"${patterns[@]}"}; do
-    if ! is_plain "$entry" || [[ $entry == */ || ! $entry =~ $pattern ]]; then
-      rune_error_kv 4 "$2 of the configuration holds a path that cannot be used: $entry" "field=$2" "path=$entry"
-    fi
-  done
-  eval "$1=(\${patterns[@]+\"\${patterns[@]}\"})"
-}
-
-# --- end of allow-list ---
-
-# integer VAR KEY DEFAULT MIN MAX: a parameter that is safe in arithmetic.
-integer() {
-  local value
-  rune_param -v value "$2" "$3"
-  if [[ ! $value =~ ^[0-9]{1,9}$ ]] || ((10#$value < $4 || 10#$value > $5)); then
-    rune_error_kv 1 "$2 must be a whole number from $4 to $5" "field=$2"
-  fi
-  printf -v "$1" %d $((10#$value))
-}
-
-# call SECONDS COMMAND…: sets output to what the command printed and status to its exit status, 124 when it did not end in
-# time. What runs as root by sudo cannot be killed from here: reading its output is bounded too, and then it is left alone.
-call() {
-  local seconds=$1 ended=0 reading pid
-  shift
-  # Bash forgets the descriptors of a coprocess that has ended, so this one begins only when they are copied.
-  coproc program {
-    read -r _
-    exec timeout -k 1 "$seconds" "$@" </dev/null 2>&1
-  }
-  # shellcheck disable=SC2154
-  pid=$program_PID
-  exec {reading}<&"${program[0]}"
-  printf '\n' >&"${program[1]}"
-  output='' status=0
-  IFS= read -r -d '' -n "$output_chars_max" -t $((seconds + 3)) -u "$reading" output || ended=$?
-  exec {reading}<&-
-  if ((ended != 1)); then kill "$pid" 2>/dev/null || :; fi
-  if ((ended > 128)); then
-    status=124
-    return
-  fi
-  wait "$pid" || status=$?
-  if ((status == 137)); then status=124; fi
-}
-
-# split_lines TEXT: into the array lines. Here-strings and process substitution need files or /dev/fd, which a node may lack.
-split_lines() {
-  local IFS=$'\n'
-  set -f
-  # shellcheck disable=SC2206
-  lines=($1)
-  set +f
-}
 
 # in_directory DIRECTORY: enters it, if the kernel says that it is the one of that path and no link leads elsewhere.
 in_directory() {

@@ -4,6 +4,8 @@ set -euo pipefail
 if ! declare -F rune_init >/dev/null; then
   # shellcheck source=plugins/lib/rune_bpcs.sh
   source "$(dirname "$0")/rune_bpcs.sh"
+  # shellcheck source=plugins/lib/allow-list.sh
+  source "$(dirname "$0")/lib/allow-list.sh"
 fi
 
 # Bytes are characters here, every tool speaks English, and all times are in UTC.
@@ -17,78 +19,11 @@ last_lines_json_max=65536
 last_line_bytes_max=500
 last_bytes_max=16384
 name_bytes_max=512
-entries_max=64
 # What gzip and the heading of a source may add to the archive besides the source's name.
 heading_bytes=128
 window_bytes_min=256
 journal_seconds=30
 read_seconds=30
-
-# --- allow-list: the same lines in each action that has one; a test compares them ---
-
-# need TOOL…: ends the plugin when one of them is missing.
-need() {
-  local tool
-  for tool; do
-    if ! type -P "$tool" >/dev/null; then rune_error_kv 2 "$tool is missing on this node" "missing=$tool"; fi
-  done
-}
-
-# is_plain PATH: whether it is absolute, without control characters and without parts that lead elsewhere.
-is_plain() {
-  [[ $1 == /* && $1 != *[[:cntrl:]]* && $1 != *//* && $1/ != */../* && $1/ != */./* ]]
-}
-
-# regex_of VAR PATTERN: a regular expression for paths. * and ? stay within a name, ** does not.
-regex_of() {
-  local rest=$2 made='' set
-  while [[ -n $rest ]]; do
-    case $rest in
-      '**/'*) made+='(.*/)?' rest=${rest:3} ;;
-      '**'*) made+='.*' rest=${rest:2} ;;
-      '*'*) made+='[^/]*' rest=${rest:1} ;;
-      '?'*) made+='[^/]' rest=${rest:1} ;;
-      '['*)
-        set=${rest%%']'*}']'
-        made+=$set rest=${rest:${#set}}
-        ;;
-      '^'*) made+='\^' rest=${rest:1} ;;
-      *) made+="[${rest:0:1}]" rest=${rest:1} ;;
-    esac
-  done
-  printf -v "$1" %s "$made"
-}
-
-# read_patterns ARRAY KEY: the paths or patterns under this key of the configuration; the action ends where one is not usable.
-read_patterns() {
-  local configuration list='' entry patterns=()
-  local pattern='^/([^][\]|\[[0-9A-Za-z-]+\])*$'
-  rune_ctx_json -v configuration configuration
-  if ! rune_json_get list "$configuration" "$2" || ! rune_json_items patterns "$list" || ((${#patterns[@]} == 0)); then
-    rune_error_kv 4 "The configuration of this action has no $2" "field=$2"
-  fi
-  if ((${#patterns[@]} > entries_max)); then
-    rune_error_kv 4 "The configuration of this action has more than $entries_max $2" "field=$2"
-  fi
-  for entry in ${patterns[@]+"${patterns[@]}"}; do
-    if ! is_plain "$entry" || [[ $entry == */ || ! $entry =~ $pattern ]]; then
-      rune_error_kv 4 "$2 of the configuration holds a path that cannot be used: $entry" "field=$2" "path=$entry"
-    fi
-  done
-  eval "$1=(\${patterns[@]+\"\${patterns[@]}\"})"
-}
-
-# --- end of allow-list ---
-
-# integer VAR KEY DEFAULT MIN MAX: a parameter that is safe in arithmetic.
-integer() {
-  local value
-  rune_param -v value "$2" "$3"
-  if [[ ! $value =~ ^[0-9]{1,9}$ ]] || ((10#$value < $4 || 10#$value > $5)); then
-    rune_error_kv 1 "$2 must be a whole number from $4 to $5" "field=$2"
-  fi
-  printf -v "$1" %d $((10#$value))
-}
 
 # read_since: sets since_epoch, 0 for no limit.
 read_since() {

@@ -1,14 +1,9 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2034 # those who come after it read what it sets
-# What the actions on systemd units have in common: looking at a unit, and at what it logged.
-
-# Dates as systemctl prints them in UTC can be read without another program.
-export LC_ALL=C TZ=UTC
+# shellcheck disable=SC2034,SC2154 # call.sh sets what is not set here, and those who come after it read what it sets
+# What the actions on systemd units have in common: looking at a unit, and at what it logged. call.sh comes first.
 
 # A single call of a program gets at most this long, and not longer than the whole action.
 call_seconds=10
-output_chars_max=1048576
-line_chars_max=500
 unit_types='service|socket|target|timer|mount|automount|swap|path|slice|scope|device'
 properties=Id,Description,LoadState,ActiveState,SubState,Result,UnitFileState,Type,MainPID,ExecMainStatus,NRestarts,Job
 properties+=,NeedDaemonReload,ConditionResult,CanStart,RefuseManualStop,RequiredBy,BoundBy,ConsistsOf,InvocationID
@@ -16,48 +11,7 @@ properties+=,ActiveEnterTimestamp,ActiveExitTimestamp,InactiveEnterTimestamp,Ina
 properties+=,ActiveEnterTimestampMonotonic,MemoryCurrent,TasksCurrent,CPUUsageNSec
 
 declare -A properties_now
-output='' status=0 lines=() missing=() unit='' log_lines=20 log='[]'
-
-# call SECONDS COMMAND…: sets output to what the command printed and status to its exit status, 124 when it did not end in
-# time. What runs as root by sudo cannot be killed from here: reading its output is bounded too, and then it is left alone.
-call() {
-  local seconds=$1 ended=0 reading pid
-  shift
-  # Bash forgets the descriptors of a coprocess that has ended, so this one begins only when they are copied.
-  coproc program {
-    read -r _
-    exec timeout -k 1 "$seconds" "$@" </dev/null 2>&1
-  }
-  # shellcheck disable=SC2154
-  pid=$program_PID
-  exec {reading}<&"${program[0]}"
-  printf '\n' >&"${program[1]}"
-  output='' status=0
-  IFS= read -r -d '' -n "$output_chars_max" -t $((seconds + 3)) -u "$reading" output || ended=$?
-  exec {reading}<&-
-  if ((ended != 1)); then kill "$pid" 2>/dev/null || :; fi
-  if ((ended > 128)); then
-    status=124
-    return
-  fi
-  wait "$pid" || status=$?
-  if ((status == 137)); then status=124; fi
-}
-
-# split_lines TEXT: into the array lines. Here-strings and process substitution need files or /dev/fd, which a node may lack.
-split_lines() {
-  local IFS=$'\n'
-  set -f
-  # shellcheck disable=SC2206
-  lines=($1)
-  set +f
-}
-
-# first_line TEXT: into the variable line.
-first_line() {
-  line=${1%%$'\n'*}
-  line=${line:0:line_chars_max}
-}
+missing=() unit='' log_lines=20 log='[]'
 
 # need PROGRAM…: the action ends where one of them is missing.
 need() {

@@ -16,13 +16,7 @@ import {
 import { dirname, join } from 'node:path';
 import { makeScriptedNode, type ScriptedNode } from '../support/scripted-node.js';
 import { skipUnlessRoot } from '../support/skip.js';
-import {
-  acceptsParams,
-  makeToolPath,
-  runShippedAction,
-  scriptOf,
-  type ActionEnding,
-} from './shipped-action.js';
+import { acceptsParams, makeToolPath, runShippedAction, type ActionEnding } from './shipped-action.js';
 
 const TOOLS = ['df', 'find', 'head', 'id', 'readlink', 'rm', 'sort', 'stat', 'timeout'];
 const DAY_SECONDS = 86_400;
@@ -544,15 +538,4 @@ describe('disk-cleanup', () => {
       assert.deepEqual([error?.code, error?.details], [2, { missing: tool }]);
     });
   }
-
-  it('has the allow-list of gather-logs and the calls of restart-service in its script', () => {
-    const script = scriptOf('disk-cleanup');
-    for (const [action, pattern] of [
-      ['gather-logs', /^# --- allow-list: [^]*^# --- end of allow-list ---$/m],
-      ['restart-service', /^call\(\) \{[^]*?^\}$/m],
-    ] as const) {
-      const [part = ''] = pattern.exec(scriptOf(action)) ?? [];
-      assert.ok(part.length > 500 && script.includes(part), action);
-    }
-  });
 });
