@@ -30,7 +30,7 @@ describe('when things break', function () {
   let world: World | undefined;
 
   const start = async (options: Parameters<typeof startWorld>[0] = {}): Promise<World> =>
-    (world = await startWorld(options));
+    (world = await startWorld({ ...options, testActionsOnly: true }));
   afterEach(async () => {
     await world?.stop();
     world = undefined;
@@ -68,7 +68,7 @@ describe('when things break', function () {
       timeoutMs: 30_000,
     });
 
-    const next = await runAction(client, { action: 'noop', targets: { nodes: ['user'] } });
+    const next = await runAction(client, { action: 'show-context', targets: { nodes: ['user'] } });
     assert.equal(next.outcomes.get('user')?.error?.errorData?.name, 'MEDIATOR_UNAVAILABLE');
     assert.equal(next.outcomes.get('user')?.state, RunState.FAILED);
   });

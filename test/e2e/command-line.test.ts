@@ -135,7 +135,7 @@ describe('the command line, against the real services', function () {
   }
 
   it('says LOST and exits 3 when the mediator dies', async () => {
-    const own = await startWorld();
+    const own = await startWorld({ testActionsOnly: true });
     try {
       const process = spawnRune(['run', 'sleep-for', '--node', 'here'], {
         env: { RUNE_SERVER: own.lom.address },

@@ -10,6 +10,8 @@ import { makeTestBundle } from './test-bundle.js';
 /** What a world is made of; every part has a default. */
 export interface WorldOptions {
   readonly sshd?: SshdOptions;
+  /** Only the test actions: an orchestrator that checks no others starts in half of the time. */
+  readonly testActionsOnly?: boolean;
   /** More nodes for the inventory, made from the sshd that was started. */
   readonly nodes?: (sshd: TestSshd) => Record<string, unknown>;
   /** More settings of the services' configuration files. */
@@ -32,8 +34,8 @@ export function sshNode(sshd: TestSshd, user: string): Record<string, unknown> {
 }
 
 /**
- * Starts a world with the shipped and the test actions and three nodes: `root` and `user` by SSH to the same sshd, `here` by
- * the local transport.
+ * Starts a world with the shipped and the test actions, or only the latter, and three nodes: `root` and `user` by SSH to the
+ * same sshd, `here` by the local transport.
  */
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const directory = await mkdtemp(join(tmpdir(), 'rune-world-'));
@@ -46,7 +48,10 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       here: { address: 'localhost', transport: 'local' },
       ...options.nodes?.(sshd),
     },
-    plugins: [join(packageRoot, 'plugins'), await makeTestBundle(directory)],
+    plugins: [
+      ...(options.testActionsOnly === true ? [] : [join(packageRoot, 'plugins')]),
+      await makeTestBundle(directory),
+    ],
     lom: { kill_grace: '1s', ...options.lom },
     lmm: {
       local_enabled: true,
