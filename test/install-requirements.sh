@@ -15,6 +15,7 @@ need() { # PACKAGE TEST-COMMAND...
 need openssh-server test -x /usr/sbin/sshd
 need openssh-client command -v ssh-keygen
 need procps command -v ps
+need monitoring-plugins-basic test -x /usr/lib/nagios/plugins/check_load
 need shellcheck command -v shellcheck
 need perl /usr/bin/perl -MJSON::PP -e 1
 need python3-grpcio /usr/bin/python3 -c 'import grpc'

@@ -14,6 +14,8 @@ export interface WorldOptions {
   readonly testActionsOnly?: boolean;
   /** More nodes for the inventory, made from the sshd that was started. */
   readonly nodes?: (sshd: TestSshd) => Record<string, unknown>;
+  /** More bundle directories. */
+  readonly plugins?: readonly string[];
   /** More settings of the services' configuration files. */
   readonly lom?: Record<string, unknown>;
   readonly lmm?: Record<string, unknown> | ((sshd: TestSshd) => Record<string, unknown>);
@@ -51,6 +53,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     plugins: [
       ...(options.testActionsOnly === true ? [] : [join(packageRoot, 'plugins')]),
       await makeTestBundle(directory),
+      ...(options.plugins ?? []),
     ],
     lom: { kill_grace: '1s', ...options.lom },
     lmm: {

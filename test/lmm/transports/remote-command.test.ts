@@ -73,4 +73,12 @@ describe('the upload', () => {
       assert.throws(() => checkCommand(commandFor(NODE, '', { runId })), { name: 'INVALID_REQUEST' });
     }
   });
+
+  it('refuses a variable whose name would be more than a name to a shell', () => {
+    for (const name of ['', 'a b', 'a-b', '$(x)', 'a\nb', '1a', 'a;b']) {
+      const command = commandFor(NODE, '', { environment: { [name]: 'x' } });
+      assert.throws(() => checkCommand(command), { name: 'INVALID_REQUEST', message: /variable/ });
+    }
+    checkCommand(commandFor(NODE, '', { environment: { PT__noop: 'a b' } }));
+  });
 });
