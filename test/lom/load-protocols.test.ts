@@ -298,9 +298,7 @@ describe('load actions of other protocols', () => {
       'metadata that is no JSON',
       TASK,
       '{\n  "description": \n',
-      [
-        'act/act.json:2 YAML the file is not valid YAML: Flow map must end with a }',
-      ],
+      ['act/act.json:2 YAML the file is not valid YAML: Flow map must end with a }'],
     ],
     ['metadata that is no object', TASK, '[]', ['act/act.json:1 TYPE the file must be an object']],
     [

@@ -6,7 +6,8 @@ import { packageRoot } from '../../services/shared/package-root.js';
 import { spawnRune } from '../cli/spawn-rune.js';
 import type { BashEnding } from '../support/bash.js';
 import { runBash, runWithLibrary, shellLibrary } from '../support/bash.js';
-import { makeTempDirectory } from '../support/temp-directory.js';
+import { startServicePair, type ServicePair } from '../support/service-pair.js';
+import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
 
 interface Block {
   readonly kind: string;
@@ -64,6 +65,14 @@ function shown(kind: string, ending: BashEnding): unknown {
   }
 }
 
+/** The same value with every count of something of this machine taken for 0. */
+function withoutFigures(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value), (key, item: unknown) => {
+    if (key === 'value' || key === 'lines') return 0;
+    return key === 'text' && typeof item === 'string' ? item.replace(/\d+/g, '0') : item;
+  }) as unknown;
+}
+
 describe('docs/plugins.md', () => {
   for (const [i, block] of blocks.entries()) {
     if (!block.kind.startsWith('bash')) continue;
@@ -105,6 +114,44 @@ describe('docs/plugins.md', () => {
       });
     } finally {
       await directory.remove();
+    }
+  });
+
+  describe('shows what programs and scripts that know nothing of RUNE answer', () => {
+    let directory: TempDirectory;
+    let services: ServicePair | undefined;
+    before(async () => {
+      directory = await makeTempDirectory();
+      const files = page.matchAll(/`(others\/[^`\n]+)`[^\n]*:\n\n```\w+\n([^]*?)^```$/gm);
+      await directory.write(Object.fromEntries([...files].map(([, path = '', text = '']) => [path, text])));
+      services = await startServicePair({
+        directory: directory.path,
+        nodes: { localhost: { address: 'localhost', transport: 'local' } },
+        plugins: [join(directory.path, 'others')],
+        lmm: { local_enabled: true },
+      });
+    });
+    after(async () => {
+      await services?.lom.stop();
+      await services?.lmm.stop();
+      await directory.remove();
+    });
+
+    for (const [i, { kind, text }] of blocks.entries()) {
+      const outcome = blocks[i + 1];
+      if (kind !== 'sh' || outcome?.kind !== 'json result') continue;
+      it(text.trim(), async () => {
+        const [name, ...words] = text.trim().split(' ');
+        assert.equal(name, 'rune');
+        const rune = spawnRune([...words, '--server', services?.lom.address ?? '', '-o', 'json']);
+        await rune.exited;
+        const { result } = JSON.parse(rune.out()).runs[0];
+        assert.deepEqual(
+          withoutFigures(result?.output),
+          withoutFigures(JSON.parse(outcome.text)),
+          rune.out(),
+        );
+      });
     }
   });
 

@@ -10,6 +10,7 @@ import type { Deps } from '../connect.js';
 import { type Session, withService } from '../with-service.js';
 import { writeAnswer } from '../write-answer.js';
 import { allActions } from './pages.js';
+import { protocolWords, requirementWords } from './requirement-words.js';
 import { schemaFields } from './schema-fields.js';
 import { writeList } from './write-list.js';
 
@@ -29,12 +30,15 @@ function exampleCommand(action: string, params: Readonly<Record<string, unknown>
 
 /** One action as lines for people: what it does, takes and answers. */
 export function renderAction(action: ActionCapability, width: number): string[] {
+  const requires = requirementWords(action.requires);
   const facts = {
     risk: riskWords(action.risk),
     timeout: formatDuration(action.timeoutMs),
     'can be repeated': action.idempotent ? 'yes' : 'no',
     'dry run': action.supportsDryRun ? 'yes' : 'no',
     delivery: action.delivery === Delivery.DIRECTORY ? 'temporary directory' : 'stream',
+    protocol: protocolWords(action.protocol),
+    ...(requires.length === 0 ? {} : { 'needs on the node': requires }),
     bundle: action.moduleName,
     digest: action.digest,
   };
