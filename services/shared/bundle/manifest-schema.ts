@@ -1,7 +1,7 @@
 import { SCHEMA_DIALECT } from '../schema-source.js';
 
 const text = (maxLength: number): object => ({ type: 'string', minLength: 1, maxLength });
-const flag = { type: 'boolean', default: false };
+const flag = (description: string): object => ({ description, type: 'boolean', default: false });
 
 /** Configurations by action: what a bundle.yaml and an inventory may give. */
 export const CONFIGURATIONS = {
@@ -14,7 +14,10 @@ const OS = {
   type: 'object',
   additionalProperties: false,
   required: ['id'],
-  properties: { id: text(64), version_min: text(64) },
+  properties: {
+    id: { description: 'ID of /etc/os-release, such as debian.', ...text(64) },
+    version_min: { description: 'The oldest VERSION_ID that will do.', ...text(64) },
+  },
 };
 /** Commands that an action may require. */
 export const COMMANDS_MAX = 64;
@@ -27,13 +30,26 @@ export const BUNDLE_SCHEMA: object = {
   additionalProperties: false,
   required: ['module_name', 'module_version', 'module_class', 'description', 'actions'],
   properties: {
-    module_name: text(64),
-    module_version: text(64),
-    module_class: text(128),
-    description: text(1000),
-    library: text(256),
-    actions: { type: 'array', minItems: 1, maxItems: 200, uniqueItems: true, items: text(64) },
-    configuration: CONFIGURATIONS,
+    module_name: { description: 'Unique name of the bundle: lower-case words joined by "-".', ...text(64) },
+    module_version: { description: 'Version of the bundle, SemVer 2.0.', ...text(64) },
+    module_class: { description: 'What the bundle is for, such as remediation.', ...text(128) },
+    description: { description: 'What the bundle holds, in one sentence.', ...text(1000) },
+    library: {
+      description: 'Path of a shell library inside the bundle, in place of the one that comes with RUNE.',
+      ...text(256),
+    },
+    actions: {
+      description: 'Directories of the actions inside the bundle, each with a manifest.yaml.',
+      type: 'array',
+      minItems: 1,
+      maxItems: 200,
+      uniqueItems: true,
+      items: text(64),
+    },
+    configuration: {
+      description: "Values of the actions' configuration, by action, over the defaults of its schema.",
+      ...CONFIGURATIONS,
+    },
   },
 };
 
@@ -60,16 +76,16 @@ export const MANIFEST_SCHEMA: object = {
     },
   ],
   properties: {
-    action: text(64),
-    version: text(64),
-    description: text(1000),
+    action: { description: 'Name of the action: lower-case words joined by "-".', ...text(64) },
+    version: { description: 'Version of the action, SemVer 2.0.', ...text(64) },
+    description: { description: 'What the action does, in one sentence.', ...text(1000) },
     protocol: {
       description:
         'How the plugin gets its parameters and how its answer is read: as a plugin of RUNE, as any program, as a monitoring plugin, or as a Puppet Bolt task.',
       enum: ['bpcs', 'raw', 'nagios', 'bolt'],
       default: 'bpcs',
     },
-    entrypoint: text(256),
+    entrypoint: { description: "The script, in the action's directory.", ...text(256) },
     command: {
       description:
         'For raw and nagios, in place of entrypoint: a program that the node has, by its absolute path or by its name in PATH.',
@@ -94,7 +110,13 @@ export const MANIFEST_SCHEMA: object = {
                   'A parameter: `add` is added if it is given, and is neither false nor an empty list.',
                 ...text(64),
               },
-              add: { type: 'array', minItems: 1, maxItems: 100, items: ARGUMENT },
+              add: {
+                description: 'The arguments.',
+                type: 'array',
+                minItems: 1,
+                maxItems: 100,
+                items: ARGUMENT,
+              },
             },
           },
         ],
@@ -105,31 +127,75 @@ export const MANIFEST_SCHEMA: object = {
         "For bolt: the task's metadata file in the directory of the action. Description, input_schema and supports_dry_run come from it where the manifest does not give them.",
       ...text(256),
     },
-    delivery: { enum: ['stream', 'directory'], default: 'stream' },
+    delivery: {
+      description:
+        'stream: Bash over standard input, and no file on the node; directory: a temporary directory with the script and its files, for any language.',
+      enum: ['stream', 'directory'],
+      default: 'stream',
+    },
     // Known, so that they are refused as what they are and not as spelling mistakes.
-    mode: { enum: ['attached', 'detached'], default: 'attached' },
-    run_as: true,
-    risk: { enum: ['read_only', 'low', 'high', 'destructive'] },
-    idempotent: flag,
+    mode: {
+      description: 'attached: the plugin ends with its link to the mediator.',
+      enum: ['attached', 'detached'],
+      default: 'attached',
+    },
+    run_as: { description: 'Not supported yet: the action runs as the user of the node.' },
+    risk: {
+      description: 'What the action may do to a node; destructive ones have to be acknowledged.',
+      enum: ['read_only', 'low', 'high', 'destructive'],
+    },
+    idempotent: flag('A second run does no harm, so that a run may be repeated.'),
     // Without a default, so that what the metadata of a task says is not hidden by it.
-    supports_dry_run: { type: 'boolean' },
-    leaves_processes: flag,
-    timeout_ms: { type: 'integer', minimum: 1000, maximum: 86_400_000, default: 60_000 },
-    files: { type: 'array', maxItems: 64, uniqueItems: true, items: text(256), default: [] },
+    supports_dry_run: {
+      description: 'The plugin can say what it would do, and changes nothing then.',
+      type: 'boolean',
+    },
+    leaves_processes: flag('Processes that are alive after the plugin are wanted.'),
+    timeout_ms: {
+      description: 'After so many milliseconds the plugin is stopped.',
+      type: 'integer',
+      minimum: 1000,
+      maximum: 86_400_000,
+      default: 60_000,
+    },
+    files: {
+      description:
+        "Helper files: paths in the action's directory, or from the bundle's with a slash before them. With stream delivery they are Bash, evaluated before the script.",
+      type: 'array',
+      maxItems: 64,
+      uniqueItems: true,
+      items: text(256),
+      default: [],
+    },
     requires: {
+      description:
+        'What a node must have: commands, or commands and operating systems. Checked before the plugin starts.',
       anyOf: [
         COMMANDS,
         {
           type: 'object',
           additionalProperties: false,
-          properties: { commands: COMMANDS, os: { type: 'array', maxItems: 16, items: OS } },
+          properties: {
+            commands: { description: 'Commands by name or absolute path; all are needed.', ...COMMANDS },
+            os: {
+              description: 'Operating systems, of which one must fit.',
+              type: 'array',
+              maxItems: 16,
+              items: OS,
+            },
+          },
         },
       ],
     },
-    configuration_schema: { type: 'object' },
-    input_schema: { type: 'object' },
-    output_schema: { type: 'object' },
+    configuration_schema: {
+      description:
+        'JSON Schema 2020-12 of the configuration, which the plugin reads as context.configuration.',
+      type: 'object',
+    },
+    input_schema: { description: 'JSON Schema 2020-12 of the parameters.', type: 'object' },
+    output_schema: { description: 'JSON Schema 2020-12 of the output.', type: 'object' },
     examples: {
+      description: 'Calls that work, shown to users and run by rune plugin test.',
       type: 'array',
       maxItems: 20,
       default: [],
@@ -138,9 +204,9 @@ export const MANIFEST_SCHEMA: object = {
         additionalProperties: false,
         required: ['description', 'params'],
         properties: {
-          description: text(1000),
-          params: { type: 'object' },
-          output: { type: 'object' },
+          description: { description: 'What the example shows.', ...text(1000) },
+          params: { description: 'Its parameters.', type: 'object' },
+          output: { description: 'The output, or a part of it.', type: 'object' },
         },
       },
     },

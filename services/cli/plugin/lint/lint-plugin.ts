@@ -12,8 +12,9 @@ import { runShellcheck, withoutSharedVariables } from './shellcheck.js';
 import { findStdoutWrites } from './stdout-writes.js';
 
 const FAULTS_LISTED_MAX = 1000;
-const SHELL = /^#! ?\S*(?:\/| )(?:ba|da|k)?sh\b/;
-const BASH = /^#! ?\S*(?:\/| )bash\b/;
+/** What a shell script says of itself: by its first line, or as shellcheck wants it of files without one. */
+const SHELL = /^#! ?\S*(?:\/| )(?:ba|da|k)?sh\b|^# shellcheck shell=/;
+const BASH = /^#! ?\S*(?:\/| )bash\b|^# shellcheck shell=bash\b/;
 
 /** A script of the bundle by its path, with what is known of who runs it. */
 interface Script {

@@ -12,8 +12,8 @@ interface Manifest {
   readonly arguments?: unknown;
 }
 
-/** Protocols by which a plugin can be told that it is a dry run. */
-const CAN_RUN_DRY: readonly unknown[] = [undefined, 'bpcs', 'bolt'];
+/** Protocols by which a plugin can always be told that it is a dry run; of a Bolt task its own metadata says it. */
+const CAN_RUN_DRY: readonly unknown[] = [undefined, 'bpcs'];
 const MUTATING: readonly unknown[] = ['low', 'high', 'destructive'];
 const PLACEHOLDER = /^\{[^{}]+\}$/;
 

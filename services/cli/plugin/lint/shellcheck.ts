@@ -44,7 +44,9 @@ export function withoutSharedVariables(
     const unused = UNUSED.exec(message)?.[1];
     if (unassigned !== undefined) {
       const byLibrary = [...(scripts.get(file) ?? '').matchAll(ASSIGNED_BY_LIBRARY)];
-      const assignment = new RegExp(`\\b${unassigned}=`);
+      const assignment = new RegExp(
+        `\\b${unassigned}(?:\\[[^\\]]*\\])?\\+?=|\\b(?:declare|local|read|mapfile)\\b[^\\n;]*\\b${unassigned}\\b`,
+      );
       return (
         !byLibrary.some(([, name]) => name === unassigned) &&
         !othersThan(file).some((text) => assignment.test(text))
