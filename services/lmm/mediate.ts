@@ -17,6 +17,8 @@ import type { Transport } from './transports/transport.js';
 
 const PARAMS_BYTES_MAX = 1024 * 1024;
 const PORT_MAX = 65_535;
+/** Hosts on the way to a node. */
+const HOPS_MAX = 8;
 const RUN_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** Run ids remembered after their end, so that none is started twice. */
 const ENDED_RUNS_REMEMBERED_MAX = 100_000;
@@ -104,6 +106,16 @@ export function createMediator({ transports, blobs, schemas, settings, logger }:
       return refuseField('target.name', 'The target has no name.', 'the name of a node');
     if (target.port > PORT_MAX)
       refuseField('target.port', 'The target has no such port.', `0 to ${PORT_MAX}`);
+    if (target.jump.length > HOPS_MAX)
+      refuseField('target.jump', 'The way to the target is too long.', `at most ${HOPS_MAX} hosts`);
+    for (const [index, hop] of target.jump.entries()) {
+      if (hop.name === '' || hop.address === '' || hop.port > PORT_MAX)
+        refuseField(
+          `target.jump[${index}]`,
+          'A host on the way is incomplete.',
+          'a name, an address and a port',
+        );
+    }
     const transport = transports.get(target.transport);
     if (transport === undefined) {
       const remedy = target.transport === 'local' ? ': set local_enabled: true in its configuration' : '';

@@ -9,7 +9,7 @@ import type {
   Plugin,
 } from '../shared/gen/rune/v1/lmm.js';
 import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
-import type { Node, NodeProbe } from '../shared/gen/rune/v1/run.js';
+import type { NodeProbe } from '../shared/gen/rune/v1/run.js';
 import type { RpcClient } from '../shared/rpc-client.js';
 import type { Plan, PlannedNode, PlannedRun } from './plan.js';
 
@@ -63,16 +63,30 @@ export interface Dispatcher {
 const SPILL = new Set(['MEDIATOR_FULL', 'SERVICE_SHUTTING_DOWN', 'TRANSPORT_NOT_AVAILABLE']);
 
 /** The node as a mediator needs it, by one of its transports. */
-export function nodeTarget(node: Node, transport: string): NodeTarget {
+export function nodeTarget({
+  node,
+  transport,
+  jump,
+}: Pick<PlannedNode, 'node' | 'transport' | 'jump'>): NodeTarget {
+  const { name, address, port, user, credential, hostKeyFingerprints, weakAlgorithms } = node;
   return {
-    name: node.name,
+    name,
     transport,
-    address: node.address,
-    port: node.port,
-    user: node.user,
-    credential: node.credential,
-    hostKeyFingerprints: node.hostKeyFingerprints,
-    weakAlgorithms: node.weakAlgorithms,
+    address,
+    port,
+    user,
+    credential,
+    hostKeyFingerprints,
+    weakAlgorithms,
+    jump: jump.map((hop) => ({
+      name: hop.name,
+      address: hop.address,
+      port: hop.port,
+      user: hop.user,
+      credential: hop.credential,
+      hostKeyFingerprints: hop.hostKeyFingerprints,
+      weakAlgorithms: hop.weakAlgorithms,
+    })),
   };
 }
 
@@ -109,7 +123,7 @@ function startMessage(
     attempt: identity.attempt,
     action: plan.action.capability.action,
     plugin: pluginOf(plan, withContent),
-    target: nodeTarget(node, run.transport),
+    target: nodeTarget(run),
     paramsJson: Buffer.from(JSON.stringify(plan.params)),
     outputSchema: plan.action.capability.outputSchema,
     context: {
@@ -219,13 +233,14 @@ export function createDispatcher(
       });
     },
 
-    async probe({ node, transport, mediators }, connectTimeoutMs, header, signal) {
+    async probe(run, connectTimeoutMs, header, signal) {
+      const { node, mediators } = run;
       const address = mediators[0]?.address ?? '';
       const client = await ready(address, node.name);
       const response = await client.probeNode(
         {
           header: requestHeader(header, 'NODE_PROBE_REQUEST', 'lom', 'lmm'),
-          target: nodeTarget(node, transport),
+          target: nodeTarget(run),
           connectTimeout: toDuration(connectTimeoutMs),
         },
         { signal, timeoutMs: connectTimeoutMs + settings.streamMarginMs },

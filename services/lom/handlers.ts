@@ -96,12 +96,7 @@ export function lomHandlers(
       const node = inventory.get(request.name);
       const { connectTimeoutMs } = sources.settings;
       const probe = request.probe
-        ? await dispatcher.probe(
-            planNode(node, '', sources.mediators),
-            connectTimeoutMs,
-            call.header,
-            call.signal,
-          )
+        ? await dispatcher.probe(planNode(node, '', sources), connectTimeoutMs, call.header, call.signal)
         : undefined;
       return { header: replyHeader(call.header, 'NODE_SHOWN', 'lom', true), node, probe };
     },

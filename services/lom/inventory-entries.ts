@@ -26,6 +26,8 @@ export interface ConnectionSettings {
   readonly zone?: string;
   readonly transports?: readonly string[];
   readonly weak_algorithms?: boolean;
+  /** Names of nodes to go through, the one nearest to the mediator first. */
+  readonly jump?: readonly string[];
 }
 
 /** A node as a file gives it. */

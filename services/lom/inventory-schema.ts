@@ -12,6 +12,7 @@ const CONNECTION = {
   transport: TRANSPORT,
   transports: { type: 'array', minItems: 1, maxItems: 2, uniqueItems: true, items: TRANSPORT },
   weak_algorithms: { type: 'boolean' },
+  jump: { type: 'array', maxItems: 8, items: { type: 'string' } },
 };
 
 const LABELS = {

@@ -17,6 +17,7 @@ import type {
 import { readEntries } from './inventory-entries.js';
 import type { Inheritance } from './inventory-inheritance.js';
 import { inheritance } from './inventory-inheritance.js';
+import { routeNodes, type UnroutedNode } from './inventory-jumps.js';
 import { ADDRESS_RULE } from './inventory-rules.js';
 import type { YamlSource } from '../shared/yaml-source.js';
 
@@ -58,7 +59,7 @@ export function createInventory(
 ): Inventory {
   const entries = readEntries(sources, schemas, faults);
   const memberships = joinGroups(entries, faults);
-  const found: Node[] = [];
+  const found: UnroutedNode[] = [];
   const configurations = new Map<string, Configurations>();
   for (const entry of entries.nodes.values()) {
     const names = memberships.get(entry.name);
@@ -67,10 +68,10 @@ export function createInventory(
     if (!entry.isSound || names === undefined || groups.some((group) => !group.isSound)) continue;
     const made = makeNode(entry, groups, faults);
     if (made === undefined) continue;
-    found.push(made.node);
+    found.push({ node: made.node, entry });
     if (Object.keys(made.configuration).length > 0) configurations.set(entry.name, made.configuration);
   }
-  const nodes = found.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const nodes = routeNodes(found, entries, faults).toSorted((a, b) => (a.name < b.name ? -1 : 1));
   const byName = new Map(nodes.map((node) => [node.name, node]));
   const groups = new Map([...entries.groups.keys()].toSorted().map((name): [string, Node[]] => [name, []]));
   for (const node of nodes) for (const name of node.groups) groups.get(name)?.push(node);
@@ -170,6 +171,7 @@ function makeNode(
     vars: inherit.merged('vars', (of) => of.vars),
     maintenance: settings.maintenance ?? false,
     weakAlgorithms: inherit.setting('weak_algorithms') ?? false,
+    jump: [...(inherit.setting('jump') ?? [])],
   };
   if (settings.address === undefined && !ADDRESS_RULE.isMet(address)) {
     add(['address'], 'REQUIRED', 'is required: the name of this node cannot serve as its address');
@@ -203,11 +205,11 @@ function configurationOf(
 /** Two names of one machine: a lock or a limit for each node would not hold there. */
 function sharedAddresses(nodes: readonly Node[]): string[] {
   const names = new Map<string, string[]>();
-  for (const { name, transports, address, port } of nodes) {
+  for (const { name, transports, address, port, jump } of nodes) {
     if (!transports.includes('ssh')) continue;
-    const key = address.includes(':')
-      ? `[${address.toLowerCase()}]:${port}`
-      : `${address.toLowerCase()}:${port}`;
+    const host = address.includes(':') ? `[${address.toLowerCase()}]` : address.toLowerCase();
+    // Behind other hosts the same address is another machine.
+    const key = [`${host}:${port}`, ...jump.toReversed()].join(' behind ');
     const known = names.get(key);
     if (known === undefined) names.set(key, [name]);
     else known.push(name);

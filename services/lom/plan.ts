@@ -37,6 +37,8 @@ export interface PlannedNode {
   readonly node: Node;
   readonly transport: string;
   readonly mediators: readonly MediatorEndpoint[];
+  /** The nodes on the way, from the mediator on. */
+  readonly jump: readonly Node[];
 }
 
 /** One run of a plan with the configuration that the action has on its node. */
@@ -96,7 +98,10 @@ function transportOf(node: Node, asked: string): string {
 export function planNode(
   node: Node,
   askedTransport: string,
-  endpoints: readonly MediatorEndpoint[],
+  {
+    mediators: endpoints,
+    inventory,
+  }: Pick<PlanSources, 'mediators'> & { readonly inventory: Pick<Inventory, 'get'> },
 ): PlannedNode {
   const transport = transportOf(node, askedTransport);
   const mediators = rankMediators(node, endpoints);
@@ -106,12 +111,12 @@ export function planNode(
       node: node.name,
     });
   }
-  return { node, transport, mediators };
+  return { node, transport, mediators, jump: node.jump.map(inventory.get) };
 }
 
 /** Decides everything about a request without contacting anyone. Throws a RuneError that says what is wrong with it. */
 export function makePlan(request: PlanExecutionRequest, sources: PlanSources): Plan {
-  const { registry, inventory, mediators, settings } = sources;
+  const { registry, inventory, settings } = sources;
   refuseUnservedFields(request);
   if (request.action === '')
     throw new RuneError('FIELD_MISSING', 'The request names no action.', { field: 'action' });
@@ -147,7 +152,7 @@ export function makePlan(request: PlanExecutionRequest, sources: PlanSources): P
     connectTimeoutMs: settings.connectTimeoutMs,
     maxParallel: parallelOf(request, settings),
     runs: nodes.map((node) => ({
-      ...planNode(node, request.transport, mediators),
+      ...planNode(node, request.transport, sources),
       configuration: configurationFor(action, node, inventory),
     })),
   };

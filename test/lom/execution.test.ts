@@ -34,6 +34,7 @@ const planOf = (nodes: string[], maxParallel = 100): Plan => ({
     node: Node.fromPartial({ name }),
     transport: 'ssh',
     mediators: [{ address: 'm:1', zone: '' }],
+    jump: [],
     configuration: {},
   })),
 });

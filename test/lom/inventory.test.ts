@@ -87,6 +87,7 @@ groups:
         vars: { service: 'nginx', limits: [1, 2] },
         maintenance: true,
         weakAlgorithms: true,
+        jump: [],
       },
     ]);
     assert.deepEqual(warnings, []);
@@ -149,6 +150,7 @@ groups:
       vars: {},
       maintenance: false,
       weakAlgorithms: false,
+      jump: [],
     };
     assert.deepEqual(inventory.nodes, [
       { ...common, name: 'here', address: 'localhost', user: '', transports: ['local'] },
@@ -160,6 +162,52 @@ groups:
         transports: ['ssh'],
       },
     ]);
+  });
+
+  it('knows the whole way to a node: what it names, behind the way to the first of them', async () => {
+    const { nodes } = await load(`
+nodes:
+  outer: {}
+  middle: {jump: [outer]}
+  inner: {jump: [middle, side]}
+  side: {jump: []}
+  plain: {}
+`);
+    assert.deepEqual(
+      nodes.map(({ name, jump }) => [name, jump]),
+      [
+        ['inner', ['outer', 'middle', 'side']],
+        ['middle', ['outer']],
+        ['outer', []],
+        ['plain', []],
+        ['side', []],
+      ],
+    );
+  });
+
+  it('takes the way of a group, for hosts on that way only as far as themselves', async () => {
+    const { nodes, warnings } = await load(`
+nodes:
+  bastion: {address: 192.0.2.1}
+  gate: {address: 10.0.0.1}
+  web01: {address: 10.0.0.2}
+  away: {address: 10.0.0.2, jump: []}
+  here: {transport: local}
+groups:
+  all: {nodes: [bastion, gate, web01, away, here], defaults: {jump: [bastion, gate]}}
+`);
+    assert.deepEqual(
+      nodes.map(({ name, jump }) => [name, jump]),
+      [
+        ['away', []],
+        ['bastion', []],
+        ['gate', ['bastion']],
+        ['here', []],
+        ['web01', ['bastion', 'gate']],
+      ],
+    );
+    // The same address at two places is two machines.
+    assert.deepEqual(warnings, []);
   });
 
   it('may be empty, or several files', async () => {
@@ -222,6 +270,7 @@ groups:
         zone: 'eu',
         credential: 'main',
         weakAlgorithms: true,
+        jump: [],
         transports: ['local'],
         labels: { tier: 'one', team: 'ops' },
         vars: { x: { from: 'group', deep: true }, y: 1 },
@@ -232,6 +281,7 @@ groups:
         zone: 'us',
         credential: 'own',
         weakAlgorithms: false,
+        jump: [],
         transports: ['ssh'],
         labels: { tier: 'two', team: 'ops' },
         vars: { x: { own: 1 }, y: 1 },
@@ -335,6 +385,38 @@ groups:
         [
           '0.yaml:4 LABEL nodes.a.labels["a b"] is not a good label: use letters, digits, ".", "_", "-" and "/", begin with a letter or digit, at most 63 characters',
         ],
+      ],
+      [
+        'a way over a node that is not defined',
+        ['nodes:\n  bastion: {}\n  a:\n    jump: [bastoin]\n'],
+        [
+          '0.yaml:4 UNKNOWN nodes.a.jump names the node "bastoin", which is not defined; did you mean "bastion"?',
+        ],
+      ],
+      [
+        'a way over a node without ssh',
+        ['nodes:\n  here: {transport: local}\n  a: {jump: [here]}\n'],
+        ['0.yaml:3 TRANSPORT nodes.a.jump names the node "here", which is not reached by ssh'],
+      ],
+      [
+        'a way over the node itself',
+        ['nodes:\n  a: {jump: [a]}\n'],
+        ['0.yaml:2 CIRCLE nodes.a.jump leads in a circle: "a", "a"'],
+      ],
+      [
+        'a way in a circle',
+        ['nodes:\n  a: {jump: [b]}\n  b: {jump: [a]}\n'],
+        [
+          '0.yaml:3 CIRCLE nodes.b.jump leads in a circle: "a", "b", "a"',
+          '0.yaml:2 CIRCLE nodes.a.jump leads in a circle: "b", "a", "b"',
+        ],
+      ],
+      [
+        'a way that is too long',
+        [
+          'nodes:\n  a: {}\n  b: {jump: [a]}\n  c: {}\n  d: {jump: [b, e, f, g, h, i, j, c]}\n  e: {}\n  f: {}\n  g: {}\n  h: {}\n  i: {}\n  j: {}\n',
+        ],
+        ['0.yaml:5 TOO_MANY nodes.d.jump leads through 9 nodes: at most 8 are possible'],
       ],
       [
         'a name that cannot be an address, without one',

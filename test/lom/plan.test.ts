@@ -25,7 +25,9 @@ function errorOf(act: () => unknown): RuneError {
 describe('a plan', () => {
   it('needs a mediator of the zone of every node, and says which setting names them', () => {
     const node = Node.fromPartial({ name: 'web01', zone: 'eu', transports: ['ssh'] });
-    const error = errorOf(() => planNode(node, '', [{ address: 'm:1', zone: 'us' }]));
+    const error = errorOf(() =>
+      planNode(node, '', { mediators: [{ address: 'm:1', zone: 'us' }], inventory: { get: () => node } }),
+    );
     assert.equal(error.name, 'NO_MEDIATOR_FOR_ZONE');
     assert.equal(error.message, 'No mediator of zone "eu" is configured, as web01 needs.');
     assert.match(error.row.recovery.join(' '), /setting mediators of LOM/);

@@ -45,6 +45,7 @@ export function nodeOf(link: Link): NodeTarget {
     address: '127.0.0.1',
     credential: '',
     weakAlgorithms: false,
+    jump: [],
   };
   return link.kind === 'local'
     ? { ...node, port: 0, user: '', hostKeyFingerprints: [] }

@@ -51,6 +51,8 @@ export function renderNode(node: Node, width: number): string[] {
     user: node.user,
     transports: node.transports,
     credential: node.credential,
+    'reached through': node.jump,
+    ...(node.weakAlgorithms ? { 'weak algorithms': 'allowed' } : {}),
     zone: node.zone,
     groups: node.groups,
     labels: node.labels,

@@ -80,6 +80,7 @@ export async function poolOn(sshd: TestSshd, settings: Partial<SshSettings> = {}
     user: 'root',
     pins: [],
     weakAlgorithms: false,
+    via: undefined,
     credential: credentialOf(config ?? { keyFiles: [sshd.userKeyPath] }),
     ...changes,
   });

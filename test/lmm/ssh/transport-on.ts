@@ -76,6 +76,7 @@ export async function transportOn(sshd: TestSshd, settings: Partial<SshSettings>
     credential: '',
     hostKeyFingerprints: [],
     weakAlgorithms: false,
+    jump: [],
     ...changes,
   });
   return {

@@ -11,6 +11,8 @@ interface Named {
   readonly node: string;
   readonly address: string;
   readonly port: number;
+  /** The host that the way goes through. */
+  readonly via: { readonly node: string } | undefined;
 }
 
 /** Error codes of a name that has no address, or whose name service does not answer. */
@@ -24,6 +26,7 @@ const NAME_CODES: ReadonlySet<string> = new Set([
 /** Error codes of a mediator that has run out of something. */
 const OWN_CODES: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM']);
 const HOSTILE_TEXT_LENGTH_MAX = 200;
+const ADMINISTRATIVELY_PROHIBITED = 1;
 
 /** The error for a connection that was not ready in time. */
 export function explainTimeout(target: Named, phase: ConnectPhase, timeoutMs: number): RuneError {
@@ -100,7 +103,16 @@ function named(name: ErrorName, message: string, target: Named, cause?: unknown)
   return new RuneError(name, message, { node: target.node }, { cause });
 }
 
-const whoIs = ({ node, address, port }: Named): string => `${node} (${address}:${port})`;
+const whoIs = ({ node, address, port, via }: Named): string =>
+  `${node} (${address}:${port}${via === undefined ? '' : ` through ${via.node}`})`;
+
+/** Why a host would not connect to another one, from its answer to a request for a channel (RFC 4254, 5.1). */
+export function describeRefusedForward(reason: number, description: string): string {
+  if (reason === ADMINISTRATIVELY_PROHIBITED) {
+    return 'does not allow connections to it (AllowTcpForwarding, PermitOpen)';
+  }
+  return `cannot connect to it (${printable(description) || `reason ${reason}`})`;
+}
 
 const codeOf = (error: Error | undefined): string =>
   error && 'code' in error && typeof error.code === 'string' ? error.code : '';

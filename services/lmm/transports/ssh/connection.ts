@@ -1,21 +1,23 @@
-import { connect as connectSocket, type Socket } from 'node:net';
-import ssh2, { type AnyAuthMethod, type Client } from 'ssh2';
+import ssh2, { type AnyAuthMethod, type Client, type ClientChannel } from 'ssh2';
 import { RuneError } from '../../../shared/errors.js';
 import type { Credential } from '../../credentials.js';
 import { algorithmsFor, type AlgorithmChoice } from './algorithms.js';
 import type { AuthWay, AuthWays } from './auth-ways.js';
 import {
   describeLoss,
+  describeRefusedForward,
   explainFailure,
   explainTimeout,
   isDropped,
   type ConnectPhase,
 } from './connect-errors.js';
-import { refuseHostKey } from './host-key.js';
+import type { Forward } from './forward.js';
+import { refuseHostKey, type PresentedKey } from './host-key.js';
 import { parseHostKey, type HostKey } from './host-key-blob.js';
 import type { KnownHosts } from './known-hosts.js';
 import type { KnownHostsSource } from './known-hosts-files.js';
 import type { Limiter } from './limiter.js';
+import { callHost, type Link } from './link.js';
 import { createLoginOrder } from './login-order.js';
 import { watchOfferedAlgorithms } from './offered-algorithms.js';
 import { sshChannel, type SshChannel } from './ssh-channel.js';
@@ -33,6 +35,8 @@ export interface SshTarget {
   readonly pins: readonly string[];
   /** Offer algorithms with SHA-1 and CBC too. */
   readonly weakAlgorithms: boolean;
+  /** The host that connections to this one go through. */
+  readonly via: SshTarget | undefined;
 }
 
 /** A host to look at, without logging in. */
@@ -45,6 +49,8 @@ export interface ConnectContext {
   /** Places for handshakes in progress. */
   readonly handshakes: Limiter;
   readonly settings: SshSettings;
+  /** Links through other hosts. */
+  readonly forward: Forward;
 }
 
 export interface ConnectLimits {
@@ -70,13 +76,28 @@ export type ExecResult =
   | { readonly kind: 'denied' }
   | { readonly kind: 'dead' };
 
+/** What came of asking a host for a link to another one. */
+export type ForwardResult =
+  | { readonly kind: 'open'; readonly stream: ClientChannel }
+  /** `why` continues a sentence about the host that was asked. */
+  | { readonly kind: 'refused'; readonly why: string }
+  /** The host has no channel left on this connection. */
+  | { readonly kind: 'busy' }
+  | { readonly kind: 'dead' };
+
 /** One authenticated SSH connection to a verified host. */
 export interface SshConnection {
   readonly hostKey: HostKey;
+  /** The host keys of this host and of those on the way to it. */
+  readonly presented: readonly PresentedKey[];
   readonly isOpen: boolean;
+  /** Why it is over, once it is not open. */
+  reason(): string;
   /** Resolves once, with a clause that says why the connection is over. */
   readonly closed: Promise<string>;
   exec(command: string): Promise<ExecResult>;
+  /** Asks the host to connect to another one, whose name it resolves. */
+  forward(address: string, port: number): Promise<ForwardResult>;
   /** Says goodbye and closes; open channels are lost. */
   end(): void;
   /** Closes at once. */
@@ -115,6 +136,8 @@ export function failedBefore(error: unknown): ConnectFailure {
 
 /** How long a connection may take to close after the goodbye. */
 const GOODBYE_TIMEOUT_MS = 2_000;
+/** Why a channel is not opened: the host has none left (RFC 4254, 5.1). */
+const RESOURCE_SHORTAGE = 4;
 /**
  * Connects, checks the host key and logs in, each credential once. Never rejects: a node that cannot be used is an answer.
  */
@@ -130,15 +153,19 @@ export async function connect(
     const { user, weakAlgorithms } = target;
     const ways = await context.authWays.load(target.credential, { user, weakAlgorithms });
     const known = await readKnown(target, context.knownHosts);
-    const leftMs = Math.max(1, limits.leftMs - (performance.now() - startedMs));
+    const leftMs = leftOf(limits, startedMs);
     if (limits.signal.aborted) throw givenUp(target);
+    progress.phase = 'dialling';
+    const link =
+      target.via === undefined ? undefined : await context.forward(target, target.via, { ...limits, leftMs });
     return await handshake({
       target,
       context,
+      link: link ?? callHost(target.address, target.port),
       login: { user, ways, credential: target.credential.name },
       algorithms: { first: typesToAskFor(target, known), weakAlgorithms },
       refuse: (key) => refuseHostKey({ ...target, key }, known),
-      limits: { ...limits, leftMs },
+      limits: { ...limits, leftMs: leftOf(limits, startedMs) },
       progress,
     });
   } catch (error) {
@@ -154,24 +181,32 @@ export async function lookAtHostKey(
   limits: ConnectLimits,
   progress: ConnectProgress,
 ): Promise<LookResult> {
+  const startedMs = performance.now();
   if (limits.signal.aborted) return failedBefore(givenUp(target));
+  let link: Link | undefined;
+  try {
+    if (target.via !== undefined) link = await context.forward(target, target.via, limits);
+  } catch (error) {
+    return failedBefore(error);
+  }
+  const { weakAlgorithms } = target;
   const result = await handshake({
     target,
     context,
+    link: link ?? callHost(target.address, target.port),
     login: undefined,
-    algorithms: {
-      first: [],
-      weakAlgorithms: target.weakAlgorithms,
-      ...(types === undefined ? {} : { only: types }),
-    },
+    algorithms: { first: [], weakAlgorithms, ...(types === undefined ? {} : { only: types }) },
     refuse: () => givenUp(target),
-    limits,
+    limits: { ...limits, leftMs: leftOf(limits, startedMs) },
     progress,
   });
   if (result.ok) return failedBefore(new Error('a login that nobody asked for'));
   const { hostKey, offered } = result;
   return hostKey === undefined ? result : { ok: true, hostKey, offered };
 }
+
+const leftOf = ({ leftMs }: ConnectLimits, startedMs: number): number =>
+  Math.max(1, leftMs - (performance.now() - startedMs));
 
 /** The known hosts, or HOST_KEY_UNKNOWN if a file cannot be read: then nothing can be verified. */
 export async function readKnown(target: SshHost, source: KnownHostsSource): Promise<KnownHosts> {
@@ -186,6 +221,7 @@ export async function readKnown(target: SshHost, source: KnownHostsSource): Prom
 interface Attempt {
   readonly target: SshHost;
   readonly context: ConnectContext;
+  readonly link: Link;
   readonly login:
     { readonly user: string; readonly credential: string; readonly ways: readonly AuthWay[] } | undefined;
   readonly algorithms: AlgorithmChoice;
@@ -196,19 +232,19 @@ interface Attempt {
 }
 
 function handshake(attempt: Attempt): Promise<ConnectResult> {
-  const { target, context, login, progress } = attempt;
+  const { target, context, link, login, progress } = attempt;
   const { timeoutMs, leftMs, signal } = attempt.limits;
   const { settings } = context;
   return new Promise((resolve) => {
-    progress.phase = 'dialling';
     let hostKey: HostKey | undefined;
     const offered = watchOfferedAlgorithms();
     let settled = false;
     let leavePlace = (): void => undefined;
     let holdTimer: NodeJS.Timeout | undefined;
 
-    // With TCP_NODELAY from the first byte a command takes a few milliseconds instead of 40 and more.
-    const socket = connectSocket({ host: target.address, port: target.port, noDelay: true });
+    const { stream } = link;
+    // A link through another host is there already.
+    progress.phase = target.via === undefined ? 'dialling' : 'greeting';
     const client = new ssh2.Client();
 
     const settle = (result: ConnectResult): void => {
@@ -218,8 +254,8 @@ function handshake(attempt: Attempt): Promise<ConnectResult> {
       clearTimeout(holdTimer);
       signal.removeEventListener('abort', onAbort);
       leavePlace();
-      socket.off('data', offered.push);
-      if (!result.ok) socket.destroy();
+      stream.off('data', offered.push);
+      if (!result.ok) link.destroy();
       resolve(result);
     };
     const fail = (error: RuneError, dropped = false): void =>
@@ -228,7 +264,7 @@ function handshake(attempt: Attempt): Promise<ConnectResult> {
     const onAbort = (): void => fail(givenUp(target));
     signal.addEventListener('abort', onAbort);
 
-    const connection = watchConnection(client, socket, settings, () => hostKey);
+    const connection = watchConnection({ client, link, target, settings, hostKey: () => hostKey });
     client.on('error', (error) =>
       fail(explainFailure(target, progress.phase, error), isDropped(progress.phase, error)),
     );
@@ -239,7 +275,7 @@ function handshake(attempt: Attempt): Promise<ConnectResult> {
     client.once('handshake', () => {
       progress.phase = 'authenticating';
     });
-    socket.once('connect', () => {
+    stream.once('connect', () => {
       progress.phase = 'greeting';
     });
 
@@ -251,7 +287,7 @@ function handshake(attempt: Attempt): Promise<ConnectResult> {
     });
     try {
       client.connect({
-        sock: socket,
+        sock: stream,
         username: login?.user ?? '',
         ident: 'rune',
         readyTimeout: 0,
@@ -285,15 +321,15 @@ function handshake(attempt: Attempt): Promise<ConnectResult> {
       return;
     }
 
-    socket.on('data', offered.push);
+    stream.on('data', offered.push);
     // The place is taken by nodes that speak, not by those that may never do: they would keep the others waiting.
-    socket.once('data', () => {
+    stream.once('data', () => {
       progress.phase = 'queued';
-      socket.pause();
+      stream.pause();
       leavePlace = context.handshakes.take(() => {
         progress.phase = 'handshake';
         holdTimer = setTimeout(() => leavePlace(), settings.handshakeHoldMs);
-        socket.resume();
+        stream.resume();
       });
     });
   });
@@ -323,39 +359,53 @@ function refusedLogin(
   return new RuneError('AUTHENTICATION_FAILED', message, { node });
 }
 
-function watchConnection(
-  client: Client,
-  socket: Socket,
-  settings: SshSettings,
-  hostKey: () => HostKey | undefined,
-): SshConnection {
+interface Watched {
+  readonly client: Client;
+  readonly link: Link;
+  readonly target: SshHost;
+  readonly settings: SshSettings;
+  readonly hostKey: () => HostKey | undefined;
+}
+
+function watchConnection({ client, link, target, settings, hostKey }: Watched): SshConnection {
   let open = true;
   let reason = 'the node closed the connection';
+  const isDead = (): boolean => !open || !link.stream.writable;
   // Always listening: an error after the end would otherwise end the process. After any error nothing can be trusted.
   client.on('error', (error) => {
-    if (open) reason = describeLoss(error, settings);
+    if (open) reason = link.lostWay() ?? describeLoss(error, settings);
     open = false;
-    socket.destroy();
+    link.destroy();
   });
   const closed = new Promise<string>((resolve) => {
-    client.once('close', () => {
+    const onClose = (): void => {
+      if (open) reason = link.lostWay() ?? reason;
       open = false;
       resolve(reason);
-    });
+    };
+    client.once('close', onClose);
+    void link.closed.then(onClose);
   });
+  const keyShown = (): HostKey => {
+    const key = hostKey();
+    if (key === undefined) throw new Error('a connection without a host key');
+    return key;
+  };
   return {
     get hostKey() {
-      const key = hostKey();
-      if (key === undefined) throw new Error('a connection without a host key');
-      return key;
+      return keyShown();
+    },
+    get presented() {
+      const { node, address, port, pins } = target;
+      return [...link.passed, { node, address, port, pins, key: keyShown() }];
     },
     get isOpen() {
-      return open && socket.writable;
+      return !isDead();
     },
     closed,
+    reason: () => reason,
     exec: (command) =>
       new Promise((resolve) => {
-        const isDead = (): boolean => !open || !socket.writable;
         if (isDead()) return resolve({ kind: 'dead' });
         client.exec(command, (error, stream) => {
           if (error === undefined) resolve({ kind: 'open', channel: sshChannel(stream, () => reason) });
@@ -363,17 +413,28 @@ function watchConnection(
           else resolve({ kind: 'reason' in error ? 'refused' : 'denied' });
         });
       }),
+    forward: (address, port) =>
+      new Promise((resolve) => {
+        if (isDead()) return resolve({ kind: 'dead' });
+        client.forwardOut('127.0.0.1', 0, address, port, (error, stream) => {
+          if (error === undefined) return resolve({ kind: 'open', stream });
+          const refusal = 'reason' in error ? Number(error.reason) : undefined;
+          if (isDead() || refusal === undefined) resolve({ kind: 'dead' });
+          else if (refusal === RESOURCE_SHORTAGE) resolve({ kind: 'busy' });
+          else resolve({ kind: 'refused', why: describeRefusedForward(refusal, error.message) });
+        });
+      }),
     end() {
       if (open) reason = 'the mediator closed the connection';
       open = false;
       client.end();
-      const timer = setTimeout(() => socket.destroy(), GOODBYE_TIMEOUT_MS);
-      socket.once('close', () => clearTimeout(timer));
+      const timer = setTimeout(() => link.destroy(), GOODBYE_TIMEOUT_MS);
+      void link.closed.then(() => clearTimeout(timer));
     },
     destroy() {
       if (open) reason = 'the mediator gave the connection up';
       open = false;
-      socket.destroy();
+      link.destroy();
     },
   };
 }

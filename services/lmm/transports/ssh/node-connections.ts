@@ -301,7 +301,7 @@ export function createNodeConnections(target: SshTarget, context: NodeConnection
       if (known === verifiedBy) return;
       verifiedBy = known;
       for (const each of usable()) {
-        if (refuseHostKey({ ...target, key: each.connection.hostKey }, known)) {
+        if (each.connection.presented.some((shown) => refuseHostKey(shown, known) !== undefined)) {
           counters.evictions += 1;
           retire(each);
         }

@@ -16,6 +16,7 @@ import {
   type SshHost,
   type SshTarget,
 } from './connection.js';
+import { createForward } from './forward.js';
 import { pauseWithJitter } from './jitter.js';
 import { createNodeConnections, type Claim, type NodeConnections, type Slot } from './node-connections.js';
 import { createPoolCounters, type PoolMetrics } from './pool-metrics.js';
@@ -57,10 +58,19 @@ export interface ProbeLimits {
 const CLOSE_TIMEOUT_MS = 5_000;
 
 /** Makes an empty pool. */
-export function createPool(context: ConnectContext): SshPool {
-  const { settings } = context;
+export function createPool(tools: Omit<ConnectContext, 'forward'>): SshPool {
+  const { settings } = tools;
   const counters = createPoolCounters();
   const nodes = new Map<string, NodeConnections>();
+  /** Connections that go to jump hosts, whatever runs on those hosts themselves. */
+  const hops = new Map<string, NodeConnections>();
+  const forward = createForward({
+    knownHosts: tools.knownHosts,
+    settings,
+    counters,
+    connectionsTo: (via) => connectionsIn(hops, via),
+  });
+  const context: ConnectContext = { ...tools, forward };
   const connectingByHost = new Map<string, number>();
   /** What to call when a claim that was refused may be granted. */
   const starved = new Set<() => void>();
@@ -77,14 +87,15 @@ export function createPool(context: ConnectContext): SshPool {
     queueMicrotask(() => hungry.forEach((again) => again()));
   };
 
-  const claim = (host: string): Claim | undefined => {
+  const claim = (host: string, isHop = false): Claim | undefined => {
     const connecting = connectingByHost.get(host) ?? 0;
     if (connecting >= settings.handshakesPerNodeMax) return undefined;
-    if (connections >= settings.connectionsMax) {
+    // Those who hold the last places may all be waiting for a jump host: it does not need one.
+    if (connections >= settings.connectionsMax && !isHop) {
       endLongestIdle();
       return undefined;
     }
-    connections += 1;
+    if (!isHop) connections += 1;
     connectingByHost.set(host, connecting + 1);
     const connected = once(() => {
       const left = (connectingByHost.get(host) ?? 1) - 1;
@@ -93,15 +104,15 @@ export function createPool(context: ConnectContext): SshPool {
     });
     const release = once(() => {
       connected();
-      connections -= 1;
+      if (!isHop) connections -= 1;
     });
     return { connected, release };
   };
 
   /** Waits for a claim in turn with everybody else; undefined when the time is over. */
-  const claimWithin = async ({ address, port }: SshHost, patience: Patience): Promise<Claim | undefined> => {
+  const claimWithin = async (target: SshHost, patience: Patience): Promise<Claim | undefined> => {
     for (;;) {
-      const claimed = claim(`${address}:${port}`);
+      const claimed = claim(hostOf(target));
       if (claimed !== undefined) return claimed;
       if (!(await untilChanged(patience))) return undefined;
     }
@@ -131,28 +142,32 @@ export function createPool(context: ConnectContext): SshPool {
     longest?.endIdle();
   };
 
-  const nodeFor = (target: SshTarget): NodeConnections => {
-    const { address, port } = target;
+  function connectionsIn(all: Map<string, NodeConnections>, target: SshTarget): NodeConnections {
     const key = keyOf(target);
-    const known = nodes.get(key);
+    const known = all.get(key);
     if (known) return known;
+    const isHop = all === hops;
+    const channelsPerConnectionMax = isHop
+      ? settings.forwardsPerConnectionMax
+      : settings.channelsPerConnectionMax;
     const made = createNodeConnections(target, {
       ...context,
+      settings: { ...settings, channelsPerConnectionMax },
       counters,
       changed,
       claim: () => {
-        const claimed = claim(`${address}:${port}`);
+        const claimed = claim(hostOf(target), isHop);
         if (claimed === undefined) starved.add(made.pump);
         return claimed;
       },
       emptied: () => {
         starved.delete(made.pump);
-        if (nodes.get(key) === made) nodes.delete(key);
+        if (all.get(key) === made) all.delete(key);
       },
     });
-    nodes.set(key, made);
+    all.set(key, made);
     return made;
-  };
+  }
 
   return {
     async open(target, command, { timeoutMs, signal }) {
@@ -181,17 +196,17 @@ export function createPool(context: ConnectContext): SshPool {
       alone(target, limits, (each) => lookAtHostKey(target, types, context, each, { phase: 'dialling' })),
     metrics: () => {
       const sum = { open: 0, idle: 0, connecting: 0, waiting: 0, channels: 0 };
-      for (const node of nodes.values()) {
+      for (const node of [...nodes.values(), ...hops.values()]) {
         const counts = node.counts();
         for (const name of Object.keys(sum) as (keyof typeof sum)[]) sum[name] += counts[name];
       }
-      return { nodes: nodes.size, ...sum, ...counters };
+      return { nodes: nodes.size + hops.size, ...sum, ...counters };
     },
     async close() {
       closing ??= new RuneError('SERVICE_SHUTTING_DOWN', 'This mediator is shutting down.');
       const reason = closing;
       ending.abort(reason);
-      const all = [...nodes.values()];
+      const all = [...nodes.values(), ...hops.values()];
       await settledWithin(Promise.all(all.map((each) => each.close(reason))), CLOSE_TIMEOUT_MS);
       for (const each of all) each.destroy();
     },
@@ -224,7 +239,7 @@ export function createPool(context: ConnectContext): SshPool {
     let replaced = false;
     for (let refusals = 0; ;) {
       wait.signal.throwIfAborted();
-      const slot = await nodeFor(target).take(wait);
+      const slot = await connectionsIn(nodes, target).take(wait);
       const leftMs = wait.deadlineMs - performance.now();
       // A first connection that says nothing leaves time for a second one.
       const limitMs = Math.min(settings.channelOpenTimeoutMs, replaced ? leftMs : leftMs / 2);
@@ -310,17 +325,15 @@ export function createPool(context: ConnectContext): SshPool {
 
 /** What must be the same for runs to share a connection. The node's name is part of it, for it stands in every message. */
 function keyOf(target: SshTarget): string {
-  const { node, user, address, port, credential, pins, weakAlgorithms } = target;
-  return JSON.stringify([
-    node,
-    user,
-    address,
-    port,
-    credential.name,
-    credential.version,
-    pins,
-    weakAlgorithms,
-  ]);
+  const { node, user, address, port, credential, pins, weakAlgorithms, via } = target;
+  const { name, version } = credential;
+  const way = via === undefined ? '' : keyOf(via);
+  return JSON.stringify([node, user, address, port, name, version, pins, weakAlgorithms, way]);
+}
+
+/** One host as sshd counts who connects to it: the same address behind another host is another one. */
+function hostOf({ address, port, via }: SshHost): string {
+  return via === undefined ? `${address}:${port}` : `${hostOf(via)} > ${address}:${port}`;
 }
 
 function once(action: () => void): () => void {

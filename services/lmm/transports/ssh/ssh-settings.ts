@@ -9,19 +9,26 @@ export const SSH_SETTINGS = {
     max: 1000,
     doc: 'Runs that share a connection. Of the 10 that MaxSessions of sshd allows, about half is usable while runs come and go.',
   }),
+  forwardsPerConnectionMax: integerSetting({
+    name: 'ssh.forwards_per_connection_max',
+    default: 64,
+    min: 1,
+    max: 10_000,
+    doc: 'Connections to nodes that share a connection to a jump host.',
+  }),
   connectionsPerNodeMax: integerSetting({
     name: 'ssh.connections_per_node_max',
     default: 16,
     min: 1,
     max: 1000,
-    doc: 'Connections to one node as one user.',
+    doc: 'Connections to one node, or to one jump host, as one user.',
   }),
   connectionsMax: integerSetting({
     name: 'ssh.connections_max',
     default: 1024,
     min: 1,
     max: 100_000,
-    doc: 'Connections in all, those being made included. The one that is idle longest makes room.',
+    doc: 'Connections in all, those being made included and those to jump hosts apart. The one that is idle longest makes room.',
   }),
   handshakesPerNodeMax: integerSetting({
     name: 'ssh.handshakes_per_node_max',

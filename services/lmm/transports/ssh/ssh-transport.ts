@@ -1,12 +1,15 @@
 import { RuneError } from '../../../shared/errors.js';
-import type { NodeTarget } from '../../../shared/gen/rune/v1/lmm.js';
+import { toEps } from '../../../shared/eps.js';
+import type { JumpHost, NodeTarget } from '../../../shared/gen/rune/v1/lmm.js';
+import { NodeProbe } from '../../../shared/gen/rune/v1/run.js';
 import type { Logger } from '../../../shared/logger.js';
 import type { CredentialSet, Credentials } from '../../credentials.js';
 import { checkCommand, REMOTE_COMMAND } from '../remote-command.js';
 import { superviseRun, type NodeProtocolSettings } from '../supervise.js';
 import type { StopSignal, Transport } from '../transport.js';
 import type { AuthWays } from './auth-ways.js';
-import type { ConnectContext, SshHost, SshTarget } from './connection.js';
+import type { SshHost, SshTarget } from './connection.js';
+import { lookupName } from './known-hosts.js';
 import { readKnownHosts } from './known-hosts-files.js';
 import { createLimiter } from './limiter.js';
 import { createPool } from './pool.js';
@@ -41,13 +44,12 @@ export function createSshTransport(options: SshTransportOptions): SshTransport {
     recheckMs: settings.filesRecheckMs,
     onFault: (message) => options.logger.warn(message),
   });
-  const context: ConnectContext = {
+  const pool = createPool({
     knownHosts,
     authWays: options.authWays,
     handshakes: createLimiter(settings.handshakesMax),
     settings,
-  };
-  const pool = createPool(context);
+  });
   const stopReporting = reportPool(pool.metrics, settings.reportIntervalMs, options.logger);
   return {
     name: 'ssh',
@@ -63,14 +65,17 @@ export function createSshTransport(options: SshTransportOptions): SshTransport {
     },
     async probe(node, connectTimeoutMs, signal) {
       const credentials = await options.credentials.current();
-      let login: SshTarget | RuneError;
+      const knownHostsName = lookupName(node.address, node.port || DEFAULT_PORT);
       try {
-        login = sshTarget(node, credentials);
-      } catch (error) {
-        login = RuneError.from(error);
+        const host = sshHost(node, wayTo(node, credentials));
+        const login = loginTo(host, node, credentials);
+        const limits = { timeoutMs: connectTimeoutMs, signal };
+        return await probeNode({ host, login }, { pool, knownHosts }, limits);
+      } catch (thrown) {
+        // The way there cannot be used, so nothing can be seen of the node.
+        const error = toEps(RuneError.from(thrown), { source: 'lmm', facts: { node: node.name } });
+        return NodeProbe.fromPartial({ error, knownHostsName });
       }
-      const limits = { timeoutMs: connectTimeoutMs, signal };
-      return probeNode({ host: sshHost(node), login }, { pool, knownHosts }, limits);
     },
     metrics: pool.metrics,
     async close() {
@@ -80,25 +85,52 @@ export function createSshTransport(options: SshTransportOptions): SshTransport {
   };
 }
 
-/** Throws CREDENTIAL_* if the credential that the node names is missing, not allowed for it, or leaves the user open. */
+/** What the node itself and a host on the way have in common. */
+type HostFields = JumpHost;
+
+/** Throws CREDENTIAL_* if a credential on the way or that of the node cannot be used, or nothing says who logs in. */
 function sshTarget(node: NodeTarget, credentials: CredentialSet): SshTarget {
-  const { name, address } = node;
-  const credential = credentials.select(node.credential, { node: name, address });
-  const user = node.user || credential.user;
-  if (!user) {
-    const message = `Nothing says as which user to log in to ${name}: neither the inventory nor the credential ${JSON.stringify(credential.name)}.`;
-    throw new RuneError('CREDENTIAL_UNUSABLE', message, { node: name });
-  }
-  return { ...sshHost(node), user, credential };
+  const login = loginTo(sshHost(node, wayTo(node, credentials)), node, credentials);
+  if (login instanceof RuneError) throw login;
+  return login;
 }
 
-function sshHost(node: NodeTarget): SshHost {
+/** The last host on the way to a node; each connects to the next one. */
+function wayTo({ name, jump }: NodeTarget, credentials: CredentialSet): SshTarget | undefined {
+  let via: SshTarget | undefined;
+  for (const hop of jump) {
+    const login = loginTo(sshHost(hop, via), hop, credentials);
+    if (login instanceof RuneError) {
+      const message = `${name} is reached through ${hop.name}, and that failed: ${login.message}`;
+      throw new RuneError(login.name, message, { node: name }, { cause: login });
+    }
+    via = login;
+  }
+  return via;
+}
+
+/** The host with its login, or why there can be none. */
+function loginTo(host: SshHost, fields: HostFields, credentials: CredentialSet): SshTarget | RuneError {
+  const { node, address } = host;
+  try {
+    const credential = credentials.select(fields.credential, { node, address });
+    const user = fields.user || credential.user;
+    if (user) return { ...host, user, credential };
+    const message = `Nothing says as which user to log in to ${node}: neither the inventory nor the credential ${JSON.stringify(credential.name)}.`;
+    return new RuneError('CREDENTIAL_UNUSABLE', message, { node });
+  } catch (error) {
+    return RuneError.from(error);
+  }
+}
+
+function sshHost(fields: HostFields, via: SshTarget | undefined): SshHost {
   return {
-    node: node.name,
-    address: node.address,
-    port: node.port || DEFAULT_PORT,
-    pins: node.hostKeyFingerprints,
-    weakAlgorithms: node.weakAlgorithms,
+    node: fields.name,
+    address: fields.address,
+    port: fields.port || DEFAULT_PORT,
+    pins: fields.hostKeyFingerprints,
+    weakAlgorithms: fields.weakAlgorithms,
+    via,
   };
 }
 
