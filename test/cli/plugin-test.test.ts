@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { createClient } from '../../services/cli/client.js';
 import type { PluginTestOptions } from '../../services/cli/commands/plugin.js';
+import { newCommand } from '../../services/cli/plugin/new-command.js';
+import { LANGUAGES } from '../../services/cli/plugin/template-choices.js';
 import { compareOutput } from '../../services/cli/plugin/test/compare-output.js';
 import { testCommand } from '../../services/cli/plugin/test/test-command.js';
 import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
@@ -207,6 +209,22 @@ describe('rune plugin test', function () {
     assert.equal(code, 0, out);
     assert.match(out, /^ok {4}tried: example: Run dry {2}\d[\d.]* m?s\n$/);
     assert.match(err, /^1 ok in /);
+  });
+
+  it('is content with what rune plugin new makes, in every language', async () => {
+    for (const language of LANGUAGES) {
+      const made = {
+        name: `in-${language}`,
+        language,
+        risk: 'low',
+        directory: join(directory.path, 'made'),
+      } as const;
+      await directory.write({ 'made/README.md': '' });
+      assert.equal(await newCommand(made, createFakeIo()), 0);
+    }
+    const { code, out, err } = await test({}, 'made');
+    assert.equal(code, 0, out + err);
+    assert.match(err, /^12 ok in /);
   });
 
   it('names what is wrong with tests.yaml by file and line, all at once, and runs nothing', async () => {

@@ -1,28 +1,16 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadBundles } from '../../services/lom/load-bundles.js';
+import { TESTS_SCHEMA } from '../../services/cli/plugin/test/tests-schema.js';
 import { packageRoot } from '../../services/shared/package-root.js';
 import { spawnRune } from '../cli/spawn-rune.js';
+import { createSchemaCompiler } from '../../services/shared/schema.js';
+import { readYaml } from '../../services/shared/yaml-source.js';
 import type { BashEnding } from '../support/bash.js';
 import { runBash, runWithLibrary, shellLibrary } from '../support/bash.js';
+import { type Block, blocksOf } from '../support/markdown-blocks.js';
 import { startServicePair, type ServicePair } from '../support/service-pair.js';
 import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
-
-interface Block {
-  readonly kind: string;
-  readonly text: string;
-  readonly heading: string;
-}
-
-/** The fenced blocks of the page in their order, with the heading each stands under. */
-function blocksOf(page: string): Block[] {
-  let heading = '';
-  return [...page.matchAll(/^#+ (.*)$|^```(.*)\n([^]*?)^```$/gm)].flatMap(([, title, kind, text]) => {
-    if (title !== undefined) heading = title;
-    return kind === undefined || text === undefined ? [] : [{ kind, text, heading }];
-  });
-}
 
 const page = readFileSync(join(packageRoot, 'docs', 'plugins.md'), 'utf8');
 const blocks = blocksOf(page);
@@ -84,37 +72,11 @@ describe('docs/plugins.md', () => {
     });
   }
 
-  it('shows a first plugin that can be copied, loaded and run', async () => {
-    const first = blocks.filter(({ heading }) => heading === 'A first plugin');
-    const [copy = '', command = ''] = first.filter(({ kind }) => kind === 'sh').map(({ text }) => text);
-    const [bundle = '', manifest = ''] = first.filter(({ kind }) => kind === 'yaml').map(({ text }) => text);
-    const script = first.find(({ kind }) => kind === 'bash')?.text ?? '';
-    const directory = await makeTempDirectory();
-    try {
-      const copied = await runBash(['-ec', `cd ${directory.path}\n${copy}`], {
-        environment: { RUNE: packageRoot },
-      });
-      assert.equal(copied.exitCode, 0, copied.stderr);
-      const plugins = join(directory.path, 'plugins');
-      await directory.write({
-        'plugins/bundle.yaml': bundle,
-        'plugins/greet/manifest.yaml': manifest,
-        'plugins/greet/plugin.sh': script,
-      });
-      assert.equal((await loadBundles([plugins])).get('greet').capability.moduleName, 'greetings');
-
-      const [name, ...words] = command.trim().split(' ');
-      assert.equal(name, 'rune');
-      const rune = spawnRune([...words.map((word) => (word === './plugins' ? plugins : word)), '-o', 'json']);
-      assert.equal(await rune.exited, 0, rune.err());
-      assert.deepEqual(JSON.parse(rune.out()).runs[0].result.output, {
-        message: 'Greeted',
-        greeting: 'Hello, Ada',
-        letters: 3,
-      });
-    } finally {
-      await directory.remove();
-    }
+  it('shows a tests.yaml that can be used', () => {
+    const example = blocks.find(({ heading, kind }) => heading === 'tests.yaml' && kind === 'yaml');
+    const { value, faults } = readYaml(Buffer.from(example?.text ?? ''), 'tests.yaml');
+    assert.deepEqual(faults, []);
+    assert.deepEqual(createSchemaCompiler().compile(JSON.stringify(TESTS_SCHEMA), '').faults(value), []);
   });
 
   describe('shows what programs and scripts that know nothing of RUNE answer', () => {
