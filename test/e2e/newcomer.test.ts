@@ -88,4 +88,15 @@ describe('the path of a newcomer, as docs/plugins.md shows it', function () {
     }
     assert.equal(sshd.loginCount(), 1);
   });
+
+  it('tries an action that no bundle lists on a node, over SSH, with rune plugin run', async () => {
+    const printed = await type(
+      'mkdir lone && cp -r hello lone/ && rune plugin run lone/hello --node web01 --inventory inventory.yaml -p name=Zoe --dry-run',
+    );
+    assert.equal(
+      lasting(printed),
+      'hello 1.0.0 on 1 node, execution ID\nweb01  succeeded in TIME\n  dry run: it changed nothing\ngreeting: Good morning, Zoe\n',
+    );
+    assert.equal(sshd.loginCount(), 2);
+  });
 });
