@@ -60,9 +60,19 @@ const MEASUREMENTS: readonly Measurement[] = [
     measure: async (bench) => (await import('./rows/lib-100k-params.js')).lib100kParams(bench),
   },
   {
+    name: 'lib-100k-tiny-params',
+    about: 'the same out of thousands of short ones',
+    measure: async (bench) => (await import('./rows/lib-100k-tiny-params.js')).lib100kTinyParams(bench),
+  },
+  {
     name: 'lib-1m-escape-in',
     about: 'the plugin library reads 1 MB of escapes',
     measure: async (bench) => (await import('./rows/lib-1m-escape-in.js')).lib1mEscapeIn(bench),
+  },
+  {
+    name: 'lib-1m-unicode-in',
+    about: 'the plugin library reads 1 MB of \\u escapes',
+    measure: async (bench) => (await import('./rows/lib-1m-unicode-in.js')).lib1mUnicodeIn(bench),
   },
   {
     name: 'lib-1m-escape-out',

@@ -11,6 +11,8 @@ export interface LibraryUse {
   /** Bash, run behind the library. */
   readonly script: string;
   readonly params: Readonly<Record<string, string>>;
+  /** What stands in the input instead of what JSON.stringify writes, where JSON has more than one way. */
+  readonly escaped?: readonly [text: string, written: string];
   readonly boundMs: number;
   /** Throws when the answer is not the right one. */
   readonly check: (answer: string) => void;
@@ -21,13 +23,13 @@ const RUNS = 15;
 /** A row whose baseline is a bound: the median of a whole process, from its start to its end, library loaded from a file. */
 export async function libraryRow({ signal, say }: Bench, use: LibraryUse): Promise<Row> {
   const library = join(packageRoot, 'plugins', 'lib', 'rune_bpcs.sh');
-  const input = Buffer.from(
-    JSON.stringify({
-      message_metadata: { version: '1.0', message_id: 'bench' },
-      payload: { input_parameters: use.params, context: { dry_run: false } },
-      observability: { trace_id: '', span_id: '' },
-    }),
-  );
+  const document = JSON.stringify({
+    message_metadata: { version: '1.0', message_id: 'bench' },
+    payload: { input_parameters: use.params, context: { dry_run: false } },
+    observability: { trace_id: '', span_id: '' },
+  });
+  const [text, written] = use.escaped ?? ['', ''];
+  const input = Buffer.from(text === '' ? document : document.replaceAll(text, () => written));
   const times: number[] = [];
   for (let run = 0; run < RUNS; run++) {
     signal.throwIfAborted();

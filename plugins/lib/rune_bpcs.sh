@@ -7,13 +7,15 @@
 
 if [[ -z ${__rune_state-} ]]; then
   __rune_state=new # then ready, answered
-  declare -gA __rune_raw __rune_kind __rune_section __rune_utf8
+  declare -gA __rune_raw __rune_kind __rune_section __rune_shallow __rune_utf8
+  __rune_bytes=()
   __rune_out_pairs=()
   __rune_exit_commands=()
   __rune_dry=
   __rune_err_code=
   __rune_err_message=
   __rune_serial=0
+  __rune_finds=0
   __rune_metadata='{"version":"1.0"}'
   __rune_observability='{}'
   __rune_input_bytes_max=8388608
@@ -22,13 +24,22 @@ if [[ -z ${__rune_state-} ]]; then
   __rune_safe_char='[! abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.,:;=+*/@%#&|<>(){}?~^$!-]'
   __rune_number='^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][-+]?[0-9]+)?$'
   __rune_bad_escape='\\[^/bfnrtu]|\\$|\\u[^0-9a-fA-F]|\\u.[^0-9a-fA-F]|\\u..[^0-9a-fA-F]|\\u...[^0-9a-fA-F]|\\u.?.?.?$'
-  __rune_wide_escape='\\u[^0]|\\u0[^0]|\\u00[^0-7]|\\u0000'
+  __rune_wide_escape='\\U|\\u[^0]|\\u0[^0]|\\u00[^0-7]|\\u0000'
+  __rune_pair_escape='\\u[dD][89a-fA-F]|\\u0000'
   # Byte classes are searched for by regular expression: a glob takes ten times as long. Byte 01 in one misleads bash 4.2.
   __rune_high=$'[\x80-\xff]'
   __rune_control=$'[^\x20-\xff]'
   __rune_never=$'[^\t\n\r\x20-\xff]'
   __rune_marked=$'[\xfe\xff]'
   __rune_blank=$'[\t\n\r]'
+  # Escapes in keys, and NUL.
+  __rune_no_skim=$'"[^"]*[\\\\\xfe\xff][^"]*":|\\\\u0000'
+  __rune_inner='^.([^"]*"[^"]*")*[^"]*[[{]'
+  # In an outline, which words and numbers cannot be: each character says what may follow.
+  __rune_bad_scalar='[,:[]([^]["{}0-9fntV-]|-?0[0-9])|[]{}";V][0-9a-zE.+-]|[0-9][^],}0-9.eE]|[.+-][^0-9]|[.][0-9]+[.]'
+  __rune_bad_scalar+='|[0-9][eE]([^0-9+-]|[+-]?[0-9]+[.eE])|(true|false|null)[^],}]|t[^r]|tr[^u]|tru[^e]'
+  __rune_bad_scalar+='|f[^a]|fa[^l]|fal[^s]|fals[^e]|n[^u]|nu[^l]|nul[^l]'
+  __rune_scalar_run=',[0-9.eE+-]+,[0-9.eE+,-]+,'
   __rune_stop=$'[] \t\n\r:{}[\xfd]*'
   __rune_fault=''
 fi
@@ -113,53 +124,109 @@ __rune_map_unmark() {
   __rune_c=${__rune_c//$'\xff'/\\\\}
 }
 
-# Piece: the marked content of a JSON string to the text it means.
-__rune_map_decode() {
-  local __rune_x __rune_h __rune_o=''
-  if [[ $__rune_c == *\\* ]]; then
-    if [[ -z $__rune_last ]]; then
-      __rune_x=${__rune_c##*\\}
-      case $__rune_x in
-        [!u]* | u????*) ;;
-        *)
-          __rune_k=\\$__rune_x
-          __rune_c=${__rune_c%\\*}
-          ;;
-      esac
-      if [[ $__rune_c == *\\u[dD][89abAB]?? ]]; then
-        __rune_k=${__rune_c:${#__rune_c}-6}$__rune_k
-        __rune_c=${__rune_c%??????}
-      fi
-    fi
-    if [[ $__rune_c == *\\[!u]* ]]; then
-      __rune_c=${__rune_c//\\n/$'\n'}
-      __rune_c=${__rune_c//\\t/$'\t'}
-      __rune_c=${__rune_c//\\r/$'\r'}
-      __rune_c=${__rune_c//\\b/$'\b'}
-      __rune_c=${__rune_c//\\f/$'\f'}
-      __rune_c=${__rune_c//\\\//\/}
-    fi
-    while [[ $__rune_c == *\\* ]]; do
-      __rune_x=${__rune_c#*\\u}
-      __rune_h=${__rune_x:0:4}
-      __rune_x=${__rune_x:4}
-      if [[ $__rune_h == [dD][89abAB]?? && $__rune_x == \\u[dD][c-fC-F]* ]]; then
-        __rune_h+=${__rune_x:2:4}
-        __rune_x=${__rune_x:6}
-      fi
-      if [[ -z ${__rune_utf8[$__rune_h]-} ]]; then __rune_char "$__rune_h"; fi
-      if [[ $__rune_h == 00[01]? ]]; then
-        # Control characters often come in numbers.
-        __rune_h=\\u$__rune_h
-        __rune_c=${__rune_c//"$__rune_h"/"${__rune_utf8[${__rune_h:2}]}"}
-      else
-        __rune_o+=${__rune_c%%\\u*}${__rune_utf8[$__rune_h]}
-        __rune_c=$__rune_x
-      fi
-    done
-    __rune_c=$__rune_o$__rune_c
+# For pieces with escapes: what is cut at the end, and the first half of a pair, goes to the next piece.
+__rune_hold() {
+  local __rune_x=${__rune_c##*\\}
+  if [[ -n $__rune_last || $__rune_c != *\\* ]]; then return 0; fi
+  case $__rune_x in
+    [bfnrt/]* | u????* | U????????*) ;;
+    *)
+      __rune_k=\\$__rune_x
+      __rune_c=${__rune_c%\\*}
+      ;;
+  esac
+  if [[ $__rune_c == *\\u[dD][89abAB]?? ]]; then
+    __rune_k=${__rune_c:${#__rune_c}-6}$__rune_k
+    __rune_c=${__rune_c%??????}
   fi
-  __rune_map_plain
+}
+
+# Piece: escapes that printf %b does not know to those that it does. A pair of \u becomes one \U; half a pair and NUL, which
+# no variable can hold, U+FFFD.
+__rune_map_pairs() {
+  local __rune_x __rune_p __rune_o __rune_half=''
+  __rune_hold
+  __rune_c=${__rune_c//\\\//\/}
+  __rune_c=${__rune_c//\\u0000/\\ufffd}
+  [[ $__rune_c =~ $__rune_pair_escape ]] || return 0
+  __rune_o=${__rune_c%%\\*}
+  __rune_x=${__rune_c:${#__rune_o}+1}
+  for __rune_p in $__rune_x; do
+    case $__rune_half:$__rune_p in
+      :u[dD][89abAB]??) __rune_half=$__rune_p ;;
+      :u[dD][89a-fA-F]*) __rune_o+=\\ufffd${__rune_p:5} ;;
+      :*) __rune_o+=\\$__rune_p ;;
+      *:u[dD][c-fC-F]*)
+        # Its last two digits are those of the whole.
+        __rune_x=$__rune_half${__rune_p:2:1}
+        if [[ -z ${__rune_utf8[$__rune_x]-} ]]; then
+          printf -v "__rune_utf8[$__rune_x]" %06x $((0x100 + ((16#${__rune_x:1:4} & 0x3ff) << 2) + (16#${__rune_x:5} & 3)))
+        fi
+        __rune_o+=\\U${__rune_utf8[$__rune_x]}${__rune_p:3}
+        __rune_half=''
+        ;;
+      *:u[dD][89abAB]??)
+        __rune_o+=\\ufffd
+        __rune_half=$__rune_p
+        ;;
+      *:u[dD][89abAB]*)
+        __rune_o+=\\ufffd\\ufffd${__rune_p:5}
+        __rune_half=''
+        ;;
+      *)
+        __rune_o+=\\ufffd\\$__rune_p
+        __rune_half=''
+        ;;
+    esac
+  done
+  __rune_c=$__rune_o${__rune_half:+\\ufffd}
+}
+
+# Piece: escapes of characters beyond ASCII to their bytes, for a machine without a locale that tells printf how.
+__rune_map_wide() {
+  local __rune_x __rune_p __rune_o
+  __rune_hold
+  __rune_o=${__rune_c%%\\*}
+  __rune_x=${__rune_c:${#__rune_o}+1}
+  for __rune_p in $__rune_x; do
+    case $__rune_p in
+      u00[0-7]* | [bfnrt]*) __rune_o+=\\$__rune_p ;;
+      u*)
+        if [[ -z ${__rune_utf8[${__rune_p:1:4}]-} ]]; then __rune_char "${__rune_p:1:4}"; fi
+        __rune_o+=${__rune_utf8[${__rune_p:1:4}]}${__rune_p:5}
+        ;;
+      *)
+        if [[ -z ${__rune_utf8[${__rune_p:1:8}]-} ]]; then __rune_char "${__rune_p:1:8}"; fi
+        __rune_o+=${__rune_utf8[${__rune_p:1:8}]}${__rune_p:9}
+        ;;
+    esac
+  done
+  __rune_c=$__rune_o
+}
+
+# Remembers in __rune_utf8[$1] the bytes of the character beyond ASCII whose number is in the hex digits in $1.
+__rune_char() {
+  local __rune_x __rune_n=$((16#$1))
+  if ((${#__rune_bytes[@]} == 0)); then
+    for ((__rune_x = 128; __rune_x < 245; __rune_x++)); do
+      printf -v "__rune_bytes[$__rune_x]" '\\x%x' "$__rune_x"
+      printf -v "__rune_bytes[$__rune_x]" %b "${__rune_bytes[__rune_x]}"
+    done
+  fi
+  # A document may hold very many different ones.
+  if ((${#__rune_utf8[@]} > 1000)); then __rune_utf8=(); fi
+  __rune_x=${__rune_bytes[128 + (__rune_n & 63)]}
+  if ((__rune_n < 0x800)); then
+    __rune_x=${__rune_bytes[192 + (__rune_n >> 6)]}$__rune_x
+  else
+    __rune_x=${__rune_bytes[128 + (__rune_n >> 6 & 63)]}$__rune_x
+    if ((__rune_n < 0x10000)); then
+      __rune_x=${__rune_bytes[224 + (__rune_n >> 12)]}$__rune_x
+    else
+      __rune_x=${__rune_bytes[240 + (__rune_n >> 18)]}${__rune_bytes[128 + (__rune_n >> 12 & 63)]}$__rune_x
+    fi
+  fi
+  __rune_utf8[$1]=$__rune_x
 }
 
 # Piece: marked text without escapes to text.
@@ -173,38 +240,39 @@ __rune_decode() {
   if [[ $__rune_s == *\\* ]]; then
     # printf knows every escape but the slash's, and those of ASCII characters in every locale.
     if [[ $__rune_s == *\\/* || $__rune_s =~ $__rune_wide_escape ]]; then
-      __rune_map __rune_map_decode
-      return
+      __rune_resolve
+    else
+      printf -v __rune_s %b "$__rune_s"
     fi
-    printf -v __rune_s %b "$__rune_s"
   fi
   if [[ $__rune_s =~ $__rune_marked ]]; then __rune_map __rune_map_plain; fi
 }
 
-# Remembers in __rune_utf8[$1] the bytes meant by the four hex digits in $1, or by the eight of a surrogate pair. A
-# backslash stays marked; U+FFFD stands for half a pair and for NUL, which no variable can hold.
-__rune_char() {
-  local __rune_f __rune_n=$((16#$1))
-  if ((${#1} == 8)); then
-    __rune_n=$((0x10000 + ((__rune_n >> 16 & 0x3ff) << 10) + (__rune_n & 0x3ff)))
-  elif ((__rune_n == 0 || (__rune_n >= 0xd800 && __rune_n < 0xe000))); then
-    __rune_n=0xfffd
+# For __rune_decode: escapes that printf does not know, or not in every locale.
+__rune_resolve() {
+  local IFS __rune_globs='' __rune_x
+  printf -v IFS %b '\x5c'
+  if [[ $- != *f* ]]; then __rune_globs=1; fi
+  set -f
+  if [[ $__rune_s == *\\/* || $__rune_s =~ $__rune_pair_escape ]]; then __rune_map __rune_map_pairs; fi
+  if [[ -z ${__rune_locale+set} ]]; then
+    for __rune_locale in C.UTF-8 C.utf8 en_US.UTF-8 en_US.utf8 ''; do
+      { LC_ALL=$__rune_locale; } 2>/dev/null
+      printf -v __rune_x '\u07ff\u4e2d\U0001f600'
+      LC_ALL=C
+      if [[ $__rune_x == $'\xdf\xbf\xe4\xb8\xad\xf0\x9f\x98\x80' ]]; then break; fi
+    done
   fi
-  if ((__rune_n == 0x5c)); then
-    __rune_f='\xff'
-  elif ((__rune_n < 0x80)); then
-    printf -v __rune_f '\\x%02x' "$__rune_n"
-  elif ((__rune_n < 0x800)); then
-    printf -v __rune_f '\\x%x\\x%x' $((0xc0 | __rune_n >> 6)) $((0x80 | __rune_n & 63))
-  elif ((__rune_n < 0x10000)); then
-    printf -v __rune_f '\\x%x\\x%x\\x%x' $((0xe0 | __rune_n >> 12)) $((0x80 | __rune_n >> 6 & 63)) $((0x80 | __rune_n & 63))
-  else
-    printf -v __rune_f '\\x%x\\x%x\\x%x\\x%x' $((0xf0 | __rune_n >> 18)) $((0x80 | __rune_n >> 12 & 63)) \
-      $((0x80 | __rune_n >> 6 & 63)) $((0x80 | __rune_n & 63))
+  # Bash 4.2 writes the first characters beyond ASCII wrongly in every locale.
+  __rune_x=$__rune_wide_escape
+  if [[ -n $__rune_locale ]]; then __rune_x='\\u00[89a-fA-F]'; fi
+  if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 403)) || [[ -z $__rune_locale ]]; then
+    if [[ $__rune_s =~ $__rune_x ]]; then __rune_map __rune_map_wide; fi
   fi
-  # shellcheck disable=SC2059
-  printf -v __rune_f "$__rune_f"
-  __rune_utf8[$1]=$__rune_f
+  LC_ALL=${__rune_locale:-C}
+  printf -v __rune_s %b "$__rune_s"
+  LC_ALL=C
+  if [[ -n $__rune_globs ]]; then set +f; fi
 }
 
 # Piece: any bytes to the content of a JSON string.
@@ -448,19 +516,193 @@ __rune_enter() {
   fi
 }
 
-# Marks the JSON text in __rune_s, keeps it in __rune_doc and walks it with root tag $1. Needs the C locale.
+# Marks the JSON text in __rune_s, keeps it in __rune_doc and reads it with root tag $1. Needs the C locale.
 __rune_parse() {
-  local __rune_failed=''
   if [[ $__rune_s =~ $__rune_high || $__rune_s == *\\[\\\"]* ]]; then __rune_map __rune_map_mark; fi
   __rune_doc=$__rune_s
+  __rune_noglob __rune_read_doc "$1"
+}
+
+__rune_read_doc() {
+  if [[ $1 == r ]] && __rune_skim; then return 0; fi
+  __rune_walk "$1"
+}
+
+# Piece: the outline of JSON text, shortened as far as it is right: M stands for members of an object, V for a value. What
+# is right becomes V, and what is wrong never does, however the text was cut.
+__rune_map_reduce() {
+  local __rune_x=''
+  if [[ -n $__rune_scalars ]]; then
+    if [[ -z $__rune_last && $__rune_c == *[,:[] ]]; then
+      __rune_k=${__rune_c:${#__rune_c}-1}
+      __rune_c=${__rune_c%?}
+    fi
+    __rune_c=${__rune_c//:[0-9fnt-]/:V}
+    __rune_c=${__rune_c//,[0-9fnt-]/,V}
+    __rune_c=${__rune_c//\[[0-9fnt-]/[V}
+    __rune_c=${__rune_c//[0-9a-zE.+-]/}
+  fi
+  __rune_c=${__rune_c//:\"/:V}
+  __rune_c=${__rune_c//\",/V,}
+  __rune_c=${__rune_c//\"]/V]}
+  while [[ $__rune_c != "$__rune_x" ]]; do
+    __rune_x=$__rune_c
+    __rune_c=${__rune_c//\":V/M}
+    __rune_c=${__rune_c//M,M/M}
+    __rune_c=${__rune_c//M,M/M}
+    __rune_c=${__rune_c//\{M\}/V}
+    __rune_c=${__rune_c//\{\}/V}
+    if [[ $__rune_c == *\[* ]]; then
+      __rune_c=${__rune_c//,V,V/,V}
+      __rune_c=${__rune_c//,V,V/,V}
+      __rune_c=${__rune_c//\[V,V]/V}
+      __rune_c=${__rune_c//\[V]/V}
+      __rune_c=${__rune_c//\[]/V}
+    fi
+  done
+}
+
+# Whether the marked texts $1, joined by semicolons, are JSON without blanks between the words. Says no to some that are.
+# Needs the C locale and noglob.
+__rune_compact() {
+  local IFS='"' __rune_scalars='' __rune_c __rune_k __rune_last=1 __rune_i
+  local __rune_s
+  # The outline: every string is one quote.
+  # shellcheck disable=SC2089
+  printf -v __rune_s '%s"\xfd' "$1"
+  # shellcheck disable=SC2086,SC2090
+  printf -v __rune_s '%s"%.0s' $__rune_s
+  __rune_s=${__rune_s%\"}
+  if [[ $__rune_s =~ [^][{},:\;\"0-9a-zE.+-] ]]; then return 1; fi
+  __rune_s=${__rune_s//:false/:V}
+  __rune_s=${__rune_s//:true/:V}
+  __rune_s=${__rune_s//:1,/:V,}
+  if [[ $__rune_s =~ [0-9a-z] ]]; then
+    if [[ $__rune_s =~ $__rune_bad_scalar ]]; then return 1; fi
+    # Long lists of numbers.
+    for ((__rune_i = 0; __rune_i < 8; __rune_i++)); do
+      [[ $__rune_s =~ $__rune_scalar_run ]] || break
+      __rune_s=${__rune_s//"${BASH_REMATCH[0]}"/,0,}
+    done
+    __rune_scalars=1
+  fi
+  if ((${#__rune_s} > 2000)); then __rune_map __rune_map_reduce; fi
+  __rune_c=$__rune_s
+  __rune_last=1
+  __rune_map_reduce
+  [[ $__rune_c == "$2" ]]
+}
+
+# Reads the marked document in __rune_s if it is laid out as mediators do it, and fails otherwise. Its members are looked up
+# when they are asked for. Needs the C locale and noglob.
+__rune_skim() {
+  local __rune_m __rune_p __rune_o __rune_n
+  if [[ $__rune_s =~ $__rune_control ]]; then return 1; fi
+  if [[ $__rune_s == *[$'\\\xfe\xff']* ]] && [[ $__rune_s =~ $__rune_bad_escape || $__rune_s =~ $__rune_no_skim ]]; then return 1; fi
+  [[ $__rune_s =~ ^\{\"message_metadata\":\{[^{}]*\},\"payload\":\{\"input_parameters\":\{ ]] || return 1
+  __rune_m=${BASH_REMATCH[0]}
+  [[ $__rune_s =~ \}\},\"observability\":\{[^{}]*\}\}$ ]] || return 1
+  __rune_o=${BASH_REMATCH[0]}
+  __rune_n=$((${#__rune_m} - 1))
+  __rune_p=${__rune_s:__rune_n:${#__rune_s}-${#__rune_o}-__rune_n+1}
+  [[ $__rune_p =~ ^.*\},\"context\":\{ ]] || return 1
+  __rune_n=${#BASH_REMATCH[0]}
+  __rune_m=${__rune_m:20}
+  __rune_m=${__rune_m%,\"payload\":*}
+  __rune_o=${__rune_o:19:${#__rune_o}-20}
+  __rune_raw[y:input_parameters]=${__rune_p:0:__rune_n-12}
+  __rune_raw[y:context]=${__rune_p:__rune_n-1}
+  __rune_compact "$__rune_m;$__rune_o;${__rune_raw[y:context]};${__rune_raw[y:input_parameters]}" 'V;V;V;V' || return 1
+  __rune_raw[r:message_metadata]=$__rune_m
+  __rune_raw[r:observability]=$__rune_o
+  for __rune_n in r:message_metadata r:observability y:input_parameters y:context; do __rune_kind[$__rune_n]=t; done
+  __rune_section=([m]=qm [o]=qo [y]=y [c]=qc [p]=qp)
+}
+
+# Looks member $1 up in the skimmed section that it names, and puts it into the tables if it is there. Fails when that takes
+# a real parser.
+__rune_find() {
+  local LC_ALL=C __rune_k=${1#*:} __rune_i __rune_x
+  local __rune_where=r:observability
+  case $1 in
+    qp:*) __rune_where=y:input_parameters ;;
+    qc:*) __rune_where=y:context ;;
+    qm:*) __rune_where=r:message_metadata ;;
+  esac
+  case $__rune_k in
+    '' | *[!abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-]*) return 1 ;;
+  esac
+  __rune_finds=$((__rune_finds + 1))
+  local __rune_text=${__rune_raw[$__rune_where]}
+  local __rune_head=$__rune_text
+  if ((__rune_finds > 64 && ${#__rune_text} > 4096)); then return 1; fi
+  for ((__rune_i = 0; ; __rune_i++)); do
+    # The last of equal keys counts.
+    [[ $__rune_head =~ ^.*[{,]\"${__rune_k//./[.]}\": ]] || return 0
+    __rune_head=${BASH_REMATCH[0]}
+    [[ $__rune_head =~ $__rune_inner ]] || break
+    # There is something nested before it, or around it.
+    if [[ -z ${__rune_nested-} ]]; then __rune_nest_patterns; fi
+    if [[ -z ${__rune_shallow[$__rune_where]-} ]]; then
+      [[ $__rune_text =~ ^${__rune_nested}$ ]] || return 1
+      __rune_shallow[$__rune_where]=1
+    fi
+    [[ $__rune_head =~ $__rune_open_end ]] || break
+    if ((__rune_i == 8)); then return 1; fi
+    __rune_head=${__rune_head:0:${#__rune_head}-${#__rune_k}-3}
+  done
+  __rune_x=${__rune_text:${#__rune_head}}
+  case $__rune_x in
+    \"*)
+      [[ $__rune_x =~ ^\"[^\"]*\" ]]
+      __rune_x=${BASH_REMATCH[0]:1:${#BASH_REMATCH[0]}-2}
+      __rune_kind[$1]=s
+      if [[ $__rune_x =~ [$'\\\xfe\xff'] ]]; then __rune_kind[$1]=e; fi
+      ;;
+    '{'* | '['*)
+      if [[ -z ${__rune_nested-} ]]; then __rune_nest_patterns; fi
+      [[ $__rune_x =~ ^$__rune_nested ]] || return 1
+      __rune_x=${BASH_REMATCH[0]}
+      __rune_kind[$1]=t
+      ;;
+    *)
+      [[ $__rune_x =~ ^[^],}]* ]]
+      __rune_x=${BASH_REMATCH[0]}
+      __rune_kind[$1]=j
+      if [[ $__rune_x == null ]]; then __rune_kind[$1]=n; fi
+      ;;
+  esac
+  __rune_raw[$1]=$__rune_x
+}
+
+# The patterns for what holds objects and lists: a whole one, not too deep, and text that ends within one that is in it.
+__rune_nest_patterns() {
+  local __rune_x='([^]"[{}]|"[^"]*")*' __rune_i
+  for __rune_i in 1 2 3 4 5; do __rune_x="([^]\"[{}]|\"[^\"]*\"|[[{]${__rune_x}[]}])*"; done
+  __rune_open_end="^.([^\"]*\"[^\"]*\")*[^\"]*[[{]$__rune_x\$"
+  __rune_nested="[[{]${__rune_x}[]}]"
+}
+
+# Gives up looking members up one by one: reads the whole document.
+__rune_reread() {
+  local LC_ALL=C __rune_bad
+  __rune_raw=()
+  __rune_kind=()
+  __rune_section=()
+  __rune_s=$__rune_doc
+  __rune_noglob __rune_walk r
+}
+
+__rune_noglob() {
+  local __rune_status=0
   if [[ $- == *f* ]]; then
-    __rune_walk "$1" || __rune_failed=1
+    "$@"
   else
     set -f
-    __rune_walk "$1" || __rune_failed=1
+    "$@" || __rune_status=1
     set +f
+    return "$__rune_status"
   fi
-  [[ -z $__rune_failed ]]
 }
 
 __rune_unmark() {
@@ -475,11 +717,17 @@ __rune_slice() {
 
 # Sets __rune_s to the text ($2 is t) or the JSON ($2 is j) of member $1; fails when it is absent or null.
 __rune_fetch() {
+  if [[ $1 == q* && -z ${__rune_kind[$1]-} ]]; then
+    if ! __rune_find "$1"; then
+      __rune_reread
+      set -- "${__rune_section[${1:1:1}]-}:${1#*:}" "$2"
+    fi
+  fi
   __rune_s=${__rune_raw[$1]-}
   case ${__rune_kind[$1]-}$2 in
     st | j?) return 0 ;;
     sj) __rune_s=\"$__rune_s\" ;;
-    e? | [oa]?)
+    e? | [oat]?)
       local LC_ALL=C
       case ${__rune_kind[$1]}$2 in
         et) __rune_decode ;;
@@ -487,6 +735,7 @@ __rune_fetch() {
           __rune_s=\"$__rune_s\"
           __rune_unmark
           ;;
+        t?) __rune_unmark ;;
         *)
           __rune_slice
           __rune_unmark

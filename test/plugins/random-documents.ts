@@ -43,8 +43,9 @@ const DAMAGES = [
 /**
  * Makes JSON texts of every shape: odd strings and keys, all ways to write an escape, blanks, repeated keys, nesting. About a third
  * have one character removed, added or replaced. The same seed gives the same texts.
+ * `blankShare` is how often there is a blank where one may be.
  */
-export function randomDocuments(count: number, seed: number): string[] {
+export function randomDocuments(count: number, seed: number, blankShare = 0.05): string[] {
   let state = seed;
   const random = (): number => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
@@ -53,7 +54,7 @@ export function randomDocuments(count: number, seed: number): string[] {
   const below = (limit: number): number => Math.floor(random() * limit);
   const pick = (choices: readonly string[]): string => choices[below(choices.length)] ?? '';
   const several = (limit: number, make: () => string): string[] => Array.from({ length: below(limit) }, make);
-  const blank = (): string => (random() < 0.05 ? pick(BLANKS) : '');
+  const blank = (): string => (random() < blankShare ? pick(BLANKS) : '');
 
   const unicodeEscape = (unit: number): string => {
     const digits = unit.toString(16).padStart(4, '0');
