@@ -31,6 +31,11 @@ export const LMM_SETTINGS = {
     default: ['/etc/ssh/ssh_known_hosts', '~/.ssh/known_hosts'],
     doc: 'known_hosts files, read again when they change. A key that is in none of them and not pinned is refused.',
   }),
+  sshConfig: listSetting({
+    name: 'ssh_config',
+    default: [],
+    doc: 'ssh_config files that complete the inventory, see docs/ssh.md; read again when they change.',
+  }),
   credentials: objectSetting(
     {
       name: 'credentials',

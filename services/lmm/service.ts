@@ -11,6 +11,8 @@ import type { SettingsOf } from '../shared/settings.js';
 import { createBlobCache } from './blob-cache.js';
 import type { LMM_SETTINGS } from './config.js';
 import { lmmHandlers } from './handlers.js';
+import { createIdentities } from './identities.js';
+import { readSshConfig } from './transports/ssh/ssh-config-files.js';
 import { createMediator } from './mediate.js';
 import { watchCredentials } from './watch-credentials.js';
 import { createAuthWays } from './transports/ssh/auth-ways.js';
@@ -49,9 +51,17 @@ export async function startLmm(
   // So that what cannot be used is in the log before a run needs it.
   await credentials.current();
   tools.onHangup(() => void credentials.reload());
+  const sshConfig = await readSshConfig({
+    paths: settings.sshConfig.map(expandHome),
+    home: homedir(),
+    recheckMs: settings.filesRecheckMs,
+    logger,
+  });
   const ssh = createSshTransport({
     credentials,
     authWays,
+    identities: createIdentities({ check: authWays.check, recheckMs: settings.filesRecheckMs, logger }),
+    sshConfig,
     knownHosts: settings.knownHosts.map(expandHome),
     settings: sshSettingsOf(settings),
     nodeProtocol: DEFAULT_NODE_PROTOCOL,
@@ -61,7 +71,8 @@ export async function startLmm(
   const transports = new Map(
     [ssh, ...(settings.localEnabled ? [local] : [])].map((transport) => [transport.name, transport]),
   );
-  if (Object.keys(settings.credentials).length === 0 && !settings.localEnabled) {
+  const hasCredentials = Object.keys(settings.credentials).length + settings.sshConfig.length > 0;
+  if (!hasCredentials && !settings.localEnabled) {
     logger.warn('this mediator can reach no node: it has no credentials, and local_enabled is false');
   }
   const mediator = createMediator({

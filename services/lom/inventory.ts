@@ -161,7 +161,7 @@ function makeNode(
     name,
     transports,
     address,
-    port: inherit.setting('port') ?? SSH_PORT,
+    port: inherit.setting('port') ?? 0,
     user: inherit.setting('user') ?? '',
     credential: inherit.setting('credential') ?? '',
     hostKeyFingerprints: [...(settings.host_key_fingerprints ?? [])],
@@ -205,7 +205,8 @@ function configurationOf(
 /** Two names of one machine: a lock or a limit for each node would not hold there. */
 function sharedAddresses(nodes: readonly Node[]): string[] {
   const names = new Map<string, string[]>();
-  for (const { name, transports, address, port, jump } of nodes) {
+  for (const { name, transports, address, port: ownPort, jump } of nodes) {
+    const port = ownPort || SSH_PORT;
     if (!transports.includes('ssh')) continue;
     const host = address.includes(':') ? `[${address.toLowerCase()}]` : address.toLowerCase();
     // Behind other hosts the same address is another machine.

@@ -141,7 +141,7 @@ groups:
   it('fills in what an entry leaves out', async () => {
     const inventory = await load('nodes:\n  web01.example.com: {user: root}\n  here: {transport: local}\n');
     const common = {
-      port: 22,
+      port: 0,
       credential: '',
       hostKeyFingerprints: [],
       zone: '',

@@ -1,5 +1,6 @@
 import { createAuthWays, type AuthWays } from '../../services/lmm/transports/ssh/auth-ways.js';
 import { watchCredentials, type CredentialConfigs } from '../../services/lmm/watch-credentials.js';
+import { createIdentities, type Identities } from '../../services/lmm/identities.js';
 import type { Credentials } from '../../services/lmm/credentials.js';
 import { recordingLogger } from './recording-logger.js';
 
@@ -7,8 +8,11 @@ import { recordingLogger } from './recording-logger.js';
 export function staticCredentials(configs: CredentialConfigs): {
   readonly credentials: Credentials;
   readonly authWays: AuthWays;
+  readonly identities: Identities;
 } {
   const authWays = createAuthWays();
+  const { logger } = recordingLogger();
+  const identities = createIdentities({ check: authWays.check, recheckMs: 0, logger });
   const credentials = watchCredentials({
     configs,
     reread: () => configs,
@@ -16,7 +20,7 @@ export function staticCredentials(configs: CredentialConfigs): {
     env: {},
     check: authWays.check,
     recheckMs: 0,
-    logger: recordingLogger().logger,
+    logger,
   });
-  return { credentials, authWays };
+  return { credentials, authWays, identities };
 }

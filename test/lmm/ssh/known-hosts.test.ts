@@ -166,7 +166,11 @@ describe('known_hosts', () => {
     try {
       const paths = [join(directory, 'one'), join(directory, 'two')];
       await writeFile(paths[0] ?? '', `web01 ${a.line}\nbroken\n`);
-      const source = readKnownHosts({ paths, recheckMs: 0, onFault: (message) => faults.push(message) });
+      const source = readKnownHosts({
+        paths: async () => paths,
+        recheckMs: 0,
+        onFault: (message) => faults.push(message),
+      });
       const first = await source.current();
       assert.equal(first.verdict('web01', 22, a).kind, 'match');
       assert.equal(faults.length, 1);
@@ -188,7 +192,11 @@ describe('known_hosts', () => {
   it('rejects when a file cannot be read, and recovers with the file', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'rune-known-hosts-'));
     try {
-      const source = readKnownHosts({ paths: [directory], recheckMs: 3_600_000, onFault: () => undefined });
+      const source = readKnownHosts({
+        paths: async () => [directory],
+        recheckMs: 3_600_000,
+        onFault: () => undefined,
+      });
       await assert.rejects(source.current());
       await rm(directory, { recursive: true });
       await writeFile(directory, `web01 ${a.line}\n`);

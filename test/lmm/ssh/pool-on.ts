@@ -49,7 +49,7 @@ export async function poolOn(sshd: TestSshd, settings: Partial<SshSettings> = {}
   const all: SshSettings = { ...DEFAULT_SSH_SETTINGS, filesRecheckMs: 0, ...settings };
   const pool = createPool({
     knownHosts: readKnownHosts({
-      paths: [knownHostsPath],
+      paths: async () => [knownHostsPath],
       recheckMs: all.filesRecheckMs,
       onFault: () => undefined,
     }),
@@ -78,6 +78,7 @@ export async function poolOn(sshd: TestSshd, settings: Partial<SshSettings> = {}
     address: sshd.host,
     port: sshd.port,
     user: 'root',
+    hostKeyAlias: undefined,
     pins: [],
     weakAlgorithms: false,
     via: undefined,

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createSshTransport, type SshTransport } from '../../../services/lmm/transports/ssh/ssh-transport.js';
+import type { SshConfigSource } from '../../../services/lmm/transports/ssh/ssh-config-files.js';
 import type { SshSettings } from '../../../services/lmm/transports/ssh/ssh-settings.js';
 import { DEFAULT_NODE_PROTOCOL } from '../../../services/lmm/transports/supervise.js';
 import type { NodeCommand, NodeEnding, RunSink } from '../../../services/lmm/transports/transport.js';
@@ -52,7 +53,11 @@ export function collectOutput(): CollectedOutput {
 }
 
 /** Makes an SSH transport whose known_hosts file and credentials fit `sshd`. */
-export async function transportOn(sshd: TestSshd, settings: Partial<SshSettings> = {}): Promise<TransportOn> {
+export async function transportOn(
+  sshd: TestSshd,
+  settings: Partial<SshSettings> = {},
+  sshConfig?: SshConfigSource,
+): Promise<TransportOn> {
   const knownHostsPath = join(sshd.directory, 'known_hosts');
   await writeFile(knownHostsPath, `${sshd.knownHostsLines.join('\n')}\n`);
   const transport = createSshTransport({
@@ -63,6 +68,7 @@ export async function transportOn(sshd: TestSshd, settings: Partial<SshSettings>
       wrong: { keyFiles: [join(sshd.directory, 'host_ed25519')] },
     }),
     knownHosts: [knownHostsPath],
+    ...(sshConfig === undefined ? {} : { sshConfig }),
     settings: { filesRecheckMs: 0, ...settings },
     nodeProtocol: DEFAULT_NODE_PROTOCOL,
     logger: createLogger({ level: 'error', service: 'test', stream: new PassThrough().resume() }),

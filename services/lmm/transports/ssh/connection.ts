@@ -12,7 +12,7 @@ import {
   type ConnectPhase,
 } from './connect-errors.js';
 import type { Forward } from './forward.js';
-import { refuseHostKey, type PresentedKey } from './host-key.js';
+import { knownAs, refuseHostKey, type PresentedKey } from './host-key.js';
 import { parseHostKey, type HostKey } from './host-key-blob.js';
 import type { KnownHosts } from './known-hosts.js';
 import type { KnownHostsSource } from './known-hosts-files.js';
@@ -31,6 +31,8 @@ export interface SshTarget {
   readonly port: number;
   readonly user: string;
   readonly credential: Credential;
+  /** The name under which known_hosts holds its keys, if it is another one. */
+  readonly hostKeyAlias: string | undefined;
   /** Pinned fingerprints; empty for none. */
   readonly pins: readonly string[];
   /** Offer algorithms with SHA-1 and CBC too. */
@@ -340,7 +342,7 @@ const givenUp = (target: SshHost): RuneError =>
 
 /** Types by which the host is known come first, those of pinned keys before all. */
 function typesToAskFor(target: SshHost, known: KnownHosts): string[] {
-  const keys = known.keysOf(target.address, target.port);
+  const keys = known.keysOf(...knownAs(target));
   const pinned = keys.filter((key) => target.pins.includes(key.fingerprint));
   return [...pinned, ...keys].map((key) => key.type);
 }
@@ -396,8 +398,8 @@ function watchConnection({ client, link, target, settings, hostKey }: Watched): 
       return keyShown();
     },
     get presented() {
-      const { node, address, port, pins } = target;
-      return [...link.passed, { node, address, port, pins, key: keyShown() }];
+      const { node, address, port, hostKeyAlias, pins } = target;
+      return [...link.passed, { node, address, port, hostKeyAlias, pins, key: keyShown() }];
     },
     get isOpen() {
       return !isDead();

@@ -2,12 +2,17 @@ import { RuneError } from '../../../shared/errors.js';
 import type { HostKey } from './host-key-blob.js';
 import { lookupName, type KnownHosts } from './known-hosts.js';
 
+/** Names are looked up without it. */
+const PLAIN_PORT = 22;
+
 /** A host key and whom it is supposed to belong to. */
 export interface PresentedKey {
   /** The node's name in the inventory. */
   readonly node: string;
   readonly address: string;
   readonly port: number;
+  /** The name under which known_hosts holds it, in place of address and port. */
+  readonly hostKeyAlias?: string | undefined;
   readonly key: HostKey;
   /** Fingerprints from the inventory, "SHA256:…"; empty for none. */
   readonly pins: readonly string[];
@@ -20,7 +25,8 @@ export interface PresentedKey {
 export function refuseHostKey(presented: PresentedKey, known: KnownHosts): RuneError | undefined {
   const { node, address, port, key, pins } = presented;
   const shown = `${node} (${address}:${port}) presents the ${key.type} host key ${key.fingerprint}`;
-  const verdict = known.verdict(address, port, key);
+  const [host, hostPort] = knownAs(presented);
+  const verdict = known.verdict(host, hostPort, key);
   if (verdict.kind === 'revoked') {
     return new RuneError('HOST_KEY_REVOKED', `${shown}, which ${verdict.path}:${verdict.line} revokes.`, {
       node,
@@ -42,8 +48,17 @@ export function refuseHostKey(presented: PresentedKey, known: KnownHosts): RuneE
   const hint = authority
     ? ` The @cert-authority line ${authority.path}:${authority.line} does not help: host certificates are not supported.`
     : '';
-  const message = `${shown}; ${lookupName(address, port)} is not in ${files} and nothing is pinned.${hint}`;
+  const message = `${shown}; ${lookupName(host, hostPort)} is not in ${files} and nothing is pinned.${hint}`;
   return new RuneError('HOST_KEY_UNKNOWN', message, { node });
 }
 
 const samePin = (pin: string, fingerprint: string): boolean => pin.replace(/=+$/, '') === fingerprint;
+
+/** Host and port under which known_hosts files hold the keys of a host: an alias stands for itself, whatever the port. */
+export function knownAs({
+  address,
+  port,
+  hostKeyAlias,
+}: Pick<PresentedKey, 'address' | 'port' | 'hostKeyAlias'>): [host: string, port: number] {
+  return hostKeyAlias === undefined ? [address, port] : [hostKeyAlias, PLAIN_PORT];
+}

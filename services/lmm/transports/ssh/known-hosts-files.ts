@@ -11,7 +11,8 @@ export interface KnownHostsSource {
 }
 
 export interface KnownHostsSettings {
-  readonly paths: readonly string[];
+  /** Asked for at each look: they may change. */
+  readonly paths: () => Promise<readonly string[]>;
   /** How long an answer is used before the files are looked at again, in ms. */
   readonly recheckMs: number;
   /** Called with one sentence for each line that was skipped, at each reading. */
@@ -25,9 +26,10 @@ export function readKnownHosts(settings: KnownHostsSettings): KnownHostsSource {
   let answer: Promise<KnownHosts> | undefined;
 
   const load = async (previous: Promise<KnownHosts> | undefined): Promise<KnownHosts> => {
-    const now = (await Promise.all(settings.paths.map(stampOf))).join('\n');
+    const paths = await settings.paths();
+    const now = (await Promise.all(paths.map(stampOf))).join('\n');
     if (previous !== undefined && now === stamp) return previous;
-    const known = parseKnownHosts(await Promise.all(settings.paths.map(readOne)));
+    const known = parseKnownHosts(await Promise.all(paths.map(readOne)));
     stamp = now;
     for (const fault of known.faults) {
       settings.onFault(`${fault.path}:${fault.line} was skipped: ${fault.reason}`);
@@ -55,9 +57,9 @@ export function readKnownHosts(settings: KnownHostsSettings): KnownHostsSource {
 async function stampOf(path: string): Promise<string> {
   try {
     const { ino, size, mtimeMs } = await stat(path);
-    return `${ino} ${size} ${mtimeMs}`;
+    return `${path} ${ino} ${size} ${mtimeMs}`;
   } catch (error) {
-    if (isMissing(error)) return 'missing';
+    if (isMissing(error)) return `${path} missing`;
     throw error;
   }
 }

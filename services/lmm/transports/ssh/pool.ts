@@ -325,10 +325,10 @@ export function createPool(tools: Omit<ConnectContext, 'forward'>): SshPool {
 
 /** What must be the same for runs to share a connection. The node's name is part of it, for it stands in every message. */
 function keyOf(target: SshTarget): string {
-  const { node, user, address, port, credential, pins, weakAlgorithms, via } = target;
+  const { node, user, address, port, credential, hostKeyAlias, pins, weakAlgorithms, via } = target;
   const { name, version } = credential;
   const way = via === undefined ? '' : keyOf(via);
-  return JSON.stringify([node, user, address, port, name, version, pins, weakAlgorithms, way]);
+  return JSON.stringify([node, user, address, port, name, version, hostKeyAlias, pins, weakAlgorithms, way]);
 }
 
 /** One host as sshd counts who connects to it: the same address behind another host is another one. */

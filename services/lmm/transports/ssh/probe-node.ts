@@ -3,24 +3,13 @@ import { toEps } from '../../../shared/eps.js';
 import { RuneError } from '../../../shared/errors.js';
 import { NodeProbe } from '../../../shared/gen/rune/v1/run.js';
 import { hostKeyTypes } from './algorithms.js';
-import {
-  readKnown,
-  type ConnectResult,
-  type LookResult,
-  type SshHost,
-  type SshTarget,
-} from './connection.js';
-import { refuseHostKey } from './host-key.js';
+import { readKnown, type ConnectResult, type LookResult } from './connection.js';
+import { knownAs, refuseHostKey } from './host-key.js';
 import type { HostKey } from './host-key-blob.js';
 import { lookupName } from './known-hosts.js';
 import type { KnownHostsSource } from './known-hosts-files.js';
 import type { ProbeLimits, SshPool } from './pool.js';
-
-/** What a probe looks at: the host, and the login or why there can be none. */
-export interface ProbedNode {
-  readonly host: SshHost;
-  readonly login: SshTarget | RuneError;
-}
+import type { ResolvedTarget } from './resolve-target.js';
 
 /** What a probe works with. */
 export interface ProbeContext {
@@ -33,7 +22,7 @@ export interface ProbeContext {
  * are told even if no login is possible. Never rejects.
  */
 export async function probeNode(
-  { host, login }: ProbedNode,
+  { host, login }: ResolvedTarget,
   { pool, knownHosts }: ProbeContext,
   { timeoutMs, signal }: ProbeLimits,
 ): Promise<NodeProbe> {
@@ -59,8 +48,7 @@ export async function probeNode(
   const known = await readKnown(host, knownHosts).catch(() => undefined);
   const isAccepted = (key: HostKey): boolean =>
     known !== undefined && refuseHostKey({ ...host, key }, known) === undefined;
-  const isRevoked = (key: HostKey): boolean =>
-    known?.verdict(host.address, host.port, key).kind === 'revoked';
+  const isRevoked = (key: HostKey): boolean => known?.verdict(...knownAs(host), key).kind === 'revoked';
   return NodeProbe.fromPartial({
     hostKeyFingerprint: presented?.fingerprint ?? '',
     hostKeyType: presented?.type ?? '',
@@ -75,7 +63,7 @@ export async function probeNode(
       accepted: isAccepted(key),
       revoked: isRevoked(key),
     })),
-    knownHostsName: lookupName(host.address, host.port),
+    knownHostsName: lookupName(...knownAs(host)),
   });
 }
 

@@ -1,21 +1,22 @@
 import { RuneError } from '../../../shared/errors.js';
 import { toEps } from '../../../shared/eps.js';
-import type { JumpHost, NodeTarget } from '../../../shared/gen/rune/v1/lmm.js';
 import { NodeProbe } from '../../../shared/gen/rune/v1/run.js';
 import type { Logger } from '../../../shared/logger.js';
-import type { CredentialSet, Credentials } from '../../credentials.js';
+import type { Credentials } from '../../credentials.js';
+import type { Identities } from '../../identities.js';
 import { checkCommand, REMOTE_COMMAND } from '../remote-command.js';
 import { superviseRun, type NodeProtocolSettings } from '../supervise.js';
 import type { StopSignal, Transport } from '../transport.js';
 import type { AuthWays } from './auth-ways.js';
-import type { SshHost, SshTarget } from './connection.js';
-import { lookupName } from './known-hosts.js';
 import { readKnownHosts } from './known-hosts-files.js';
 import { createLimiter } from './limiter.js';
 import { createPool } from './pool.js';
 import type { PoolMetrics } from './pool-metrics.js';
 import { probeNode } from './probe-node.js';
 import { reportPool } from './report-pool.js';
+import { resolveTarget, type TargetLookup } from './resolve-target.js';
+import { parseSshConfig, type SshConfig } from './ssh-config.js';
+import type { SshConfigSource } from './ssh-config-files.js';
 import { DEFAULT_SSH_SETTINGS, type SshSettings } from './ssh-settings.js';
 
 /** Runs plugins over pooled SSH connections. */
@@ -26,6 +27,9 @@ export interface SshTransport extends Transport {
 export interface SshTransportOptions {
   readonly credentials: Credentials;
   readonly authWays: AuthWays;
+  readonly identities: Identities;
+  /** What completes the inventory; absent for nothing. */
+  readonly sshConfig?: SshConfigSource;
   /** Paths of known_hosts files; one that is missing counts as empty. */
   readonly knownHosts: readonly string[];
   /** What differs from DEFAULT_SSH_SETTINGS. */
@@ -34,13 +38,18 @@ export interface SshTransportOptions {
   readonly logger: Logger;
 }
 
-const DEFAULT_PORT = 22;
-
 /** The SSH transport: strict host keys, named credentials, few handshakes. */
 export function createSshTransport(options: SshTransportOptions): SshTransport {
   const settings: SshSettings = { ...DEFAULT_SSH_SETTINGS, ...options.settings };
+  const nothing = parseSshConfig([], '');
+  const sshConfig = async (): Promise<SshConfig> => (await options.sshConfig?.current()) ?? nothing;
+  const lookup = async (): Promise<TargetLookup> => ({
+    credentials: await options.credentials.current(),
+    config: await sshConfig(),
+    identities: options.identities,
+  });
   const knownHosts = readKnownHosts({
-    paths: options.knownHosts,
+    paths: async () => [...options.knownHosts, ...(await sshConfig()).knownHostsFiles],
     recheckMs: settings.filesRecheckMs,
     onFault: (message) => options.logger.warn(message),
   });
@@ -55,26 +64,23 @@ export function createSshTransport(options: SshTransportOptions): SshTransport {
     name: 'ssh',
     async run(command, sink, stop) {
       checkCommand(command);
-      const target = sshTarget(command.target, await options.credentials.current());
+      const { login } = await resolveTarget(command.target, await lookup());
+      if (login instanceof RuneError) throw login;
       const startedMs = performance.now();
-      const opening = stopAsError(stop, target.node);
+      const opening = stopAsError(stop, login.node);
       const limits = { timeoutMs: command.connectTimeoutMs, signal: opening.signal };
-      const channel = await pool.open(target, REMOTE_COMMAND, limits).finally(opening.forget);
+      const channel = await pool.open(login, REMOTE_COMMAND, limits).finally(opening.forget);
       const connectMs = performance.now() - startedMs;
       return superviseRun(channel, { command, sink, stop, connectMs, settings: options.nodeProtocol });
     },
     async probe(node, connectTimeoutMs, signal) {
-      const credentials = await options.credentials.current();
-      const knownHostsName = lookupName(node.address, node.port || DEFAULT_PORT);
       try {
-        const host = sshHost(node, wayTo(node, credentials));
-        const login = loginTo(host, node, credentials);
         const limits = { timeoutMs: connectTimeoutMs, signal };
-        return await probeNode({ host, login }, { pool, knownHosts }, limits);
+        return await probeNode(await resolveTarget(node, await lookup()), { pool, knownHosts }, limits);
       } catch (thrown) {
         // The way there cannot be used, so nothing can be seen of the node.
         const error = toEps(RuneError.from(thrown), { source: 'lmm', facts: { node: node.name } });
-        return NodeProbe.fromPartial({ error, knownHostsName });
+        return NodeProbe.fromPartial({ error });
       }
     },
     metrics: pool.metrics,
@@ -82,55 +88,6 @@ export function createSshTransport(options: SshTransportOptions): SshTransport {
       stopReporting();
       await pool.close();
     },
-  };
-}
-
-/** What the node itself and a host on the way have in common. */
-type HostFields = JumpHost;
-
-/** Throws CREDENTIAL_* if a credential on the way or that of the node cannot be used, or nothing says who logs in. */
-function sshTarget(node: NodeTarget, credentials: CredentialSet): SshTarget {
-  const login = loginTo(sshHost(node, wayTo(node, credentials)), node, credentials);
-  if (login instanceof RuneError) throw login;
-  return login;
-}
-
-/** The last host on the way to a node; each connects to the next one. */
-function wayTo({ name, jump }: NodeTarget, credentials: CredentialSet): SshTarget | undefined {
-  let via: SshTarget | undefined;
-  for (const hop of jump) {
-    const login = loginTo(sshHost(hop, via), hop, credentials);
-    if (login instanceof RuneError) {
-      const message = `${name} is reached through ${hop.name}, and that failed: ${login.message}`;
-      throw new RuneError(login.name, message, { node: name }, { cause: login });
-    }
-    via = login;
-  }
-  return via;
-}
-
-/** The host with its login, or why there can be none. */
-function loginTo(host: SshHost, fields: HostFields, credentials: CredentialSet): SshTarget | RuneError {
-  const { node, address } = host;
-  try {
-    const credential = credentials.select(fields.credential, { node, address });
-    const user = fields.user || credential.user;
-    if (user) return { ...host, user, credential };
-    const message = `Nothing says as which user to log in to ${node}: neither the inventory nor the credential ${JSON.stringify(credential.name)}.`;
-    return new RuneError('CREDENTIAL_UNUSABLE', message, { node });
-  } catch (error) {
-    return RuneError.from(error);
-  }
-}
-
-function sshHost(fields: HostFields, via: SshTarget | undefined): SshHost {
-  return {
-    node: fields.name,
-    address: fields.address,
-    port: fields.port || DEFAULT_PORT,
-    pins: fields.hostKeyFingerprints,
-    weakAlgorithms: fields.weakAlgorithms,
-    via,
   };
 }
 
