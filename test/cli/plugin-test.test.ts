@@ -113,8 +113,7 @@ interface Document {
   skipped: number;
 }
 
-describe('rune plugin test', function () {
-  this.timeout(60_000);
+describe('rune plugin test', () => {
   let directory: TempDirectory;
   before(async () => {
     directory = await makeTempDirectory();

@@ -25,8 +25,7 @@ const errorOf = async (calling: Promise<unknown>): Promise<RuneError> => {
   return assert.fail('it succeeded');
 };
 
-describe('when things break', function () {
-  this.timeout(90_000);
+describe('when things break', () => {
   let world: World | undefined;
 
   const start = async (options: Parameters<typeof startWorld>[0] = {}): Promise<World> =>

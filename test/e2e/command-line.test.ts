@@ -19,8 +19,7 @@ interface RunDocument {
   }[];
 }
 
-describe('the command line, against the real services', function () {
-  this.timeout(60_000);
+describe('the command line, against the real services', () => {
   let world: World;
   const rune = (...args: string[]): RuneProcess =>
     spawnRune(args, { env: { RUNE_SERVER: world.lom.address } });

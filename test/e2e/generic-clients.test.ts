@@ -10,8 +10,7 @@ import { sshNode, startWorld, type World } from '../support/world.js';
 const run = promisify(execFile);
 const BUF = join(packageRoot, 'node_modules', '.bin', 'buf');
 
-describe('clients that know nothing of this project', function () {
-  this.timeout(60_000);
+describe('clients that know nothing of this project', () => {
   let world: World;
   before(async () => {
     world = await startWorld({ nodes: (sshd) => ({ web01: sshNode(sshd, 'root') }) });

@@ -19,8 +19,7 @@ const whenRunning =
     if (event.event?.$case === 'state' && event.event.value === RunState.RUNNING) act(event);
   };
 
-describe('the main job, through both services over a real sshd', function () {
-  this.timeout(60_000);
+describe('the main job, through both services over a real sshd', () => {
   let world: World;
   const run = (
     request: Parameters<World['client']['run']>[0],

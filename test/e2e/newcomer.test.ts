@@ -28,8 +28,7 @@ function sessionOf(text: string): { command: string; printed: string }[] {
     });
 }
 
-describe('the path of a newcomer, as docs/plugins.md shows it', function () {
-  this.timeout(60_000);
+describe('the path of a newcomer, as docs/plugins.md shows it', () => {
   let sshd: TestSshd;
   let home: TempDirectory;
   let plugins: TempDirectory;

@@ -20,8 +20,7 @@ interface PemFiles {
   readonly made: TestCertificate;
 }
 
-describe('with TLS on both ways', function () {
-  this.timeout(60_000);
+describe('with TLS on both ways', () => {
   let directory: string;
   let pair: ServicePair;
   let serverCa: PemFiles;

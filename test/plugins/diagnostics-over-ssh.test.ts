@@ -12,8 +12,7 @@ import { makeTempDirectory, type TempDirectory } from '../support/temp-directory
 import { sshNode, startWorld, type World } from '../support/world.js';
 import { createCertificate } from '../support/x509.js';
 
-describe('the diagnostic actions, through both services over a real sshd', function () {
-  this.timeout(60_000);
+describe('the diagnostic actions, through both services over a real sshd', () => {
   let world: World;
   let web: Server;
   let url: string;

@@ -30,8 +30,7 @@ interface Ended {
   readonly log: string[];
 }
 
-describe('programs and scripts that know nothing of RUNE, through both services over a real sshd', function () {
-  this.timeout(60_000);
+describe('programs and scripts that know nothing of RUNE, through both services over a real sshd', () => {
   let world: World;
   before(async () => {
     world = await startWorld({ plugins: [join(packageRoot, 'test', 'fixtures', 'foreign')] });

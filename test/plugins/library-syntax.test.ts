@@ -8,9 +8,7 @@ import { packageRoot } from '../../services/shared/package-root.js';
 
 const library = join(packageRoot, 'plugins', 'lib', 'rune_bpcs.sh');
 
-describe('the shipped bundle', function () {
-  this.timeout(60_000);
-
+describe('the shipped bundle', () => {
   it('gives rune plugin lint nothing to complain about', async () => {
     const findings = await lintPlugin(join(packageRoot, 'plugins'), process.env);
     assert.deepEqual(findings, [], 'This test needs the Debian package shellcheck.');

@@ -9,8 +9,7 @@ import { startWorld, type World } from '../support/world.js';
 import { runShippedAction } from './shipped-action.js';
 import { running, starting } from './unit-scenes.js';
 
-describe('the actions on services, through both services over a real sshd', function () {
-  this.timeout(60_000);
+describe('the actions on services, through both services over a real sshd', () => {
   let node: ScriptedNode;
   let world: World;
   const run = (

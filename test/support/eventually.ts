@@ -1,6 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
 const POLL_MS = 10;
+/** Far beyond what a busy machine needs: it is there for what never happens. */
+const TIMEOUT_MS = 20_000;
 
 /**
  * Polls until `check` neither throws nor answers false, and resolves with its answer. Rejects after `timeoutMs` with the label
@@ -10,7 +12,7 @@ export async function eventually<T>(
   check: () => T | Promise<T>,
   options: { readonly label: string; readonly timeoutMs?: number },
 ): Promise<Exclude<T, false>> {
-  const timeoutMs = options.timeoutMs ?? 10_000;
+  const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
   const deadline = performance.now() + timeoutMs;
   let last: unknown;
   for (;;) {
