@@ -16,6 +16,11 @@ need openssh-server test -x /usr/sbin/sshd
 need openssh-client command -v ssh-keygen
 need procps command -v ps
 need monitoring-plugins-basic test -x /usr/lib/nagios/plugins/check_load
+need sudo command -v sudo
+need opendoas command -v doas
+need fish command -v fish
+need tcsh command -v tcsh
+need zsh command -v zsh
 need shellcheck command -v shellcheck
 need perl /usr/bin/perl -MJSON::PP -e 1
 need python3-grpcio /usr/bin/python3 -c 'import grpc'

@@ -12,6 +12,7 @@ import { logOutcome } from './log-outcome.js';
 import { startLiveRun, type LiveRun, type LiveRunSettings } from './live-run.js';
 import { protocolOf } from './plugin-protocols/protocol-of.js';
 import { readPlugin } from './read-plugin.js';
+import { readRunAs } from './read-run-as.js';
 import { refuseField } from './refuse-field.js';
 import type { Transport } from './transports/transport.js';
 
@@ -160,6 +161,7 @@ export function createMediator({ transports, blobs, schemas, settings, logger }:
           command: {
             runId: start.runId,
             target,
+            runAs: readRunAs(start.runAs),
             ...readPlugin(start.plugin, blobs),
             input: protocol.input(start, header),
             environment: protocol.environment(start),

@@ -124,6 +124,7 @@ function startMessage(
     action: plan.action.capability.action,
     plugin: pluginOf(plan, withContent),
     target: nodeTarget(run),
+    runAs: run.runAs,
     paramsJson: Buffer.from(JSON.stringify(plan.params)),
     outputSchema: plan.action.capability.outputSchema,
     context: {

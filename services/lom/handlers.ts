@@ -1,5 +1,5 @@
 import { toDuration } from '../shared/duration.js';
-import type { LomServiceService } from '../shared/gen/rune/v1/lom.js';
+import type { LomServiceService, PlannedRun } from '../shared/gen/rune/v1/lom.js';
 import { replyHeader } from '../shared/header.js';
 import type { Handlers } from '../shared/rpc-binding.js';
 import type { Dispatcher } from './dispatch.js';
@@ -8,16 +8,15 @@ import { pageOf } from './page.js';
 import { planNode, type Plan, type PlanSources } from './plan.js';
 import { resolveTargets } from './targets.js';
 
-function plannedRuns(
-  plan: Plan,
-): { node: string; transport: string; address: string; port: number; user: string; mediator: string }[] {
-  return plan.runs.map(({ node, transport, mediators }) => ({
+function plannedRuns(plan: Plan): PlannedRun[] {
+  return plan.runs.map(({ node, transport, mediators, runAs }) => ({
     node: node.name,
     transport,
     address: node.address,
     port: node.port,
     user: node.user,
     mediator: mediators[0]?.address ?? '',
+    runAs,
   }));
 }
 

@@ -28,6 +28,8 @@ export interface ConnectionSettings {
   readonly weak_algorithms?: boolean;
   /** Names of nodes to go through, the one nearest to the mediator first. */
   readonly jump?: readonly string[];
+  readonly run_as?: string;
+  readonly become?: string;
 }
 
 /** A node as a file gives it. */
@@ -192,8 +194,9 @@ function checkGroup(group: GroupSettings, add: AddFault): void {
 }
 
 function checkConnection(settings: WithShorthand<ConnectionSettings>, at: FaultPath, add: AddFault): void {
-  const { user, credential, zone, transport, transports } = settings;
+  const { user, run_as, credential, zone, transport, transports } = settings;
   check(USER_RULE, user, [...at, 'user'], add);
+  check(USER_RULE, run_as, [...at, 'run_as'], add);
   check(WORD_RULE, credential, [...at, 'credential'], add);
   check(WORD_RULE, zone, [...at, 'zone'], add);
   if (transport !== undefined && transports !== undefined) {

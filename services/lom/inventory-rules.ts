@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { USER_NAME, USER_NAME_RULE } from '../shared/user-name.js';
 
 /** A rule for a text of the inventory; `description` follows the name of what breaks it. */
 export interface TextRule {
@@ -30,12 +31,8 @@ export const ADDRESS_RULE: TextRule = {
   reason: 'ADDRESS',
   description: 'must be a host name or an IP address, and nothing else',
 };
-/** Login name on the node. */
-export const USER_RULE = rule(
-  /^[A-Za-z_][A-Za-z0-9._-]{0,31}$/,
-  'USER',
-  'must be a login name: letters, digits, ".", "_" and "-", beginning with a letter or "_", at most 32 characters',
-);
+/** Name of a user of the node. */
+export const USER_RULE = rule(USER_NAME, 'USER', USER_NAME_RULE);
 /** Names of credentials and zones. */
 export const WORD_RULE = rule(
   /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,

@@ -13,6 +13,8 @@ const CONNECTION = {
   transports: { type: 'array', minItems: 1, maxItems: 2, uniqueItems: true, items: TRANSPORT },
   weak_algorithms: { type: 'boolean' },
   jump: { type: 'array', maxItems: 8, items: { type: 'string' } },
+  run_as: { type: 'string' },
+  become: { enum: ['sudo', 'doas'] },
 };
 
 const LABELS = {

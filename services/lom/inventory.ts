@@ -1,7 +1,7 @@
 import { RuneError } from '../shared/errors.js';
 import type { FaultPath } from '../shared/fault.js';
 import { quoted } from '../shared/fault.js';
-import type { Node } from '../shared/gen/rune/v1/run.js';
+import type { Node, RunAs } from '../shared/gen/rune/v1/run.js';
 import { checkJsonBounds } from '../shared/json-bounds.js';
 import type { SchemaCompiler } from '../shared/schema.js';
 import { didYouMean } from '../shared/suggest.js';
@@ -172,6 +172,7 @@ function makeNode(
     maintenance: settings.maintenance ?? false,
     weakAlgorithms: inherit.setting('weak_algorithms') ?? false,
     jump: [...(inherit.setting('jump') ?? [])],
+    runAs: runAsOf(inherit),
   };
   if (settings.address === undefined && !ADDRESS_RULE.isMet(address)) {
     add(['address'], 'REQUIRED', 'is required: the name of this node cannot serve as its address');
@@ -184,6 +185,13 @@ function makeNode(
     add(['configuration', ...fault.path], fault.reason, fault.description);
   }
   return faults.count === before ? { node, configuration } : undefined;
+}
+
+/** Undefined if nothing is said about another user. */
+function runAsOf(inherit: Inheritance): RunAs | undefined {
+  const user = inherit.setting('run_as') ?? '';
+  const become = inherit.setting('become') ?? '';
+  return user === '' && become === '' ? undefined : { user, become };
 }
 
 /** What a node gives to each action by itself and through its groups. */

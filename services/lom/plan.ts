@@ -3,7 +3,7 @@ import { RuneError } from '../shared/errors.js';
 import { checkReason } from '../shared/reason.js';
 import type { PlanExecutionRequest } from '../shared/gen/rune/v1/lom.js';
 import { Risk } from '../shared/gen/rune/v1/mrs.js';
-import type { Node } from '../shared/gen/rune/v1/run.js';
+import type { Node, RunAs } from '../shared/gen/rune/v1/run.js';
 import { resolveArguments } from './arguments.js';
 import type { Inventory } from './inventory.js';
 import { rankMediators, type MediatorEndpoint } from './mediators.js';
@@ -41,8 +41,9 @@ export interface PlannedNode {
   readonly jump: readonly Node[];
 }
 
-/** One run of a plan with the configuration that the action has on its node. */
+/** One run of a plan with the configuration that the action has on its node, and the user it runs as if not the login. */
 export interface PlannedRun extends PlannedNode {
+  readonly runAs: RunAs | undefined;
   readonly configuration: Readonly<Record<string, unknown>>;
 }
 
@@ -92,6 +93,12 @@ function transportOf(node: Node, asked: string): string {
     originalValue: asked,
     expectedFormat: node.transports.join(', '),
   });
+}
+
+/** The user that the action needs, or else the one of the inventory, which alone says how to become that user. */
+function runAsOf(action: Action, node: Node): RunAs | undefined {
+  const user = action.capability.runAs || (node.runAs?.user ?? '');
+  return user === '' ? undefined : { user, become: node.runAs?.become || 'sudo' };
 }
 
 /** Where and how one node is reached; `transport` is empty for the node's first. */
@@ -153,6 +160,7 @@ export function makePlan(request: PlanExecutionRequest, sources: PlanSources): P
     maxParallel: parallelOf(request, settings),
     runs: nodes.map((node) => ({
       ...planNode(node, request.transport, sources),
+      runAs: runAsOf(action, node),
       configuration: configurationFor(action, node, inventory),
     })),
   };

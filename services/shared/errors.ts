@@ -105,6 +105,9 @@ export const ERRORS = {
   HOST_KEY_CHANGED: row(-32306, 'FAILED_PRECONDITION', 'NODE_UNREACHABLE', 'CRITICAL', false, 'Nothing ran. Somebody may be listening between the mediator and {node}. Ask why the key changed; only then replace the old key.'),
   HOST_KEY_REVOKED: row(-32307, 'FAILED_PRECONDITION', 'NODE_UNREACHABLE', 'CRITICAL', false, 'Nothing ran. {node} presents a key that was revoked: give the node a new host key.'),
   CREDENTIAL_NOT_ALLOWED: row(-32308, 'FAILED_PRECONDITION', 'REFUSED', 'HIGH', false, 'Nothing ran. The credential may not be used for this address: correct the inventory, or allowed_hosts of the credential on the mediator.'),
+  BECOME_UNAVAILABLE: row(-32310, 'FAILED_PRECONDITION', 'NODE_UNREACHABLE', 'MEDIUM', false, 'Nothing ran. Make what the message names work on {node}, or choose sudo or doas with become in the inventory: docs/become.md'),
+  BECOME_DENIED: row(-32311, 'FAILED_PRECONDITION', 'NODE_UNREACHABLE', 'MEDIUM', false, 'Nothing ran. Let the login on {node} run bash as that user without a password (docs/become.md has the line), or correct run_as.'),
+  BECOME_PASSWORD_REQUIRED: row(-32312, 'FAILED_PRECONDITION', 'NODE_UNREACHABLE', 'MEDIUM', false, 'Nothing ran. Let the login on {node} run bash as that user without a password (docs/become.md has the line): passwords are never typed. sudo may also ask for one before it refuses.'),
 
   MEDIATOR_FULL: row(-32400, 'RESOURCE_EXHAUSTED', 'REFUSED', 'MEDIUM', true, 'Try again shortly, or add a mediator.'),
   RUN_TIMED_OUT: row(-32401, 'DEADLINE_EXCEEDED', 'TIMED_OUT', 'MEDIUM', false, 'Give the run more time with --timeout, or find out on {node} what it waits for.'),

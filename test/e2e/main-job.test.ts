@@ -34,6 +34,7 @@ describe('the main job, through both services over a real sshd', () => {
         changed: { ...sshNode(sshd, 'root'), host_key_fingerprints: [`SHA256:${'A'.repeat(43)}`] },
         stranger: { ...sshNode(sshd, 'nobody-at-all') },
         described: { ...sshNode(sshd, 'root'), labels: { env: 'prod' }, vars: { role: 'db', ports: [1, 2] } },
+        otherwise: { ...sshNode(sshd, 'root'), run_as: 'rune-test' },
         resting: { ...sshNode(sshd, 'root'), maintenance: true },
       }),
     });
@@ -75,6 +76,18 @@ describe('the main job, through both services over a real sshd', () => {
   it('tells a refused login from everything else', async () => {
     const { outcomes } = await run({ action: 'noop', targets: { nodes: ['stranger'] } });
     assert.equal(errorName(outcomes.get('stranger')), 'AUTHENTICATION_FAILED');
+  });
+
+  it('runs an action as the user of the inventory, and plans it so', async () => {
+    const request = { action: 'show-context', targets: { nodes: ['root', 'otherwise'] } };
+    const { runs } = await world.client.planExecution(request);
+    assert.deepEqual(
+      runs.map(({ runAs }) => runAs),
+      [{ user: 'rune-test', become: 'sudo' }, undefined],
+    );
+    const { outcomes } = await run(request);
+    assert.equal(outcomes.get('root')?.result?.output?.user, 'root');
+    assert.equal(outcomes.get('otherwise')?.result?.output?.user, 'rune-test');
   });
 
   it('streams log lines, levels and progress while the plugin runs', async () => {

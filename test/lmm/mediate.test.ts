@@ -255,6 +255,18 @@ describe('the mediator', () => {
         { target: { name: 'n', transport: 'scripted', port: 70_000 } },
         'FIELD_MALFORMED',
       ],
+      ...['', 'root; id', '-u', '#0', "root'", '$(id)', 'root\n', 'ro ot'].map(
+        (user): [string, Fields, string] => [
+          `a run-as user ${JSON.stringify(user)}`,
+          { runAs: { user, become: 'sudo' } },
+          'FIELD_MALFORMED',
+        ],
+      ),
+      [
+        'another program to become a user with',
+        { runAs: { user: 'root', become: 'su;' } },
+        'FIELD_MALFORMED',
+      ],
       ['an empty script', { plugin: { script: { sha256: sha256(Buffer.alloc(0)) } } }, 'FIELD_MALFORMED'],
       ['an output limit beyond its maximum', { limits: { outputBytesMax: 5000 } }, 'FIELD_OUT_OF_RANGE'],
     ];

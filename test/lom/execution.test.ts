@@ -36,6 +36,7 @@ const planOf = (nodes: string[], maxParallel = 100): Plan => ({
     mediators: [{ address: 'm:1', zone: '' }],
     jump: [],
     configuration: {},
+    runAs: undefined,
   })),
 });
 

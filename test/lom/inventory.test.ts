@@ -69,6 +69,8 @@ nodes:
     groups: [web]
     maintenance: true
     weak_algorithms: true
+    run_as: nginx
+    become: doas
 groups:
   web:
 `);
@@ -88,6 +90,7 @@ groups:
         maintenance: true,
         weakAlgorithms: true,
         jump: [],
+        runAs: { user: 'nginx', become: 'doas' },
       },
     ]);
     assert.deepEqual(warnings, []);
@@ -151,6 +154,7 @@ groups:
       maintenance: false,
       weakAlgorithms: false,
       jump: [],
+      runAs: undefined,
     };
     assert.deepEqual(inventory.nodes, [
       { ...common, name: 'here', address: 'localhost', user: '', transports: ['local'] },
@@ -223,6 +227,11 @@ groups:
     assert.deepEqual(inventory.get('b').groups, ['all']);
   });
 
+  it('may say how to become another user, and leave it to each action which one', async () => {
+    const inventory = await load('nodes:\n  a: {user: x, become: doas}\n');
+    assert.deepEqual(inventory.get('a').runAs, { user: '', become: 'doas' });
+  });
+
   describe('groups', () => {
     it('take members from both sides', async () => {
       const { groups } = await load(
@@ -241,10 +250,10 @@ groups:
       const inventory = await load(`
 nodes:
   a: {groups: [g]}
-  b: {groups: [g], user: me, port: 1, zone: us, credential: own, transport: ssh, weak_algorithms: false, labels: {tier: two}, vars: {x: {own: 1}}}
+  b: {groups: [g], user: me, port: 1, zone: us, credential: own, transport: ssh, weak_algorithms: false, run_as: own, labels: {tier: two}, vars: {x: {own: 1}}}
 groups:
   g:
-    defaults: {user: deploy, port: 2222, zone: eu, credential: main, transport: local, weak_algorithms: true}
+    defaults: {user: deploy, port: 2222, zone: eu, credential: main, transport: local, weak_algorithms: true, run_as: app, become: doas}
     labels: {tier: one, team: ops}
     vars: {x: {from: group, deep: true}, y: 1}
 `);
@@ -271,6 +280,7 @@ groups:
         credential: 'main',
         weakAlgorithms: true,
         jump: [],
+        runAs: { user: 'app', become: 'doas' },
         transports: ['local'],
         labels: { tier: 'one', team: 'ops' },
         vars: { x: { from: 'group', deep: true }, y: 1 },
@@ -282,6 +292,7 @@ groups:
         credential: 'own',
         weakAlgorithms: false,
         jump: [],
+        runAs: { user: 'own', become: 'doas' },
         transports: ['ssh'],
         labels: { tier: 'two', team: 'ops' },
         vars: { x: { own: 1 }, y: 1 },
@@ -571,16 +582,19 @@ groups:
       'a;id',
       '$(id)',
       '1user',
+      '#0',
       '',
       'a\n',
       'root\u0000',
       'x'.repeat(33),
     ]) {
-      it(`user ${key(user)}`, async () => {
-        assert.deepEqual(await faults(`nodes:\n  a: {user: ${key(user)}}\n`), [
-          `0.yaml:2 USER nodes.a.user ${USER}`,
-        ]);
-      });
+      for (const setting of ['user', 'run_as']) {
+        it(`${setting} ${key(user)}`, async () => {
+          assert.deepEqual(await faults(`nodes:\n  a: {${setting}: ${key(user)}}\n`), [
+            `0.yaml:2 USER nodes.a.${setting} ${USER}`,
+          ]);
+        });
+      }
     }
     const addresses = [
       '-oProxyCommand=x',

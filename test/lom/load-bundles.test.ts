@@ -10,6 +10,7 @@ import { loadBundles } from '../../services/lom/load-bundles.js';
 import type { Registry } from '../../services/lom/registry.js';
 import { packageRoot } from '../../services/shared/package-root.js';
 import { createSchemaCompiler } from '../../services/shared/schema.js';
+import { USER_NAME_RULE } from '../../services/shared/user-name.js';
 import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
 
 const BUNDLE = {
@@ -104,6 +105,7 @@ describe('load bundles', () => {
       protocol: PluginProtocol.BPCS,
       requires: { commands: [], os: [] },
       configurationSchema: '',
+      runAs: '',
     });
     assert.match(digest, /^[0-9a-f]{64}$/);
     assert.equal(script.toString(), SCRIPT);
@@ -130,6 +132,7 @@ describe('load bundles', () => {
       supports_dry_run: true,
       leaves_processes: true,
       timeout_ms: 1000,
+      run_as: 'postgres',
       examples,
       entrypoint: 'bin/run.py',
     };
@@ -140,6 +143,7 @@ describe('load bundles', () => {
     assert.equal(capability.delivery, Delivery.DIRECTORY);
     assert.equal(capability.risk, Risk.DESTRUCTIVE);
     assert.equal(capability.timeoutMs, 1000);
+    assert.equal(capability.runAs, 'postgres');
     assert(capability.idempotent && capability.supportsDryRun && capability.leavesProcesses);
     assert.deepEqual(capability.examples, [examples[0], { ...examples[1], output: undefined }]);
   });
@@ -388,11 +392,14 @@ describe('load bundles', () => {
         { mode: 'detached' },
         ['NOT_SUPPORTED mode may only be attached: detached is not supported yet'],
       ],
-      [
-        'that asks for another user',
-        { run_as: 'root' },
-        ['NOT_SUPPORTED run_as is not supported yet: the action runs as the user of the node'],
-      ],
+      ...['root; id', '-u', '#0', '1000', '', 'a b', 'root\n'].map(
+        (user): [string, Record<string, unknown>, string[]] => [
+          `that must run as ${JSON.stringify(user)}`,
+          { run_as: user },
+          [`USER run_as ${USER_NAME_RULE}`],
+        ],
+      ),
+      ['that must run as a number', { run_as: 0 }, ['TYPE run_as must be a string']],
       ['whose entrypoint is absolute', { entrypoint: '/bin/sh' }, [`4 PATH entrypoint ${entry}`]],
       ['whose entrypoint leads up', { entrypoint: '../lib/rune_bpcs.sh' }, [`4 PATH entrypoint ${entry}`]],
       [

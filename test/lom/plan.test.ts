@@ -10,6 +10,7 @@ import { loadBundles } from '../../services/lom/load-bundles.js';
 import { createFileFaults } from '../../services/shared/file-faults.js';
 import { createInventory } from '../../services/lom/inventory.js';
 import { readYaml } from '../../services/shared/yaml-source.js';
+import { makeTempDirectory } from '../support/temp-directory.js';
 import { makePlan, planNode } from '../../services/lom/plan.js';
 
 function errorOf(act: () => unknown): RuneError {
@@ -31,6 +32,57 @@ describe('a plan', () => {
     assert.equal(error.name, 'NO_MEDIATOR_FOR_ZONE');
     assert.equal(error.message, 'No mediator of zone "eu" is configured, as web01 needs.');
     assert.match(error.row.recovery.join(' '), /setting mediators of LOM/);
+  });
+
+  it('runs as the user that the action needs, else as that of the inventory, which says how to become either', async () => {
+    const directory = await makeTempDirectory();
+    try {
+      const manifest = (action: string, more: object): string =>
+        JSON.stringify({
+          action,
+          version: '1.0.0',
+          description: 'Does nothing.',
+          entrypoint: 'plugin.sh',
+          risk: 'read_only',
+          input_schema: { type: 'object' },
+          output_schema: { type: 'object' },
+          ...more,
+        });
+      await directory.write({
+        'bundle.yaml': JSON.stringify({
+          module_name: 'test',
+          module_version: '1.0.0',
+          module_class: 'test',
+          description: 'Tests.',
+          actions: ['plain', 'needy'],
+        }),
+        'plain/manifest.yaml': manifest('plain', {}),
+        'plain/plugin.sh': '#!/bin/bash\n',
+        'needy/manifest.yaml': manifest('needy', { run_as: 'root' }),
+        'needy/plugin.sh': '#!/bin/bash\n',
+      });
+      const nodes = 'a: {user: x}, b: {user: x, run_as: app}, c: {user: x, run_as: app, become: doas}';
+      const sources = {
+        registry: await loadBundles([directory.path]),
+        inventory: createInventory(
+          [readYaml(Buffer.from(`nodes: {${nodes}, d: {user: x, become: doas}}`), 'inventory.yaml')],
+          createSchemaCompiler(),
+          createFileFaults(),
+        ),
+        mediators: [{ address: 'm:1', zone: '' }],
+        settings: { timeoutMsMax: 86_400_000, killGraceMs: 1, connectTimeoutMs: 1, parallelMax: 1 },
+      };
+      const users = (action: string): unknown[] => {
+        const targets = { nodes: ['a', 'b', 'c', 'd'] };
+        return makePlan(PlanExecutionRequest.fromPartial({ action, targets }), sources).runs.map(
+          ({ runAs }) => runAs && `${runAs.become} ${runAs.user}`,
+        );
+      };
+      assert.deepEqual(users('plain'), [undefined, 'sudo app', 'doas app', undefined]);
+      assert.deepEqual(users('needy'), ['sudo root', 'sudo root', 'doas root', 'doas root']);
+    } finally {
+      await directory.remove();
+    }
   });
 
   it('tells a timeout out of bounds in the units in which a person writes it', async () => {

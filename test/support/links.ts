@@ -2,7 +2,7 @@ import { Writable } from 'node:stream';
 import { createLocalTransport } from '../../services/lmm/transports/local.js';
 import { createSshTransport } from '../../services/lmm/transports/ssh/ssh-transport.js';
 import type { NodeProtocolSettings } from '../../services/lmm/transports/supervise.js';
-import type { Transport } from '../../services/lmm/transports/transport.js';
+import type { RunAs, Transport } from '../../services/lmm/transports/transport.js';
 import type { NodeTarget } from '../../services/shared/gen/rune/v1/lmm.js';
 import { createLogger } from '../../services/shared/logger.js';
 import type { TestSshd } from './sshd.js';
@@ -10,9 +10,10 @@ import { staticCredentials } from './static-credentials.js';
 
 /** A way to a test node, as data: another process can open it too. */
 export type Link =
-  | { readonly kind: 'local' }
+  | { readonly kind: 'local'; readonly runAs?: RunAs }
   | {
       readonly kind: 'ssh';
+      readonly runAs?: RunAs;
       readonly user: string;
       readonly port: number;
       readonly keyFile: string;
@@ -25,8 +26,15 @@ export function sshLink(sshd: TestSshd, user: string): Link {
   return { kind: 'ssh', user, port, keyFile, hostKeyFingerprints };
 }
 
-/** The transport for a link. Close it. */
+/** The transport for a link; with a run-as user, everything runs as that user. Close it. */
 export function openLink(link: Link, nodeProtocol: NodeProtocolSettings): Transport {
+  const transport = openTransport(link, nodeProtocol);
+  if (link.runAs === undefined) return transport;
+  const { runAs } = link;
+  return { ...transport, run: (command, sink, stop) => transport.run({ ...command, runAs }, sink, stop) };
+}
+
+function openTransport(link: Link, nodeProtocol: NodeProtocolSettings): Transport {
   if (link.kind === 'local') return createLocalTransport({ settings: nodeProtocol });
   const silence = new Writable({ write: (_chunk, _encoding, done) => done() });
   return createSshTransport({

@@ -31,6 +31,7 @@ export function commandFor(
   return {
     runId: newId(),
     target,
+    runAs: undefined,
     delivery: 'stream',
     helpers: Buffer.alloc(0),
     files: [],

@@ -36,6 +36,7 @@ export function renderAction(action: ActionCapability, width: number): string[] 
     timeout: formatDuration(action.timeoutMs),
     'can be repeated': action.idempotent ? 'yes' : 'no',
     'dry run': action.supportsDryRun ? 'yes' : 'no',
+    ...(action.runAs === '' ? {} : { 'runs as': action.runAs }),
     delivery: action.delivery === Delivery.DIRECTORY ? 'temporary directory' : 'stream',
     protocol: protocolWords(action.protocol),
     ...(requires.length === 0 ? {} : { 'needs on the node': requires }),

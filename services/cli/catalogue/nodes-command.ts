@@ -49,6 +49,8 @@ export function renderNode(node: Node, width: number): string[] {
   const facts = {
     address: address(node),
     user: node.user,
+    'run as': node.runAs?.user ?? '',
+    become: node.runAs?.become ?? '',
     transports: node.transports,
     credential: node.credential,
     'reached through': node.jump,

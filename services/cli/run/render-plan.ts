@@ -13,8 +13,16 @@ const time = (duration: Duration | undefined) =>
 
 /** A plan as lines for people. */
 export function renderPlan(plan: PlanExecutionResponse): string[] {
-  const rows = plan.runs.map(({ node, transport, address, port, user, mediator }) =>
-    [node, transport, transport === 'ssh' && port !== 0 ? `${address}:${port}` : address, user, mediator].map(escapeText),
+  const rows = plan.runs.map(({ node, transport, address, port, user, mediator, runAs }) =>
+    [
+      node,
+      transport,
+      transport === 'ssh' && port !== 0 ? `${address}:${port}` : address,
+      runAs === undefined || runAs.user === user
+        ? user
+        : [...(user === '' ? [] : [user]), `${runAs.become} ${runAs.user}`].join(', '),
+      mediator,
+    ].map(escapeText),
   );
   const count = rows.length === 1 ? '1 node' : `${rows.length} nodes`;
   const limits = [

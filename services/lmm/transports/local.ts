@@ -1,10 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { tmpdir, userInfo } from 'node:os';
+import { tmpdir, userInfo, type UserInfo } from 'node:os';
 import type { NodeProbe } from '../../shared/gen/rune/v1/run.js';
 import { RuneError } from '../../shared/errors.js';
 import type { Channel, ChannelEnd } from './channel.js';
-import { checkCommand, REMOTE_COMMAND } from './remote-command.js';
+import { checkCommand, forLogin, remoteCommand } from './remote-command.js';
 import { superviseRun, type NodeProtocolSettings } from './supervise.js';
 import type { NodeCommand, NodeEnding, RunSink, StopSignal, Transport } from './transport.js';
 
@@ -20,17 +20,19 @@ const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
  * Node.js gives a child sockets, and a socket cannot be opened again as /dev/stdout or /dev/stderr; over a link it is a
  * pipe, so it is one here too.
  */
-const LOCAL_COMMAND = `${REMOTE_COMMAND} > >(exec cat) 2> >(exec cat >&2)`;
+const PIPES = '> >(exec cat) 2> >(exec cat >&2)';
 
 /** Runs plugins on the mediator's own host, each in a session of its own, with nothing of this service's environment. */
 export function createLocalTransport({ settings }: LocalTransportOptions): Transport {
   let closed = false;
   return {
     name: 'local',
-    async run(command: NodeCommand, sink: RunSink, stop: StopSignal): Promise<NodeEnding> {
+    async run(asked: NodeCommand, sink: RunSink, stop: StopSignal): Promise<NodeEnding> {
       if (closed) throw new RuneError('SERVICE_SHUTTING_DOWN', 'The local transport is closed.');
-      checkCommand(command);
-      return superviseRun(openLocalChannel(), { command, sink, stop, connectMs: 0, settings });
+      checkCommand(asked);
+      const user = userInfo();
+      const command = forLogin(asked, user.username);
+      return superviseRun(openLocalChannel(command, user), { command, sink, stop, connectMs: 0, settings });
     },
     async probe(): Promise<NodeProbe> {
       return {
@@ -51,9 +53,9 @@ export function createLocalTransport({ settings }: LocalTransportOptions): Trans
   };
 }
 
-function openLocalChannel(): Channel {
-  const user = userInfo();
-  const child = spawn('bash', ['--noprofile', '--norc', '-p', '-c', LOCAL_COMMAND], {
+function openLocalChannel(command: NodeCommand, user: UserInfo<string>): Channel {
+  const line = `${remoteCommand(command)} ${PIPES}`;
+  const child = spawn('bash', ['--noprofile', '--norc', '-p', '-c', line], {
     detached: true,
     cwd: existsSync(user.homedir) ? user.homedir : '/',
     env: {

@@ -3,18 +3,31 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { RuneError } from '../../shared/errors.js';
 import { packageRoot } from '../../shared/package-root.js';
+import { USER_NAME, USER_NAME_RULE } from '../../shared/user-name.js';
+import { becomeCommand } from './become-command.js';
 import type { NodeCommand } from './transport.js';
+
+const READ_BODY =
+  `LOCALE=\${LC_ALL+v$LC_ALL}; LC_ALL=C; IFS= read -r -t 60 -N 14 H || exit 97; ` +
+  `case $H in RUNE1:[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]) ;; *) exit 97;; esac; ` +
+  `IFS= read -r -N $((10#\${H#*:})) H || exit 97; eval "$H"`;
 
 /**
  * The one command that is ever run on a node: a constant that holds no data. It takes a counted header from stdin, then
  * exactly that many bytes of shell, and only then evaluates them; whatever is out of step ends it with NOT_STARTED_EXIT_CODE.
  * One line without backslash or exclamation mark, so that sh, csh and fish logins read it alike.
  */
-export const REMOTE_COMMAND =
-  `exec bash --noprofile --norc -p -c '` +
-  `LOCALE=\${LC_ALL+v$LC_ALL}; LC_ALL=C; IFS= read -r -t 60 -N 14 H || exit 97; ` +
-  `case $H in RUNE1:[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]) ;; *) exit 97;; esac; ` +
-  `IFS= read -r -N $((10#\${H#*:})) H || exit 97; eval "$H"' rune`;
+export const REMOTE_COMMAND = `exec bash --noprofile --norc -p -c '${READ_BODY}' rune`;
+
+/** REMOTE_COMMAND, or the same as the user that the command asks for: then that user's name is the only thing it holds. */
+export function remoteCommand({ runAs }: NodeCommand): string {
+  return runAs === undefined ? REMOTE_COMMAND : becomeCommand(runAs, READ_BODY);
+}
+
+/** The command for a login of that name, who need not become who they are. */
+export function forLogin(command: NodeCommand, login: string): NodeCommand {
+  return command.runAs?.user === login ? { ...command, runAs: undefined } : command;
+}
 
 /** Exit code of REMOTE_COMMAND when the plugin's code certainly did not begin. */
 export const NOT_STARTED_EXIT_CODE = 97;
@@ -54,7 +67,7 @@ export function encodeUpload(command: NodeCommand, leaseMs: number): Upload {
   const startToken = randomBytes(16).toString('hex');
   const body = Buffer.from(
     `NONCE=${nonce} TOKEN=${startToken} RUN_ID=${command.runId} DELIVERY=${command.delivery} ` +
-      `LEAVES=${command.leavesProcesses ? 'yes' : 'no'} LIBRARY_BYTES=${command.library.length} ` +
+      `LEAVES=${command.leavesProcesses ? 'yes' : 'no'} BECOME=${command.runAs === undefined ? 'no' : 'yes'} LIBRARY_BYTES=${command.library.length} ` +
       `HELPER_BYTES=${command.helpers.length} SCRIPT_BYTES=${command.script.length} ` +
       `FILES=${shellWord(files.join(' '))} INPUT_BYTES=${command.input.length} ` +
       `ARGUMENTS=${shellWord(command.arguments.map(shellWord).join(' '))} ` +
@@ -114,6 +127,13 @@ export function checkCommand(command: NodeCommand): void {
     throw new RuneError('INVALID_REQUEST', 'The run id must be 1 to 64 letters, digits, "-" or "_".', {
       field: 'run_id',
       node: command.target.name,
+    });
+  }
+  if (command.runAs !== undefined && !USER_NAME.test(command.runAs.user)) {
+    throw new RuneError('INVALID_REQUEST', `The user to run as ${USER_NAME_RULE}.`, {
+      field: 'run_as.user',
+      node: command.target.name,
+      runId: command.runId,
     });
   }
 }

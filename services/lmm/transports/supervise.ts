@@ -1,5 +1,6 @@
 import { RuneError } from '../../shared/errors.js';
 import { StopReason } from '../../shared/gen/rune/v1/run.js';
+import { becomeError } from './become-error.js';
 import type { Channel, ChannelEnd } from './channel.js';
 import { createFrameDecoder, type Frame, type NodeStopReason } from './frame-decoder.js';
 import { readNodeStream, type NodeStream } from './node-stream.js';
@@ -57,7 +58,7 @@ type EndFrame = Extract<Frame, { word: 'end' }>;
 /**
  * Runs one plugin over a channel on which REMOTE_COMMAND has been started, and resolves with its fate. The plugin's code
  * cannot begin before the node's `begin` has been answered. Until then every failure throws, and nothing ran:
- * INVALID_REQUEST, NODE_SETUP_FAILED, NODE_LACKS_REQUIREMENT, or RUN_CANCELLED when `stop` was aborted. After it the only throw is
+ * INVALID_REQUEST, NODE_SETUP_FAILED, NODE_LACKS_REQUIREMENT, BECOME_*, or RUN_CANCELLED when `stop` was aborted. After it the only throw is
  * NODE_SETUP_FAILED, when the node says that the plugin's process did not begin. The channel is always ended.
  *
  * A promise from a sink's data callback holds its stream back until it settles, however it settles. Once a stop is decided
@@ -118,17 +119,15 @@ function supervise(
     return true;
   };
 
-  const failNotStarted = (reason: string): void => {
+  const failNotStarted = (reason: string, end?: ChannelEnd): void => {
     if (!settle()) return;
     channel.destroy();
     const printed = Buffer.concat([stdoutDecoder.junk(), stderrDecoder.junk(), complaint]);
+    const stderrTail = printed.subarray(-STDERR_TAIL_BYTES).toString('utf8');
+    const facts = { node: command.target.name, runId: command.runId, reason, stderrTail };
     reject(
-      new RuneError('NODE_SETUP_FAILED', `Nothing ran on ${command.target.name}: ${reason}.`, {
-        node: command.target.name,
-        runId: command.runId,
-        reason,
-        stderrTail: printed.subarray(-STDERR_TAIL_BYTES).toString('utf8'),
-      }),
+      (end && becomeError(command, end, stderrTail)) ??
+        new RuneError('NODE_SETUP_FAILED', `Nothing ran on ${command.target.name}: ${reason}.`, facts),
     );
   };
 
@@ -182,7 +181,7 @@ function supervise(
   /** Nothing more can come: the channel has ended and its streams are read. */
   const judgeChannelEnd = (end: ChannelEnd): void => {
     const frame = stdoutEnd ?? stderrEnd;
-    if (wentMs === undefined) failNotStarted(`${describeEnd(end)} before the run could begin`);
+    if (wentMs === undefined) failNotStarted(`${describeEnd(end)} before the run could begin`, end);
     else if (frame !== undefined) resolveEnded(frame);
     else if (startedMs === undefined && end.kind === 'exited' && end.exitCode === NOT_STARTED_EXIT_CODE)
       failNotStarted('the node could not start it');

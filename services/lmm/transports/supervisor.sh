@@ -9,6 +9,7 @@
 #   RUN_ID         becomes RUNE_RUN_ID in the plugin's environment
 #   DELIVERY       stream or directory
 #   LEAVES         yes: what is alive after a normal end stays alive
+#   BECOME         yes: sudo or doas started this bash; its $1 is then the process that leads the session
 #   LIBRARY_BYTES HELPER_BYTES SCRIPT_BYTES FILES INPUT_BYTES   what follows on stdin, in this order; HELPER_BYTES is 0 in a
 #                  directory, FILES (BYTES:PATH ...) is empty in a stream
 #   ARGUMENTS ENVIRONMENT   shell words: what the plugin gets as "$@", and what is exported to it
@@ -32,6 +33,13 @@ NOW=0 WAIT=0 LAST=0 FIRST=0 PLUGIN='' WATCHDOG='' FOLDER='' SAID='' REASON='' JO
 # fd 3 and 4: the channel's stdout and stderr; 5: the lease; 6: what jobs said; 7: the plugin's stdin; 8 and 9: to and from
 # the watchdog. Nothing that login files left open there reaches the plugin.
 exec 3>&1 4>&2 5<&0 6>&- 7>&- 8>&- 9>&- 2>/dev/null
+
+# Whose session is this run's own, and who must not stay stopped: sudo stops itself when this process is stopped.
+LEADERS=" $$ " AWAKE=("$$")
+if [ "$BECOME" = yes ]; then
+  LEADERS+="$PPID ${1-} " AWAKE+=("$PPID")
+  cd -- "$HOME" || cd /
+fi
 
 # One write, so that no byte of the plugin can come in between.
 frame() { printf %s "$RS$NONCE $1$NL"; }
@@ -177,9 +185,8 @@ look_at() {
   local session=$ITS_SESSION
   [ -n "$SESSION" ] || { read_stat self && SESSION=$ITS_SESSION; }
   # The session of this process alone: nobody but the plugin started anything in it since.
-  if [ "$session" = "$SESSION" ] && [ "$session" = $$ ]; then
-    LEFT+=("$pid")
-    return 0
+  if [ "$session" = "$SESSION" ]; then
+    case $LEADERS in *" $session "*) LEFT+=("$pid") && return 0 ;; esac
   fi
   EMPTY=yes
   if is_of_this_run <"/proc/$pid/environ"; then
@@ -332,7 +339,7 @@ watchdog_nap() {
   local word
   wait_for "$1"
   if IFS= read -r -t "$WAIT" word; then OVER=yes; elif [ $? -le 128 ]; then ORPHAN=yes; fi
-  kill -CONT $$
+  kill -CONT "${AWAKE[@]}"
 }
 
 # Main must sleep in its wait before the plugin can end, or wait takes the end away before jobs has said what it was.
@@ -381,7 +388,7 @@ watchdog_read_lease() {
     fi
     # A word, or a part of it. What bash drops when the time is over in the middle of a line, the mediator says again.
     [ -z "$line" ] || { REASON=cancel && return; }
-    kill -CONT $$
+    kill -CONT "${AWAKE[@]}"
     if read -r -t 0; then
       if IFS= read -r line; then OVER=yes; else ORPHAN=yes; fi
       return
@@ -553,5 +560,6 @@ fi
 remove_folder
 frame "end $HOW $CONFIRMED $COUNT ${REASON:-none}" >&4
 frame "end $HOW $CONFIRMED $COUNT ${REASON:-none}" >&3
+kill -CONT "${AWAKE[@]}"
 kill -KILL -- "-$WATCHDOG"
 exit 0

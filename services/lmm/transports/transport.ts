@@ -8,6 +8,13 @@ export interface NodeFile {
   readonly bytes: Buffer;
 }
 
+/** The user that runs the plugin instead of the login, and the program of the node that makes it so. */
+export interface RunAs {
+  /** As USER_NAME: it becomes a word of the remote command. */
+  readonly user: string;
+  readonly become: 'sudo' | 'doas';
+}
+
 /**
  * Everything a node needs to run one plugin once. Nothing of it is ever put into argv, an environment or a file, but for the
  * fields whose purpose that is.
@@ -15,6 +22,8 @@ export interface NodeFile {
 export interface NodeCommand {
   readonly runId: string;
   readonly target: NodeTarget;
+  /** Undefined for the login itself. */
+  readonly runAs: RunAs | undefined;
   /** The plugin's text; holds no NUL byte. */
   readonly script: Buffer;
   /** The shell library's text, or empty. */

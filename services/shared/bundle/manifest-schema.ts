@@ -133,13 +133,16 @@ export const MANIFEST_SCHEMA: object = {
       enum: ['stream', 'directory'],
       default: 'stream',
     },
-    // Known, so that they are refused as what they are and not as spelling mistakes.
+    // Known, so that detached is refused as what it is and not as a spelling mistake.
     mode: {
       description: 'attached: the plugin ends with its link to the mediator.',
       enum: ['attached', 'detached'],
       default: 'attached',
     },
-    run_as: { description: 'Not supported yet: the action runs as the user of the node.' },
+    run_as: {
+      description: 'The user of the node that the action must run as, such as root.',
+      type: 'string',
+    },
     risk: {
       description: 'What the action may do to a node; destructive ones have to be acknowledged.',
       enum: ['read_only', 'low', 'high', 'destructive'],

@@ -19,6 +19,7 @@ import type { RequirementsYaml } from './requirements.js';
 import { COMMAND_RULE, isCommand, readRequirements } from './requirements.js';
 import { secretsOf, type Secrets } from './secrets.js';
 import { isSemver } from './semver.js';
+import { USER_NAME, USER_NAME_RULE } from '../user-name.js';
 import type { YamlSource } from '../yaml-source.js';
 
 /** What an action's manifest.yaml says, with its schemas compiled. */
@@ -36,6 +37,8 @@ export interface Manifest {
   /** Helper files: relative to the action's directory, or with a leading "/" to the bundle. */
   readonly files: readonly string[];
   readonly requires: Requirements;
+  /** The user of the node that the action must run as; empty if it names none. */
+  readonly runAs: string;
   readonly risk: Risk;
   readonly idempotent: boolean;
   readonly supportsDryRun: boolean;
@@ -63,7 +66,7 @@ interface ManifestYaml {
   bolt_metadata?: string;
   delivery: 'stream' | 'directory';
   mode: 'attached' | 'detached';
-  run_as?: unknown;
+  run_as?: string;
   risk: 'read_only' | 'low' | 'high' | 'destructive';
   idempotent: boolean;
   supports_dry_run?: boolean;
@@ -124,8 +127,8 @@ export function readManifest(
     const rule = 'may only be attached: detached is not supported yet';
     check(yaml.mode === 'attached', ['mode'], 'NOT_SUPPORTED', rule);
   }
-  const runAsRule = 'is not supported yet: the action runs as the user of the node';
-  check(!usable('run_as'), ['run_as'], 'NOT_SUPPORTED', runAsRule);
+  const runAs = usable('run_as') ? yaml.run_as : undefined;
+  check(runAs === undefined || USER_NAME.test(runAs), ['run_as'], 'USER', USER_NAME_RULE);
 
   const compile = (key: SchemaKey, root: string): Validator | undefined =>
     usable(key) ? compileAt(source, [key], yaml[key], root, schemas, faults) : undefined;
@@ -181,6 +184,7 @@ export function readManifest(
     timeoutMs: yaml.timeout_ms,
     files: yaml.files,
     requires: needs,
+    runAs: runAs ?? '',
     inputSchema: JSON.stringify(inputSchema),
     outputSchema: JSON.stringify(outputSchema),
     configurationSchema:

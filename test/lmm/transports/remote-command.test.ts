@@ -4,10 +4,13 @@ import { existsSync } from 'node:fs';
 import {
   checkCommand,
   encodeUpload,
+  forLogin,
   REMOTE_COMMAND,
+  remoteCommand,
 } from '../../../services/lmm/transports/remote-command.js';
 import { commandFor } from '../../support/run-plugin.js';
 import { nodeOf } from '../../support/links.js';
+import type { NodeCommand } from '../../../services/lmm/transports/transport.js';
 
 const NODE = nodeOf({ kind: 'local' });
 
@@ -32,6 +35,35 @@ describe('the remote command', () => {
         assert.equal(done.stdout.toString(), '');
       });
     }
+  }
+});
+
+describe('the remote command as another user', () => {
+  const asUser = (user: string): NodeCommand => commandFor(NODE, '', { runAs: { user, become: 'sudo' } });
+
+  it('holds the name of the user, and nothing that a login shell could read differently', () => {
+    const line = remoteCommand(asUser('app.user-1_'));
+    assert.doesNotMatch(line, /[!\\\n]/);
+    const [, , words, , ...rest] = line.split("'");
+    assert.equal(words, ' rune sudo app.user-1_ ');
+    assert.deepEqual(rest, ['']);
+    assert.equal(
+      remoteCommand(asUser('other')),
+      line.replaceAll('app.user-1_', 'other'),
+      'the name stands in the argument only',
+    );
+  });
+
+  it('is the plain one for the login, by whatever way it is the login', () => {
+    assert.equal(remoteCommand(commandFor(NODE, '')), REMOTE_COMMAND);
+    assert.equal(remoteCommand(forLogin(asUser('root'), 'root')), REMOTE_COMMAND);
+    assert.notEqual(remoteCommand(forLogin(asUser('root'), 'deploy')), REMOTE_COMMAND);
+  });
+
+  for (const user of ['', 'root; id', '-u', '#0', '0', "a'b", '$(id)', 'a b', 'root\n', 'x'.repeat(33)]) {
+    it(`is not made for the user ${JSON.stringify(user)}`, () => {
+      assert.throws(() => checkCommand(asUser(user)), { name: 'INVALID_REQUEST', message: /login name/ });
+    });
   }
 });
 

@@ -4,7 +4,7 @@ import { NodeProbe } from '../../../shared/gen/rune/v1/run.js';
 import type { Logger } from '../../../shared/logger.js';
 import type { Credentials } from '../../credentials.js';
 import type { Identities } from '../../identities.js';
-import { checkCommand, REMOTE_COMMAND } from '../remote-command.js';
+import { checkCommand, forLogin, remoteCommand } from '../remote-command.js';
 import { superviseRun, type NodeProtocolSettings } from '../supervise.js';
 import type { StopSignal, Transport } from '../transport.js';
 import type { AuthWays } from './auth-ways.js';
@@ -62,14 +62,15 @@ export function createSshTransport(options: SshTransportOptions): SshTransport {
   const stopReporting = reportPool(pool.metrics, settings.reportIntervalMs, options.logger);
   return {
     name: 'ssh',
-    async run(command, sink, stop) {
-      checkCommand(command);
-      const { login } = await resolveTarget(command.target, await lookup());
+    async run(asked, sink, stop) {
+      checkCommand(asked);
+      const { login } = await resolveTarget(asked.target, await lookup());
       if (login instanceof RuneError) throw login;
+      const command = forLogin(asked, login.user);
       const startedMs = performance.now();
       const opening = stopAsError(stop, login.node);
       const limits = { timeoutMs: command.connectTimeoutMs, signal: opening.signal };
-      const channel = await pool.open(login, REMOTE_COMMAND, limits).finally(opening.forget);
+      const channel = await pool.open(login, remoteCommand(command), limits).finally(opening.forget);
       const connectMs = performance.now() - startedMs;
       return superviseRun(channel, { command, sink, stop, connectMs, settings: options.nodeProtocol });
     },
