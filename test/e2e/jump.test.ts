@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { RunState } from '../../services/shared/gen/rune/v1/run.js';
 import { sshNode, startWorld, type World } from '../support/world.js';
 
@@ -10,7 +12,17 @@ describe('an action on a node behind a jump host', () => {
       nodes: (sshd) => ({
         inside: { ...sshNode(sshd, 'root'), jump: ['user'] },
         'nowhere.example': { user: 'root', jump: ['user'] },
+        'the-alias': { host_key_fingerprints: [...sshd.hostKeyFingerprints] },
       }),
+      lmm: (sshd) => {
+        const file = join(sshd.directory, 'ssh_config');
+        const lines = [`HostName ${sshd.host}`, `Port ${sshd.port}`, 'User root', 'ProxyJump bastion'];
+        const bastion = [...lines.slice(0, 2), `User ${sshd.users.unprivileged}`, 'ProxyJump none'];
+        writeFileSync(file, ['Host the-alias', ...lines, 'Host bastion', ...bastion, ''].join('\n'));
+        const knownHosts = join(sshd.directory, 'known_hosts');
+        writeFileSync(knownHosts, `${sshd.knownHostsLines.join('\n')}\n`);
+        return { ssh_config: [file], known_hosts: [knownHosts] };
+      },
     });
   });
   after(() => world.stop());
@@ -25,6 +37,12 @@ describe('an action on a node behind a jump host', () => {
     }
     assert.deepEqual(states, [RunState.SUCCEEDED]);
     assert.match(world.sshd.log(), /Accepted publickey for rune-test/);
+  });
+
+  it('runs there also where only ssh_config of the mediator knows host, user and way', async () => {
+    const { probe } = await world.client.getNode({ name: 'the-alias', probe: true });
+    assert.equal(probe?.error?.errorData?.message, undefined);
+    assert.equal(probe?.authenticated, true);
   });
 
   it('is not run where the jump host cannot find the node', async () => {

@@ -51,6 +51,8 @@ const HOST_NAME = /^(?:%h|[A-Za-z0-9:])(?:%h|[A-Za-z0-9._:-]){0,252}$/;
 const USER = /^[A-Za-z_][A-Za-z0-9._-]{0,31}$/;
 const JUMP = /^(?:ssh:\/\/)?(?:([^@]+)@)?(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/;
 const PORT_MAX = 65_535;
+/** Hosts whose answer is remembered: files may be long, and every run asks. */
+const HOSTS_REMEMBERED_MAX = 10_000;
 
 /** What is wrong with the arguments of a keyword, or undefined. Keywords that are not here are ignored. */
 const HONOURED: Readonly<Record<string, (args: readonly string[]) => string | undefined>> = {
@@ -87,23 +89,30 @@ export function parseSshConfig(files: readonly SshConfigFile[], home: string): S
       .filter((path) => path.toLowerCase() !== 'none')
       .map((path) => path.replace(/^~(?=\/)|%d/g, () => home));
   const honoured = lines.filter(({ keyword }) => Object.hasOwn(HONOURED, keyword));
+  const look = (host: string): SshHostConfig => {
+    const fitting = honoured.filter(
+      ({ patterns }) => patterns === undefined || matchesHostPatterns(patterns, host),
+    );
+    const first = (wanted: string): string | undefined =>
+      fitting.find(({ keyword }) => keyword === wanted)?.args[0];
+    const port = first('port');
+    const identities = fitting.filter(({ keyword }) => keyword === 'identityfile');
+    return {
+      hostName: first('hostname')?.replaceAll('%h', host),
+      port: port === undefined ? undefined : Number(port),
+      user: first('user'),
+      hostKeyAlias: first('hostkeyalias'),
+      identityFiles: [...new Set(identities.flatMap(({ args }) => paths(args)))],
+      proxyJump: parseJumps(first('proxyjump') ?? 'none') ?? [],
+    };
+  };
+  const found = new Map<string, SshHostConfig>();
   return {
     of(host) {
-      const fitting = honoured.filter(
-        ({ patterns }) => patterns === undefined || matchesHostPatterns(patterns, host),
-      );
-      const first = (wanted: string): string | undefined =>
-        fitting.find(({ keyword }) => keyword === wanted)?.args[0];
-      const port = first('port');
-      const identities = fitting.filter(({ keyword }) => keyword === 'identityfile');
-      return {
-        hostName: first('hostname')?.replaceAll('%h', host),
-        port: port === undefined ? undefined : Number(port),
-        user: first('user'),
-        hostKeyAlias: first('hostkeyalias'),
-        identityFiles: [...new Set(identities.flatMap(({ args }) => paths(args)))],
-        proxyJump: parseJumps(first('proxyjump') ?? 'none') ?? [],
-      };
+      const known = found.get(host) ?? look(host);
+      if (found.size >= HOSTS_REMEMBERED_MAX) found.clear();
+      found.set(host, known);
+      return known;
     },
     knownHostsFiles: [
       ...new Set(
