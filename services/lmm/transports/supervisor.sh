@@ -28,7 +28,7 @@ unset TMOUT GLOBIGNORE FUNCNEST BASH_XTRACEFD
 COUNTED=-N
 [ "${BASH_VERSINFO[0]}${BASH_VERSINFO[1]}" -ge 44 ] || COUNTED="-d '' -n"
 RS=$'\036' NL=$'\n'
-NOW=0 WAIT=0 LAST=0 FIRST=0 PLUGIN='' WATCHDOG='' FOLDER='' SAID='' REASON='' JOBS='' SESSION='' LEFT=() UNSURE=''
+NOW=0 WAIT=0 LAST=0 FIRST=0 PLUGIN='' WATCHDOG='' FOLDER='' SAID='' REASON='' JOBS='' SESSION='' LEFT=() UNSURE='' BORN=0 SINCE=0 BEGUN=0
 
 # fd 3 and 4: the channel's stdout and stderr; 5: the lease; 6: what jobs said; 7: the plugin's stdin; 8 and 9: to and from
 # the watchdog. Nothing that login files left open there reaches the plugin.
@@ -139,7 +139,7 @@ check_requirements() {
 
 # --- what of the plugin is alive ---
 
-# Sets STATE, PARENT, GROUP and ITS_SESSION of the process $1; STATE is empty if there is none.
+# Sets STATE, PARENT, GROUP, ITS_SESSION and BORN of the process $1; STATE is empty if there is none.
 # shellcheck disable=SC2086 # behind the name, stat holds one letter and numbers
 read_stat() {
   local path=/proc/$1/stat stat=''
@@ -151,7 +151,7 @@ read_stat() {
     IFS= read -r -d '' stat <"$path"
     set -- ${stat##*) }
   fi
-  STATE=${1-} PARENT=${2-} GROUP=${3-} ITS_SESSION=${4-}
+  STATE=${1-} PARENT=${2-} GROUP=${3-} ITS_SESSION=${4-} BORN=${20-0}
 }
 
 # Whether the environment on stdin is one that was made for this run; sets EMPTY if there is none.
@@ -177,6 +177,8 @@ look_at() {
   [ "$pid" != "$WATCHDOG" ] || return 0
   read_stat "$pid"
   case $STATE in Z | X | '') return 0 ;; esac
+  # Older than this process, such as the sudo that it runs under.
+  if [ "$BORN" -lt "$SINCE" ] || [ "$pid" = "$PPID" ]; then return 0; fi
   if [ "$GROUP" = "$PLUGIN" ]; then
     LEFT+=("$pid")
     return 0
@@ -197,7 +199,8 @@ look_at() {
   fi
 }
 
-# Fills LEFT. Only processes that began after FIRST can be the plugin's; a range is looked up, a wide one is listed.
+# Fills LEFT. Only processes that began after FIRST can be the plugin's; a range is looked up, a wide one is listed. In a run
+# of more than two seconds the numbers may have gone round: then all processes are listed.
 look_for_left() {
   local from=$FIRST to pid entry rounds=0
   LEFT=() UNSURE=''
@@ -206,15 +209,16 @@ look_for_left() {
     ! kill -0 -- "-$PLUGIN" || LEFT=("$PLUGIN")
     return 0
   fi
+  now
   # What is forked while this looks is looked at too.
   while [ "$rounds" -lt 8 ]; do
     rounds=$((rounds + 1))
-    if last_pid && [ "$FIRST" -lt "$PLUGIN" ] && [ "$PLUGIN" -le "$LAST" ]; then
+    if [ $((NOW - BEGUN)) -lt 200 ] && last_pid && [ "$FIRST" -lt "$PLUGIN" ] && [ "$PLUGIN" -le "$LAST" ]; then
       to=$LAST
       [ "$to" -ne "$from" ] || return 0
     else
       # No such figure, or the numbers began again from the start.
-      from=0 to=2147483647 rounds=8
+      from=0 to=2147483647 rounds=8 LEFT=()
     fi
     if [ $((to - from)) -le 256 ]; then
       for ((pid = from + 1; pid <= to; pid++)); do look_at "$pid"; done
@@ -488,6 +492,10 @@ if [ "$DELIVERY" = directory ]; then
   LIBRARY_BYTES=0 SCRIPT_BYTES=0
 fi
 last_pid && FIRST=$LAST
+now
+BEGUN=$NOW
+read_stat $$
+SINCE=${BORN:-0}
 set -m
 coproc RUNE { exec -c "$BASH" --noprofile --norc -c "$PLUGIN_SHELL" plugin.sh "$LIBRARY_BYTES" "$HELPER_BYTES" "$SCRIPT_BYTES"; } 2>&4 4>&-
 PLUGIN=$!
