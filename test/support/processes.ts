@@ -1,14 +1,25 @@
 import { readFileSync, readdirSync } from 'node:fs';
 
-/**
- * Ids of the living processes (no zombies) whose command line or environment holds `text`, the asking process left out. The
- * mark of a test's processes is a text that stands nowhere else, such as a run id or an odd number of seconds to sleep.
- */
-export function findProcesses(text: string): number[] {
+/** A living process with its command line and environment, as far as they may be read. */
+export interface SeenProcess {
+  readonly pid: number;
+  readonly text: string;
+}
+
+/** Every living process but the asking one; no zombies. To look for many marks, look at the machine's processes once. */
+export function seeProcesses(): SeenProcess[] {
   return readdirSync('/proc')
     .map(Number)
     .filter((pid) => Number.isInteger(pid) && pid !== process.pid && isAlive(pid))
-    .filter((pid) => read(pid, 'cmdline').includes(text) || read(pid, 'environ').includes(text));
+    .map((pid) => ({ pid, text: `${read(pid, 'cmdline')}\0\0${read(pid, 'environ')}` }));
+}
+
+/**
+ * Ids of the processes whose command line or environment holds `text`. The mark of a test's processes is a text that stands
+ * nowhere else, such as a run id or an odd number of seconds to sleep.
+ */
+export function findProcesses(text: string, among: readonly SeenProcess[] = seeProcesses()): number[] {
+  return among.filter((each) => each.text.includes(text)).map(({ pid }) => pid);
 }
 
 /** Whether a process with this id exists and is no zombie. */
