@@ -5,6 +5,7 @@ import { lintCommand } from '../../services/cli/plugin/lint/lint-command.js';
 import { manifestAdvice } from '../../services/cli/plugin/lint/manifest-advice.js';
 import { withoutSharedVariables } from '../../services/cli/plugin/lint/shellcheck.js';
 import { findStdoutWrites } from '../../services/cli/plugin/lint/stdout-writes.js';
+import { definedFunctions, findUnknownFunctions } from '../../services/cli/plugin/lint/unknown-functions.js';
 import { readYaml } from '../../services/shared/yaml-source.js';
 import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
 import { createFakeIo } from './fake-io.js';
@@ -144,10 +145,62 @@ describe('rune plugin lint', () => {
     assert.match(out, /\[UNLISTED\]/);
   });
 
-  it('refuses a directory that is neither an action nor a bundle', async () => {
+  it('knows the variables of a Bolt task, and what only set -u forbids', async () => {
+    const task = `#!/bin/bash\nwords=()\necho "$PT_name $PT__task $PT__installdir" "\${words[@]}"\n`;
+    await directory.write({
+      'tasks/bundle.yaml':
+        'module_name: b\nmodule_version: 1.0.0\nmodule_class: x\ndescription: B.\nactions: [a]\n',
+      'tasks/a/manifest.yaml':
+        'action: a\nversion: 1.0.0\nprotocol: bolt\nentrypoint: a.sh\nbolt_metadata: a.json\nrisk: read_only\n',
+      'tasks/a/a.json':
+        '{"description": "A.", "input_method": "environment", "parameters": {"name": {"description": "N.", "type": "String"}}}',
+      'tasks/a/a.sh': task,
+    });
+    assert.deepEqual((await lint('tasks')).out.match(/\w+ is referenced|NEWER_SYNTAX/g), [
+      'PT__installdir is referenced',
+    ]);
+    await directory.write({ 'tasks/a/a.sh': task.replace('words=()', 'set -eu; words=()') });
+    assert.match((await lint('tasks')).out, /a\.sh:3: error: .*under set -u.*\[NEWER_SYNTAX\]/);
+  });
+
+  it('tells of Windows line ends once a script', async () => {
+    await directory.write({ 'windows/manifest.yaml': MANIFEST.replace('name: 1', 'name: Ada') });
+    await directory.write({ 'windows/plugin.sh': '#!/usr/bin/env bash\r\nrune_init\r\nrune_ok\r\n' });
+    assert.equal((await lint('windows')).out.match(/SC1017/g)?.length, 1);
+  });
+
+  it('refuses a directory that is neither an action nor a bundle, and one that is not there', async () => {
+    await directory.write({ 'lib/a.sh': '' });
     const { code, err } = await lint('lib');
     assert.equal(code, 2);
     assert.match(err, /holds neither manifest\.yaml nor bundle\.yaml/);
+    for (const path of ['none', 'lib/a.sh'])
+      assert.match((await lint(path)).err, /there is no such directory/);
+  });
+});
+
+describe('misspelt functions of the library are found', () => {
+  const known = new Set(['rune_progress', 'rune_param']);
+  const script = [
+    '# rune_parm',
+    'name=$(rune_parm name)',
+    'rune_progres 1 "rune_progress"',
+    'rune_user=1; rm "$rune_parm" /rune_parm ${rune_parm}',
+    'rune_something_else',
+  ].join('\n');
+
+  it('with their lines and what may have been meant, and nothing else is', () => {
+    assert.deepEqual(findUnknownFunctions(script, known), [
+      { line: 2, what: 'rune_parm is no function of the library; did you mean "rune_param"?' },
+      { line: 3, what: 'rune_progres is no function of the library; did you mean "rune_progress"?' },
+    ]);
+  });
+
+  it('unless the script defines them', () => {
+    assert.deepEqual(definedFunctions('rune_parm() {\n}\n  function rune_b ()\n# rune_c()'), [
+      'rune_parm',
+      'rune_b',
+    ]);
   });
 });
 
@@ -189,6 +242,7 @@ describe('advice on a manifest', () => {
     assert.deepEqual(rulesOf('risk: high\n'), ['1 NO_DRY_RUN']);
     assert.deepEqual(rulesOf('risk: high\nsupports_dry_run: true\n'), []);
     assert.deepEqual(rulesOf('risk: high\nprotocol: raw\n'), []);
+    assert.deepEqual(rulesOf('risk: high\nprotocol: bolt\n'), []);
     assert.deepEqual(rulesOf('risk: read_only\n'), []);
   });
 

@@ -1,4 +1,4 @@
-import { access } from 'node:fs/promises';
+import { access, stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { createBashSyntax } from '../../shared/bundle/bash-syntax.js';
 import { type Bundle, readBundle } from '../../shared/bundle/bundle.js';
@@ -136,6 +136,11 @@ function shownParent(directory: string): string {
  * What is wrong goes to `faults`. Throws COMMAND_INVALID if the directory is neither.
  */
 export async function openPlugin(directory: string, faults: FileFaults): Promise<OpenPlugin> {
+  const isDirectory = await stat(directory).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  if (!isDirectory) throw new RuneError('COMMAND_INVALID', `${directory}: there is no such directory.`);
   const isAction = await isThere(join(directory, MANIFEST_FILE));
   if (!isAction && !(await isThere(join(directory, BUNDLE_FILE)))) {
     throw new RuneError(

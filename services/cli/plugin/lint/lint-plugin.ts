@@ -1,6 +1,7 @@
 import { createFileFaults } from '../../../shared/file-faults.js';
 import { SCRIPT_BYTES_MAX } from '../../../shared/bundle/bundle-files.js';
 import { FILE_PATH } from '../../../shared/bundle/file-rules.js';
+import { shippedLibrary } from '../../../shared/bundle/shipped-library.js';
 import type { ValidationError } from '../../../shared/gen/rune/v1/eps.js';
 import { readYaml, type YamlSource } from '../../../shared/yaml-source.js';
 import { openPlugin, type OpenPlugin } from '../open-plugin.js';
@@ -8,8 +9,9 @@ import { readTests } from '../test/read-tests.js';
 import type { Finding } from './finding.js';
 import { manifestAdvice } from './manifest-advice.js';
 import { findNewerSyntax } from './newer-syntax.js';
-import { runShellcheck, withoutSharedVariables } from './shellcheck.js';
+import { runShellcheck, withoutRepetition, withoutSharedVariables } from './shellcheck.js';
 import { findStdoutWrites } from './stdout-writes.js';
+import { definedFunctions, findUnknownFunctions } from './unknown-functions.js';
 
 const FAULTS_LISTED_MAX = 1000;
 /** What a shell script says of itself: by its first line, or as shellcheck wants it of files without one. */
@@ -22,6 +24,8 @@ interface Script {
   readonly text: string;
   /** It answers by the functions of the library, so standard output is theirs. */
   readonly answersByLibrary: boolean;
+  /** It is of an action with `protocol: bolt`. */
+  readonly isTask: boolean;
 }
 
 function ofFault({ field, description, reason }: ValidationError): Finding {
@@ -54,15 +58,31 @@ async function readScripts(plugin: OpenPlugin): Promise<void> {
 }
 
 /** Every shell script that was read, the library of the bundle left out: it is no plugin. */
-function scriptsOf({ files, bundle }: OpenPlugin): Script[] {
-  return [...files]
+function scriptsOf(plugin: OpenPlugin): Script[] {
+  const tasks = manifestsOf(plugin)
+    .filter(({ source }) => (source.value as { protocol?: unknown } | null)?.protocol === 'bolt')
+    .map(({ directory }) => `${directory}/`);
+  return [...plugin.files]
     .map(([path, bytes]) => ({ path, text: bytes.toString('utf8') }))
-    .filter(({ path, text }) => path !== bundle?.head.library && SHELL.test(text))
-    .map((script) => ({ ...script, answersByLibrary: /^\s*rune_init\b/m.test(script.text) }));
+    .filter(({ path, text }) => path !== plugin.bundle?.head.library && SHELL.test(text))
+    .map(({ path, text }) => ({
+      path,
+      text,
+      answersByLibrary: /^\s*rune_init\b/m.test(text),
+      isTask: tasks.some((directory) => path.startsWith(directory)),
+    }));
+}
+
+/** Functions that the scripts may call: of the library, and their own. */
+function knownFunctions({ files, bundle }: OpenPlugin, scripts: readonly Script[]): Set<string> {
+  const own = bundle?.head.library === undefined ? undefined : files.get(bundle.head.library);
+  const library = (own ?? shippedLibrary()).toString('utf8');
+  return new Set([library, ...scripts.map(({ text }) => text)].flatMap(definedFunctions));
 }
 
 function scriptFindings(
   { path, text, answersByLibrary }: Script,
+  functions: ReadonlySet<string>,
   shown: (path: string) => string,
 ): Finding[] {
   const file = shown(path);
@@ -76,6 +96,13 @@ function scriptFindings(
       const message = 'seems to print to standard output, which holds the answer only: add >&2';
       return { file, line, severity: 'warning', rule: 'STDOUT', message };
     }),
+    ...findUnknownFunctions(text, functions).map(({ line, what }): Finding => ({
+      file,
+      line,
+      severity: 'error',
+      rule: 'FUNCTION',
+      message: what,
+    })),
   ];
 }
 
@@ -95,13 +122,16 @@ async function shellcheckFindings(
     return [{ file: directory, severity: 'warning', rule: 'SHELLCHECK', message }];
   }
   const texts = new Map(scripts.map(({ path, text }) => [path, text]));
-  return withoutSharedVariables(answer, texts).map(({ file, line, isError, rule, message }) => ({
-    file: plugin.shown(file),
-    line,
-    severity: isError ? 'error' : 'warning',
-    rule,
-    message,
-  }));
+  const tasks = new Set(scripts.filter(({ isTask }) => isTask).map(({ path }) => path));
+  return withoutRepetition(withoutSharedVariables(answer, texts, tasks)).map(
+    ({ file, line, isError, rule, message }) => ({
+      file: plugin.shown(file),
+      line,
+      severity: isError ? 'error' : 'warning',
+      rule,
+      message,
+    }),
+  );
 }
 
 /**
@@ -117,10 +147,11 @@ export async function lintPlugin(
   for (const action of plugin.actions) await readTests(plugin, action, faults);
   await readScripts(plugin);
   const scripts = scriptsOf(plugin);
+  const functions = knownFunctions(plugin, scripts);
   const findings = [
     ...faults.listed.map(ofFault),
     ...manifestsOf(plugin).flatMap(({ source }) => manifestAdvice(source)),
-    ...scripts.flatMap((script) => scriptFindings(script, plugin.shown)),
+    ...scripts.flatMap((script) => scriptFindings(script, functions, plugin.shown)),
     ...(await shellcheckFindings(plugin, scripts, directory, env)),
   ];
   if (plugin.isUnlisted) {

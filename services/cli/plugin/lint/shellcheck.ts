@@ -29,13 +29,31 @@ const ASSIGNED_BY_LIBRARY = /\brune_(?:\w+\s+-v|json_\w+|param_list)\s+(\w+)/g;
 const UNASSIGNED = /^(\w+) is referenced but not assigned/;
 const UNUSED = /^(\w+) appears unused/;
 
+/** Windows line ends, which it tells of every line. */
+const CARRIAGE_RETURN = 'SC1017';
+/** What a Bolt task finds in its environment; Bolt itself gives more names with two underscores. */
+const GIVEN_TO_TASKS = /^PT_(?!_)|^PT__(?:task|noop)$/;
+
+/** Tells of Windows line ends once a file. */
+export function withoutRepetition(findings: readonly ShellcheckFinding[]): ShellcheckFinding[] {
+  const told = new Set<string>();
+  return findings.filter(({ file, rule }) => {
+    if (rule !== CARRIAGE_RETURN) return true;
+    const isFirst = !told.has(file);
+    told.add(file);
+    return isFirst;
+  });
+}
+
 /**
- * Leaves out what only holds for a script by itself: a variable that a function of the library or another script sets, and one
- * that another script uses. Following what a script sources would tell the same in many times the time.
+ * Leaves out what only holds for a script by itself: a variable that a function of the library or another script sets, one that
+ * another script uses, and the parameters of a Bolt task in a script of `tasks`. Following what a script sources would tell the
+ * same in many times the time.
  */
 export function withoutSharedVariables(
   findings: readonly ShellcheckFinding[],
   scripts: ReadonlyMap<string, string>,
+  tasks: ReadonlySet<string> = new Set(),
 ): ShellcheckFinding[] {
   const othersThan = (file: string): string[] =>
     [...scripts].filter(([path]) => path !== file).map(([, text]) => text);
@@ -43,6 +61,7 @@ export function withoutSharedVariables(
     const unassigned = UNASSIGNED.exec(message)?.[1];
     const unused = UNUSED.exec(message)?.[1];
     if (unassigned !== undefined) {
+      if (tasks.has(file) && GIVEN_TO_TASKS.test(unassigned)) return false;
       const byLibrary = [...(scripts.get(file) ?? '').matchAll(ASSIGNED_BY_LIBRARY)];
       const assignment = new RegExp(
         `\\b${unassigned}(?:\\[[^\\]]*\\])?\\+?=|\\b(?:declare|local|read|mapfile)\\b[^\\n;]*\\b${unassigned}\\b`,
