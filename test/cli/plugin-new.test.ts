@@ -79,6 +79,16 @@ describe('rune plugin new', () => {
     assert.deepEqual(readdirSync(directory.path).toSorted(), ['bundle.yaml', 'hello']);
   });
 
+  it('refuses a directory that is not there, and that of an action', async () => {
+    await create('hello');
+    const none = await create('inner', { directory: join(directory.path, 'none') });
+    assert.deepEqual([none.code, /none: there is no such directory\./.test(none.err)], [2, true], none.err);
+    const inside = await create('inner', { directory: join(directory.path, 'hello') });
+    assert.equal(inside.code, 2);
+    assert.match(inside.err, /hello is the directory of an action; .*--directory/);
+    assert.doesNotMatch(readdirSync(join(directory.path, 'hello')).join(), /bundle|inner/);
+  });
+
   it('refuses a name that no action can have', async () => {
     const { code, err } = await create('Log_Rotate');
     assert.equal(code, 2);

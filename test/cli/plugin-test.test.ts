@@ -236,6 +236,7 @@ describe('rune plugin test', () => {
     dry_run: true
     example: Run dri
     params: {}
+    expect: { state: succeeded, error: PLUGIN_FALED }
   - name: two
     allow_changes: true
     configuration: { greeting: 1 }
@@ -249,7 +250,9 @@ describe('rune plugin test', () => {
       /tests\.yaml:3: cases\[1\]\.name is "one", as another one's/,
       /tests\.yaml:6: cases\[1\]\.params and example exclude each other/,
       /tests\.yaml:5: cases\[1\]\.example is the description of no example; did you mean "Run dry"\?/,
-      /tests\.yaml:9: cases\[2\]\.configuration\.greeting must be a string/,
+      /tests\.yaml:7: cases\[1\]\.expect\.error is the name of no failure; did you mean "PLUGIN_FAILED"\?/,
+      /tests\.yaml:7: cases\[1\]\.expect\.state is succeeded, and an error is expected/,
+      /tests\.yaml:10: cases\[2\]\.configuration\.greeting must be a string/,
     ]) {
       assert.match(err, sentence);
     }
@@ -258,7 +261,7 @@ describe('rune plugin test', () => {
   it('refuses a case that is not there', async () => {
     const { code, err } = await test({ cases: ['godo'] });
     assert.equal(code, 2);
-    assert.match(err, /--case godo: there is no such case; did you mean "good"\?/);
+    assert.match(err, /--case godo: there is no such case; did you mean "good"\?\n/);
   });
 });
 

@@ -271,6 +271,16 @@ describe('load bundles', () => {
     assert.deepEqual(await faults(), []);
   });
 
+  it('refuses a default of a parameter that breaks its own schema, by its line', async () => {
+    const properties = { times: { type: 'integer', default: 'twice' }, text: { type: 'string' } };
+    const input_schema = { type: 'object', required: ['text'], properties };
+    await directory.write(bundle({ 'say/manifest.yaml': { ...MANIFEST, input_schema, examples: [] } }));
+    assert.deepEqual(
+      (await faults()).map((fault) => fault.replace(/:\d+/, '')),
+      ['say/manifest.yaml TYPE input_schema.properties.times.default must be an integer'],
+    );
+  });
+
   describe('refuses a bundle.yaml', () => {
     const path =
       'must be a path inside the bundle: names of letters, digits, ".", "_" and "-" joined by "/", without ".."';

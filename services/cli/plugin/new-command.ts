@@ -14,6 +14,7 @@ import { reasonOf } from '../read-bounded.js';
 import { reportError } from '../report-error.js';
 import { addToActions } from './add-to-actions.js';
 import { newFiles, writeNewFiles } from './new-files.js';
+import { requireDirectory } from './require-directory.js';
 
 const NAME_CHARS_MAX = 64;
 
@@ -78,6 +79,13 @@ async function create({ name, language, risk, directory }: PluginNewOptions, io:
     throw new RuneError(
       'COMMAND_INVALID',
       `The name ${name} ${NAME_RULE}, of at most ${NAME_CHARS_MAX} characters.`,
+    );
+  }
+  await requireDirectory(directory);
+  if ('bytes' in (await readSourceFile(join(directory, 'manifest.yaml'), { bytesMax: YAML_BYTES_MAX }))) {
+    throw new RuneError(
+      'COMMAND_INVALID',
+      `${directory} is the directory of an action; go to the bundle's, or name it with --directory.`,
     );
   }
   const bundle = join(directory, 'bundle.yaml');

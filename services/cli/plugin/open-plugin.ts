@@ -1,4 +1,4 @@
-import { access, stat } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { createBashSyntax } from '../../shared/bundle/bash-syntax.js';
 import { type Bundle, readBundle } from '../../shared/bundle/bundle.js';
@@ -10,6 +10,7 @@ import type { FileFaults } from '../../shared/file-faults.js';
 import { createSchemaCompiler } from '../../shared/schema.js';
 import { readSourceFile } from '../../shared/source-file.js';
 import { readYaml, type YamlSource } from '../../shared/yaml-source.js';
+import { requireDirectory } from './require-directory.js';
 
 const BUNDLE_FILE = 'bundle.yaml';
 const MANIFEST_FILE = 'manifest.yaml';
@@ -136,11 +137,7 @@ function shownParent(directory: string): string {
  * What is wrong goes to `faults`. Throws COMMAND_INVALID if the directory is neither.
  */
 export async function openPlugin(directory: string, faults: FileFaults): Promise<OpenPlugin> {
-  const isDirectory = await stat(directory).then(
-    (found) => found.isDirectory(),
-    () => false,
-  );
-  if (!isDirectory) throw new RuneError('COMMAND_INVALID', `${directory}: there is no such directory.`);
+  await requireDirectory(directory);
   const isAction = await isThere(join(directory, MANIFEST_FILE));
   if (!isAction && !(await isThere(join(directory, BUNDLE_FILE)))) {
     throw new RuneError(

@@ -7,6 +7,7 @@ import { Delivery, PluginProtocol, Risk } from '../gen/rune/v1/mrs.js';
 import { checkJsonBounds } from '../json-bounds.js';
 import type { SchemaCompiler, Validator } from '../schema.js';
 import type { FileFaults } from '../file-faults.js';
+import { isObject } from '../schema-graph.js';
 import type { ArgumentGroup, ArgumentsYaml } from './argument-template.js';
 import { readArguments } from './argument-template.js';
 import type { BoltTask } from './bolt-metadata.js';
@@ -137,6 +138,7 @@ export function readManifest(
     task === undefined || usable('input_schema')
       ? compile('input_schema', 'params')
       : compileAt(source, ['bolt_metadata'], inputSchema, 'params', schemas, faults);
+  checkDefaults(source, inputSchema, task === undefined || usable('input_schema'), input, faults);
   const protocol = usable('protocol') ? PROTOCOLS[yaml.protocol] : PluginProtocol.BPCS;
   const outputSchema = yaml?.output_schema ?? PROTOCOL_OUTPUT_SCHEMA[protocol];
   const output =
@@ -248,6 +250,32 @@ function compileAt(
       faults.add(source, [...path, ...pathOfPointer(field)], reason, description);
     }
     return undefined;
+  }
+}
+
+/** A default that breaks the schema it stands in would have every run refused that leaves the parameter out. */
+function checkDefaults(
+  source: YamlSource,
+  inputSchema: Readonly<Record<string, unknown>>,
+  isOwn: boolean,
+  input: Validator | undefined,
+  faults: FileFaults,
+): void {
+  const { properties } = inputSchema;
+  for (const { path, reason, description } of input?.faults({}) ?? []) {
+    const [name = '', ...inside] = path;
+    const property = isObject(properties) ? properties[name] : undefined;
+    if (!isObject(property) || !Object.hasOwn(property, 'default')) continue;
+    if (isOwn) {
+      faults.add(source, ['input_schema', 'properties', name, 'default', ...inside], reason, description);
+    } else {
+      faults.add(
+        source,
+        ['bolt_metadata'],
+        reason,
+        `gives the parameter ${name} a default that ${description}`,
+      );
+    }
   }
 }
 

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Action } from '../../../shared/bundle/action.js';
 import { YAML_BYTES_MAX } from '../../../shared/bundle/bundle-files.js';
 import { checkFileShape } from '../../../shared/bundle/check-file-shape.js';
+import { ERRORS } from '../../../shared/errors.js';
 import { quoted } from '../../../shared/fault.js';
 import type { FileFaults } from '../../../shared/file-faults.js';
 import { Risk } from '../../../shared/gen/rune/v1/mrs.js';
@@ -94,6 +95,15 @@ function checkCases(
     names.add(one.name);
     if (one.example !== undefined && one.params !== undefined) {
       add('params', 'CONFLICT', 'and example exclude each other: the example has its own');
+    }
+    const { state, error } = one.expect;
+    const expected = (key: string, reason: string, description: string): void =>
+      faults.add(source, ['cases', index, 'expect', key], reason, description);
+    if (error !== undefined && !Object.hasOwn(ERRORS, error)) {
+      expected('error', 'UNKNOWN', `is the name of no failure${didYouMean(error, Object.keys(ERRORS))}`);
+    }
+    if (error !== undefined && state === 'succeeded') {
+      expected('state', 'CONFLICT', 'is succeeded, and an error is expected: leave out one of the two');
     }
     if (action === undefined) continue;
     const { capability, configuration } = action;

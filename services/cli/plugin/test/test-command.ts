@@ -34,9 +34,10 @@ async function readCases(options: PluginTestOptions): Promise<{ plugin: OpenPlug
   const names = cases.map(({ name }) => name);
   for (const name of options.cases) {
     if (names.includes(name) || names.includes(EXAMPLE + name)) continue;
+    const near = didYouMean(name, names);
     throw new RuneError(
       'COMMAND_INVALID',
-      `--case ${name}: there is no such case${didYouMean(name, names)}.`,
+      `--case ${name}: there is no such case${near === '' ? '.' : near}`,
     );
   }
   const isWanted = ({ name }: TestCase): boolean =>
