@@ -4,6 +4,8 @@ set -euo pipefail
 if ! declare -F rune_init >/dev/null; then
   # shellcheck source=plugins/lib/rune_bpcs.sh
   source "$(dirname "$0")/rune_bpcs.sh"
+  # shellcheck source=plugins/lib/basics.sh
+  source "$(dirname "$0")/lib/basics.sh"
   # shellcheck source=plugins/lib/call.sh
   source "$(dirname "$0")/lib/call.sh"
   # shellcheck source=plugins/lib/allow-list.sh

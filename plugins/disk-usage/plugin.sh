@@ -4,6 +4,8 @@ set -euo pipefail
 if ! declare -F rune_init >/dev/null; then
   # shellcheck source=plugins/lib/rune_bpcs.sh
   source "$(dirname "$0")/rune_bpcs.sh"
+  # shellcheck source=plugins/lib/basics.sh
+  source "$(dirname "$0")/lib/basics.sh"
 fi
 
 # Bytes are characters here, and every tool speaks English.
@@ -20,33 +22,6 @@ deleted_seconds=10
 deleted_candidates_max=2000
 
 notes=()
-
-# need TOOL…: ends the plugin when one of them is missing.
-need() {
-  local tool
-  for tool; do
-    if ! type -P "$tool" >/dev/null; then rune_error_kv 2 "$tool is missing on this node" "missing=$tool"; fi
-  done
-}
-
-# integer VAR KEY DEFAULT MIN MAX: a parameter that is safe in arithmetic.
-integer() {
-  local value
-  rune_param -v value "$2" "$3"
-  if [[ ! $value =~ ^[0-9]{1,9}$ ]] || ((10#$value < $4 || 10#$value > $5)); then
-    rune_error_kv 1 "$2 must be a whole number from $4 to $5" "field=$2"
-  fi
-  printf -v "$1" %d $((10#$value))
-}
-
-# split_lines TEXT: into the array lines.
-split_lines() {
-  local IFS=$'\n'
-  set -f
-  # shellcheck disable=SC2206
-  lines=($1)
-  set +f
-}
 
 # percent VAR USED TOTAL: one decimal, 0 of nothing is 0.
 percent() {

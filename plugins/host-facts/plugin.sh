@@ -4,6 +4,8 @@ set -euo pipefail
 if ! declare -F rune_init >/dev/null; then
   # shellcheck source=plugins/lib/rune_bpcs.sh
   source "$(dirname "$0")/rune_bpcs.sh"
+  # shellcheck source=plugins/lib/basics.sh
+  source "$(dirname "$0")/lib/basics.sh"
 fi
 
 # Each command that may hang (df on a dead network mount, systemctl without its bus) gets this long.
@@ -19,15 +21,6 @@ bounded() {
   else
     "$@"
   fi
-}
-
-# split_lines TEXT: into the array lines. Here-strings and process substitution need files or /dev/fd, which a node may lack.
-split_lines() {
-  local IFS=$'\n'
-  set -f
-  # shellcheck disable=SC2206
-  lines=($1)
-  set +f
 }
 
 # percent VAR USED TOTAL: one decimal, 0 of nothing is 0.

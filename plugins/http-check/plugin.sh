@@ -4,6 +4,8 @@ set -euo pipefail
 if ! declare -F rune_init >/dev/null; then
   # shellcheck source=plugins/lib/rune_bpcs.sh
   source "$(dirname "$0")/rune_bpcs.sh"
+  # shellcheck source=plugins/lib/basics.sh
+  source "$(dirname "$0")/lib/basics.sh"
 fi
 
 # Bytes are characters here, and every tool speaks English.
@@ -12,33 +14,6 @@ export LC_ALL=C
 body_bytes_max=1048576
 head_bytes_max=65536
 agent=rune-http-check
-
-# need TOOL…: ends the plugin when one of them is missing.
-need() {
-  local tool
-  for tool; do
-    if ! type -P "$tool" >/dev/null; then rune_error_kv 2 "$tool is missing on this node" "missing=$tool"; fi
-  done
-}
-
-# integer VAR KEY DEFAULT MIN MAX: a parameter that is safe in arithmetic.
-integer() {
-  local value
-  rune_param -v value "$2" "$3"
-  if [[ ! $value =~ ^[0-9]{1,9}$ ]] || ((10#$value < $4 || 10#$value > $5)); then
-    rune_error_kv 1 "$2 must be a whole number from $4 to $5" "field=$2"
-  fi
-  printf -v "$1" %d $((10#$value))
-}
-
-# split_lines TEXT: into the array lines.
-split_lines() {
-  local IFS=$'\n'
-  set -f
-  # shellcheck disable=SC2206
-  lines=($1)
-  set +f
-}
 
 # The three clients print the answer's head and body, wget its head on stderr. None follows a redirection, reads a user's
 # settings, uses a proxy or understands any scheme but these two.
@@ -114,6 +89,7 @@ split_answer() {
 # explain SAID: sets state and reason for a client that got no answer.
 explain() {
   local said=${1//$'\n'/ }
+  said=${said% }
   case $exit_status:$said in
     124:* | 137:*) state=timeout ;;
     *'/dev/tcp/'*'No such file or directory'*) rune_error 2 'bash on this node was built without /dev/tcp' '{"missing":"curl or wget"}' ;;

@@ -4,14 +4,6 @@
 # Entries of one list.
 entries_max=64
 
-# need TOOL…: ends the plugin when one of them is missing.
-need() {
-  local tool
-  for tool; do
-    if ! type -P "$tool" >/dev/null; then rune_error_kv 2 "$tool is missing on this node" "missing=$tool"; fi
-  done
-}
-
 # is_plain PATH: whether it is absolute, without control characters and without parts that lead elsewhere.
 is_plain() {
   [[ $1 == /* && $1 != *[[:cntrl:]]* && $1 != *//* && $1/ != */../* && $1/ != */./* ]]
@@ -54,14 +46,4 @@ read_patterns() {
     fi
   done
   eval "$1=(\${patterns[@]+\"\${patterns[@]}\"})"
-}
-
-# integer VAR KEY DEFAULT MIN MAX: a parameter that is safe in arithmetic.
-integer() {
-  local value
-  rune_param -v value "$2" "$3"
-  if [[ ! $value =~ ^[0-9]{1,9}$ ]] || ((10#$value < $4 || 10#$value > $5)); then
-    rune_error_kv 1 "$2 must be a whole number from $4 to $5" "field=$2"
-  fi
-  printf -v "$1" %d $((10#$value))
 }

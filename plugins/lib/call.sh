@@ -7,7 +7,7 @@ export LC_ALL=C TZ=UTC
 
 output_chars_max=1048576
 line_chars_max=500
-output='' status=0 lines=()
+output='' status=0
 
 # call SECONDS COMMAND…: sets output to what the command printed and status to its exit status, 124 when it did not end in
 # time. What runs as root by sudo cannot be killed from here: reading its output is bounded too, and then it is left alone.
@@ -33,15 +33,6 @@ call() {
   fi
   wait "$pid" || status=$?
   if ((status == 137)); then status=124; fi
-}
-
-# split_lines TEXT: into the array lines. Here-strings and process substitution need files or /dev/fd, which a node may lack.
-split_lines() {
-  local IFS=$'\n'
-  set -f
-  # shellcheck disable=SC2206
-  lines=($1)
-  set +f
 }
 
 # first_line TEXT: into the variable line.

@@ -13,16 +13,6 @@ properties+=,ActiveEnterTimestampMonotonic,MemoryCurrent,TasksCurrent,CPUUsageNS
 declare -A properties_now
 missing=() unit='' log_lines=20 log='[]'
 
-# need PROGRAM…: the action ends where one of them is missing.
-need() {
-  local program
-  for program; do
-    if ! type -P "$program" >/dev/null; then
-      rune_error_kv 2 "This node has no $program" "missing=$program"
-    fi
-  done
-}
-
 # read_parameters DEFAULT_UNIT: sets unit, with the suffix that systemctl would add, and log_lines.
 read_parameters() {
   rune_param -v unit unit "$1"

@@ -4,6 +4,8 @@ set -euo pipefail
 if ! declare -F rune_init >/dev/null; then
   # shellcheck source=plugins/lib/rune_bpcs.sh
   source "$(dirname "$0")/rune_bpcs.sh"
+  # shellcheck source=plugins/lib/basics.sh
+  source "$(dirname "$0")/lib/basics.sh"
 fi
 
 # Bytes are characters here, and every tool speaks English.
@@ -14,33 +16,6 @@ command_bytes_max=1024
 
 # Ticks of processor time by PID:START of the first look; what the second look found by PID.
 declare -A ticks_before=() name_of=() fields_of=() ticks_of=() user_names=()
-
-# need TOOL…: ends the plugin when one of them is missing.
-need() {
-  local tool
-  for tool; do
-    if ! type -P "$tool" >/dev/null; then rune_error_kv 2 "$tool is missing on this node" "missing=$tool"; fi
-  done
-}
-
-# integer VAR KEY DEFAULT MIN MAX: a parameter that is safe in arithmetic.
-integer() {
-  local value
-  rune_param -v value "$2" "$3"
-  if [[ ! $value =~ ^[0-9]{1,9}$ ]] || ((10#$value < $4 || 10#$value > $5)); then
-    rune_error_kv 1 "$2 must be a whole number from $4 to $5" "field=$2"
-  fi
-  printf -v "$1" %d $((10#$value))
-}
-
-# split_lines TEXT: into the array lines.
-split_lines() {
-  local IFS=$'\n'
-  set -f
-  # shellcheck disable=SC2206
-  lines=($1)
-  set +f
-}
 
 # tenths VAR PART WHOLE: the percentage with one decimal; it may be above 100. 0 of nothing is 0.
 tenths() {

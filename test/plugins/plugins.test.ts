@@ -10,11 +10,11 @@ import { runBash, runWithLibrary } from '../support/bash.js';
 import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
 import { bpcsAnswer, bpcsInput } from './bpcs-document.js';
 import { skipUnlessRoot } from '../support/skip.js';
+import { helpersOf, scriptOf } from './shipped-action.js';
 import { manifestOf, validatorOf } from './shipped-manifest.js';
 
 const plugins = join(packageRoot, 'plugins');
 const bundle = parse(readFileSync(join(plugins, 'bundle.yaml'), 'utf8')) as { actions: string[] };
-const scriptOf = (action: string): string => readFileSync(join(plugins, action, 'plugin.sh'), 'utf8');
 
 /** Runs an action in `stream` delivery and resolves with its output_data once that fits the output schema. */
 async function runAction(
@@ -22,7 +22,8 @@ async function runAction(
   input: string,
   changes: BashChanges = {},
 ): Promise<Record<string, unknown>> {
-  return outputOf(action, await runWithLibrary(scriptOf(action), { ...changes, input }), 'success');
+  const ending = await runWithLibrary(scriptOf(action), { ...changes, input }, helpersOf(action));
+  return outputOf(action, ending, 'success');
 }
 
 function outputOf(action: string, ending: BashEnding, result: string): Record<string, unknown> {
@@ -70,7 +71,7 @@ for (const action of bundle.actions) {
       it(`answers a dry run of it: ${example.description}`, async () => {
         assert.equal(manifest.supports_dry_run, true);
         const input = bpcsInput(example.params, { dry_run: true });
-        outputOf(action, await runWithLibrary(scriptOf(action), { input }), 'dry_run');
+        outputOf(action, await runWithLibrary(scriptOf(action), { input }, helpersOf(action)), 'dry_run');
       });
     }
 
@@ -89,6 +90,9 @@ for (const action of bundle.actions) {
           await mkdir(join(directory.path, folder), { recursive: true });
           for (const place of new Set(['', folder])) {
             await cp(join(plugins, 'lib', 'rune_bpcs.sh'), join(directory.path, place, 'rune_bpcs.sh'));
+          }
+          for (const file of manifest.files ?? []) {
+            await cp(join(plugins, file), join(directory.path, file), { recursive: true });
           }
           const ending = await runBash([join(directory.path, 'plugin.sh')], { input: bpcsInput(params) });
           outputOf(action, ending, 'success');

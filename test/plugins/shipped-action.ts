@@ -46,7 +46,7 @@ export const scriptOf = (action: string): string =>
   readFileSync(join(packageRoot, 'plugins', action, 'plugin.sh'), 'utf8');
 
 /** Texts of the helper scripts that a shipped action shares with others. */
-const helpersOf = (action: string): string[] =>
+export const helpersOf = (action: string): string[] =>
   (manifestOf(action).files ?? []).map((path) => readFileSync(join(packageRoot, 'plugins', path), 'utf8'));
 
 /**

@@ -8,6 +8,7 @@ import { bpcsInput } from './bpcs-document.js';
 import {
   acceptsParams,
   errorOfAction,
+  helpersOf,
   makeToolPath,
   runShippedAction,
   outputOfAction,
@@ -196,7 +197,7 @@ describe('time-sync', () => {
   it('compares its clock with the time of the request', async () => {
     const asked = new Date(Date.now() - 3_600_000).toISOString();
     const input = bpcsInput().replace(/"created_at":"[^"]*"/, `"created_at":"${asked}"`);
-    const { stdout } = await runWithLibrary(scriptOf('time-sync'), { input });
+    const { stdout } = await runWithLibrary(scriptOf('time-sync'), { input }, helpersOf('time-sync'));
     const { payload } = JSON.parse(stdout.toString()) as {
       payload: { output_data: { ahead_of_sender_seconds: number } };
     };
@@ -205,7 +206,7 @@ describe('time-sync', () => {
 
   it('compares with nothing where the request has no time', async () => {
     const input = bpcsInput().replace(/"created_at":"[^"]*"/, '"created_at":"$(id)"');
-    const { stdout } = await runWithLibrary(scriptOf('time-sync'), { input });
+    const { stdout } = await runWithLibrary(scriptOf('time-sync'), { input }, helpersOf('time-sync'));
     assert.ok(stdout.toString().includes('"ahead_of_sender_seconds":null'));
   });
 
