@@ -22,6 +22,34 @@ describe('an action shown to a person', () => {
     });
   }
 
+  it('has the types of its fields in words, those of lists and behind references too', () => {
+    const inputSchema = JSON.stringify({
+      $defs: {
+        disks: { type: 'array', items: { type: 'object' } },
+        tree: { anyOf: [{ $ref: '#/$defs/tree' }] },
+      },
+      properties: {
+        paths: { type: 'array', items: { type: 'string' } },
+        disks: { $ref: '#/$defs/disks' },
+        tree: { $ref: '#/$defs/tree' },
+        none: { $ref: '#/$defs/none' },
+        size: { anyOf: [{ type: 'null' }, { type: 'integer' }] },
+        things: { type: 'array' },
+      },
+    });
+    const text = renderAction(ActionCapability.fromPartial({ action: 'act', inputSchema }), 200).join('\n');
+    for (const row of [
+      /paths +list of string/,
+      /disks +list of object/,
+      /tree +any/,
+      /none +any/,
+      /size +null or integer/,
+      /things +array/,
+    ]) {
+      assert.match(text, row);
+    }
+  });
+
   it('names what it needs on the node, and says nothing where it needs nothing', () => {
     const commands = ['check_load'];
     const os = [
