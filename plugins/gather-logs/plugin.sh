@@ -159,16 +159,17 @@ read_file() {
     printf 'failed this user may not read it\n'
     return
   fi
-  # What counts is what was opened, whatever the path leads to by now.
+  # What counts is what was opened, whatever the path leads to by now. First how many names it has: if the one that it was opened
+  # by goes before, the kernel says below that it is deleted; if it goes after, there were two.
+  facts=$(stat -L --printf '%h %s %b %B %Y %F' /proc/self/fd/3) || facts='1 0 0 0 0 unknown'
   real=$(readlink -n /proc/self/fd/3 && printf .) || real=.
   real=${real%.}
-  facts=$(stat -L --printf '%h %s %b %B %Y %F' /proc/self/fd/3) || facts='1 0 0 0 0 unknown'
   # shellcheck disable=SC2086
   set -- "$1" "$2" "$3" "$4" "$5" "$6" "$7" $facts
   size=$9
   if [[ ${13} != regular ]]; then
     printf 'failed it is not a regular file\n'
-  elif (($8 == 0)); then
+  elif (($8 == 0)) || [[ $real == *' (deleted)' ]]; then
     printf 'failed it was removed while it was opened\n'
   elif ! is_plain "$real" || [[ ! $real =~ $2 ]]; then
     printf 'failed it leads out of the allow-list in the configuration of this action\n'
@@ -176,7 +177,7 @@ read_file() {
     printf 'failed it has %s names, and one of them may be outside of the allow-list\n' "$8"
   elif ((size >= 1073741824 && ${10} * ${11} < size / 10)); then
     printf 'failed it is sparse: %s bytes long, of which %s are stored\n' "$size" $((${10} * ${11}))
-  elif ((${12} < $3)); then
+  elif (($3 > 0 && ${12} < $3)); then
     printf 'unchanged %s %s\n' "$size" "${12}"
   else
     printf 'taken %s %s\n' "$size" "${12}"
@@ -197,7 +198,7 @@ take_file() {
       if [[ $packed == "$reply" ]]; then packed=''; fi
       state=${reply%% *} size=${reply#* }
       modified=${size#* } size=${size% *}
-      printf -v modified '"%(%Y-%m-%dT%H:%M:%SZ)T"' "$modified"
+      json_moment modified "$modified"
       ;;
     *)
       problem="it was not read within $read_seconds s"

@@ -47,3 +47,12 @@ read_patterns() {
   done
   eval "$1=(\${patterns[@]+\"\${patterns[@]}\"})"
 }
+
+# json_moment VAR SECONDS: a time as JSON text; null for one before 1970 or after the year 9999, which anybody may give their own files.
+json_moment() {
+  if [[ $2 == -* ]] || (($2 > 253402300799)); then
+    printf -v "$1" null
+  else
+    printf -v "$1" '"%(%Y-%m-%dT%H:%M:%SZ)T"' "$2"
+  fi
+}

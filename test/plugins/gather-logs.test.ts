@@ -140,6 +140,13 @@ describe('gather-logs', () => {
     );
   });
 
+  it('takes a file that says it is from before 1970', async () => {
+    await directory.write({ 'logs/a.log': 'a\n' });
+    execFileSync('touch', ['-d', '@-5', join(logs, 'a.log')]);
+    const [source] = (await gather({ paths: [join(logs, 'a.log')] })).sources;
+    assert.deepEqual([source?.state, source?.modified], ['taken', null]);
+  });
+
   it('takes 32 sources at most and counts the others', async () => {
     await directory.write(
       Object.fromEntries(Array.from({ length: 35 }, (_, at) => [`logs/${at}.log`, `${at}\n`])),
@@ -267,6 +274,19 @@ describe('gather-logs', () => {
       await link(join(directory.path, 'secret'), join(logs, 'hard'));
       assert.match(String(await refusal(join(logs, 'hard'))), /it has 2 names/);
     });
+
+    for (const tool of ['stat', 'readlink']) {
+      it(`a file with more than one name whose name here goes before ${tool} is asked`, async () => {
+        await directory.write({ secret: 'secret' });
+        await link(join(directory.path, 'secret'), join(logs, 'hard'));
+        const sabotage = `#!/bin/sh\nrm -f ${logs}/hard\nexec /usr/bin/${tool} "$@"\n`;
+        await directory.write({ [`bin/${tool}`]: sabotage });
+        await chmod(join(directory.path, 'bin', tool), 0o755);
+        const path = `${directory.path}/bin:${process.env['PATH'] ?? ''}`;
+        const { error } = await ending({ paths: [join(logs, 'hard')] }, { path });
+        assert.match(error?.message ?? '', /it was removed while it was opened/);
+      });
+    }
 
     it('a FIFO, a socket, a device and a directory, without opening them', async () => {
       const fifo = join(logs, 'fifo');
