@@ -20,6 +20,7 @@ search_seconds=60
 command_seconds=300
 look_seconds=10
 remove_at_once=500
+descriptors_max=1000
 
 # in_directory DIRECTORY: enters it, if the kernel says that it is the one of that path and no link leads elsewhere.
 in_directory() {
@@ -229,28 +230,38 @@ find_rotated() {
   done
 }
 
-# find_open: notes in reasons which of the files a process has open. Names are compared first, because to ask a dead file system about
-# other files could take for ever.
+# find_open: notes in reasons which of the files a process has open, or may have: anybody can open more than is looked at. Names are
+# compared first, because to ask a dead file system about other files could take for ever.
 find_open() {
-  local i listed line process descriptors=() id
-  local -A wanted open_ids
-  wanted=() open_ids=()
+  local i listed line process descriptors=() id status=0
+  local -A wanted open_ids unsure
+  wanted=() open_ids=() unsure=()
   for ((i = 0; i < ${#paths[@]}; i++)); do wanted[/${paths[i]##*/}]=1; done
   for process in /proc/[0-9]*; do
     if [[ ! -r $process/fd && -d $process ]]; then processes_unreadable=$((processes_unreadable + 1)); fi
   done
   listed=$(timeout -s KILL "$search_seconds" find /proc/[0-9]*/fd -maxdepth 1 -type l -lname '/*' ! -lname '/dev/*' -printf '%p %l\n' 2>/dev/null |
-    head -c "$listing_bytes_max") || :
+    head -c "$listing_bytes_max") || status=$?
+  # find itself ends with 1 where processes end meanwhile.
+  if ((status > 1 || ${#listed} >= listing_bytes_max - 1)); then
+    for ((i = 0; i < ${#paths[@]}; i++)); do reasons[i]=${reasons[i]:-too much is open to tell whether it is}; done
+    return 0
+  fi
   split_lines "$listed"
   for line in ${lines[@]+"${lines[@]}"}; do
-    if [[ -n ${wanted[/${line##*/}]-} && $line =~ ^(/proc/[0-9]+/fd/[0-9]+)\  ]]; then descriptors+=("${BASH_REMATCH[1]}"); fi
+    if [[ -z ${wanted[/${line##*/}]-} || ! $line =~ ^(/proc/[0-9]+/fd/[0-9]+)\  ]]; then continue; fi
+    if ((${#descriptors[@]} < descriptors_max)); then descriptors+=("${BASH_REMATCH[1]}"); else unsure[/${line##*/}]=1; fi
   done
   if ((${#descriptors[@]} == 0)); then return 0; fi
-  listed=$(timeout -s KILL "$look_seconds" stat -L --printf '%d:%i\n' -- ${descriptors[@]+"${descriptors[@]:0:1000}"} 2>/dev/null) || :
+  listed=$(timeout -s KILL "$look_seconds" stat -L --printf '%d:%i\n' -- ${descriptors[@]+"${descriptors[@]}"} 2>/dev/null) || :
   split_lines "$listed"
   for id in ${lines[@]+"${lines[@]}"}; do open_ids[$id]=1; done
   for ((i = 0; i < ${#paths[@]}; i++)); do
-    if [[ -n ${open_ids[${ids[i]}]-} ]]; then reasons[i]='a process has it open'; fi
+    if [[ -n ${open_ids[${ids[i]}]-} ]]; then
+      reasons[i]='a process has it open'
+    elif [[ -n ${unsure[/${paths[i]##*/}]-} ]]; then
+      reasons[i]='a process may have it open: more have files of this name open than are looked at'
+    fi
   done
 }
 
@@ -342,8 +353,8 @@ clean_rotated() {
       not_listed=$((not_listed + 1))
       continue
     fi
-    printf -v moment '%(%Y-%m-%dT%H:%M:%SZ)T' "${times[i]}"
-    rune_json_object row "path=${paths[i]:0:1024}" "bytes:=${sizes[i]}" "modified=$moment" "state=$outcome" "reason:=$reason"
+    json_moment moment "${times[i]}"
+    rune_json_object row "path=${paths[i]:0:1024}" "bytes:=${sizes[i]}" "modified:=$moment" "state=$outcome" "reason:=$reason"
     listed_files+=(":=$row")
   done
   files_left=$left

@@ -12,6 +12,7 @@ import {
   symlink,
   utimes,
   writeFile,
+  type FileHandle,
 } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { makeScriptedNode, type ScriptedNode } from '../support/scripted-node.js';
@@ -36,7 +37,13 @@ interface Cleaned {
   readonly message: string;
   readonly freed_bytes: number;
   readonly items: readonly Item[];
-  readonly rotated_logs: readonly { path: string; bytes: number; state: string; reason: string | null }[];
+  readonly rotated_logs: readonly {
+    path: string;
+    bytes: number;
+    modified: string | null;
+    state: string;
+    reason: string | null;
+  }[];
   readonly rotated_logs_left: number;
   readonly rotated_logs_not_listed: number;
   readonly rotated_logs_beyond_limit: number;
@@ -264,6 +271,13 @@ describe('disk-cleanup', () => {
     assert.equal(await mib({ journal_keep_mib: 5, journal_keep_days: 30 }), 3);
   });
 
+  it('removes a file that says it is from before 1970', async () => {
+    await rotated({ 'a.gz': '' });
+    execFileSync('touch', ['-d', '@-5', join(logs, 'a.gz')]);
+    const [log] = (await clean({ rotated_logs_keep_days: 10 })).rotated_logs;
+    assert.deepEqual([log?.state, log?.modified], ['removed', null]);
+  });
+
   describe('leaves alone', () => {
     const reasons = ({ rotated_logs: files }: Cleaned): Record<string, string | null> =>
       Object.fromEntries(files.map((file) => [file.path.slice(logs.length + 1), file.reason]));
@@ -314,6 +328,20 @@ describe('disk-cleanup', () => {
       } finally {
         await handle.close();
         await root.close();
+      }
+    });
+
+    it('a file of a name that more processes have open than can be looked at', async () => {
+      await rotated({ 'crowd.gz': 'x', 'gone.gz': 'x' });
+      await node.state({ 'outside/crowd.gz': 'x' });
+      const handles: FileHandle[] = [];
+      try {
+        for (let at = 0; at < 1001; at++) handles.push(await open(join(state, 'outside', 'crowd.gz'), 'r'));
+        const found = reasons(await clean({ rotated_logs_keep_days: 10 }));
+        assert.match(String(found['crowd.gz']), /^a process may have it open/);
+        assert.equal(found['gone.gz'], null);
+      } finally {
+        for (const handle of handles) await handle.close();
       }
     });
 
