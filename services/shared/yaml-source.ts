@@ -2,6 +2,7 @@ import { Composer, isAlias, isMap, isScalar, isSeq, Lexer, Parser, visit } from 
 import type { CST, Document, ParsedNode } from 'yaml';
 import type { FaultPath } from './fault.js';
 import { quoted } from './fault.js';
+import { createLineIndex } from './line-index.js';
 
 const DEPTH_MAX = 100;
 // Repeated keys are looked for below: the composer's own search takes quadratic time.
@@ -29,7 +30,7 @@ export function readYaml(bytes: Buffer, file: string): YamlSource {
   } catch {
     return { file, value: undefined, faults: [{ line: 1, description: 'is not UTF-8' }], lineOf: () => 1 };
   }
-  const lineAt = (offset: number): number => text.slice(0, offset).split('\n').length;
+  const lineAt = createLineIndex(text);
   const { tokens, tooDeepAt } = parseTokens(text);
   if (tooDeepAt !== undefined) {
     const fault = { line: lineAt(tooDeepAt), description: `is nested deeper than ${DEPTH_MAX} levels` };

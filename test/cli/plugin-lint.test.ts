@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { access, chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PluginLintOptions } from '../../services/cli/commands/plugin.js';
 import { lintCommand } from '../../services/cli/plugin/lint/lint-command.js';
@@ -123,6 +125,37 @@ describe('rune plugin lint', () => {
     );
   });
 
+  it('hears what the nearest .shellcheckrc disables and enables', async () => {
+    await directory.write({
+      'strict/.shellcheckrc': '# ours\ndisable=SC2086,SC2154-SC2155\nenable=require-variable-braces\n',
+      'strict/a/manifest.yaml': MANIFEST.replace('name: 1', 'name: Ada'),
+      'strict/a/plugin.sh': '#!/usr/bin/env bash\nrune_init\nrm $name >&2\nrune_ok\n',
+    });
+    const { out } = await lint('strict/a');
+    assert.deepEqual(out.match(/SC\d+/g), ['SC2250']);
+  });
+
+  it('reads no file for a bundle that is not of it, and runs nothing of it', async () => {
+    await directory.write({
+      'evil/.shellcheckrc': 'external-sources=true\n',
+      'evil/a/.shellcheckrc': 'external-sources=true\n',
+      'evil/a/manifest.yaml': MANIFEST.replace('name: 1', 'name: Ada'),
+      'evil/a/plugin.sh': `#!/usr/bin/env bash
+# shellcheck source=${directory.path}/fifo
+source x
+rune_init
+rune_ok
+`,
+      'evil/shellcheck': `#!/bin/sh\ntouch ${directory.path}/canary\n`,
+    });
+    await chmod(join(directory.path, 'evil/shellcheck'), 0o755);
+    // Whoever reads it waits for ever.
+    execFileSync('mkfifo', [join(directory.path, 'fifo')]);
+    const { out } = await lint('evil/a', {}, { ...process.env, PATH: `.:${process.env['PATH']}` });
+    assert.doesNotMatch(out, /SHELLCHECK/);
+    await assert.rejects(access(join(directory.path, 'canary')));
+  });
+
   it('names faults of bundle.yaml by its own lines, also when it looks at one action', async () => {
     await directory.write({
       'faulty/bundle.yaml':
@@ -227,6 +260,13 @@ describe('writes to standard output are guessed', () => {
     ['exec >&2\necho a', []],
     ['rune_log info "echo a"', []],
   ];
+  it('in a script of a megabyte too, as far as anybody would read', () => {
+    for (const line of ['echo a\n', 'f() { echo a; }\n', '$(', '{ echo a\n']) {
+      const found = findStdoutWrites(line.repeat(1_000_000 / line.length));
+      assert.equal(found.length, line === '$(' ? 0 : 100);
+    }
+  });
+
   for (const [script, lines] of cases) {
     it(`${JSON.stringify(script)}: ${lines.length === 0 ? 'none' : `line ${lines.join(' and ')}`}`, () => {
       assert.deepEqual(findStdoutWrites(script), lines);

@@ -10,6 +10,7 @@ import type { Finding } from './finding.js';
 import { manifestAdvice } from './manifest-advice.js';
 import { findNewerSyntax } from './newer-syntax.js';
 import { runShellcheck, withoutRepetition, withoutSharedVariables } from './shellcheck.js';
+import { readShellcheckRules } from './shellcheck-rules.js';
 import { findStdoutWrites } from './stdout-writes.js';
 import { definedFunctions, findUnknownFunctions } from './unknown-functions.js';
 
@@ -115,6 +116,7 @@ async function shellcheckFindings(
   const answer = await runShellcheck(
     plugin.root,
     scripts.map(({ path }) => path),
+    await readShellcheckRules(plugin.root),
     env,
   );
   if (typeof answer === 'string') {

@@ -1,4 +1,4 @@
-import { lineOfOffset } from './line-of-offset.js';
+import { createLineIndex } from '../../../shared/line-index.js';
 
 const EMPTY_ARRAY =
   'a bare "${a[@]}" of an empty array under set -u (4.4): write ${a[@]+"${a[@]}"} where it may be empty';
@@ -9,7 +9,7 @@ export const NEWER_THAN_4_2: Readonly<Record<string, RegExp>> = {
   'wait -n (4.3)': /\bwait\s+-\w*n/g,
   'a name reference (4.3)': /\b(?:local|declare|typeset)\s+-\w*n/g,
   'a transformation ${x@Q} (4.4)': /\$\{[\w[\]*@]+@[A-Za-z]\}/g,
-  'mapfile -d (4.4)': /\b(?:mapfile|readarray)\b[^\n]*\s-d/g,
+  'mapfile -d (4.4)': /\b(?:mapfile|readarray)\b[^\n]{0,200}\s-d/g,
   'local - (4.4)': /\blocal\s+-\s*(?:[;\n]|$)/gm,
   'shopt inherit_errexit, localvar_* or patsub_replacement':
     /\b(?:inherit_errexit|localvar_\w+|patsub_replacement)\b/g,
@@ -25,12 +25,13 @@ export const NEWER_THAN_4_2: Readonly<Record<string, RegExp>> = {
  * A text without a first line for an interpreter is part of a script that may have said set -u.
  */
 export function findNewerSyntax(script: string): { line: number; what: string }[] {
-  const code = script.replaceAll(/^\s*#(?!!).*$/gm, (comment) => comment.replaceAll(/[^\n]/g, ' '));
+  const code = script.replaceAll(/^[ \t]*#(?!!).*$/gm, (comment) => comment.replaceAll(/[^\n]/g, ' '));
   const runsWithoutNounset = script.startsWith('#!') && !SETS_NOUNSET.test(code);
+  const lineOf = createLineIndex(code);
   return Object.entries(NEWER_THAN_4_2)
     .filter(([what]) => what !== EMPTY_ARRAY || !runsWithoutNounset)
     .flatMap(([what, pattern]) =>
-      [...code.matchAll(pattern)].map(({ index }) => ({ line: lineOfOffset(code, index), what })),
+      [...code.matchAll(pattern)].map(({ index }) => ({ line: lineOf(index), what })),
     )
     .toSorted((a, b) => a.line - b.line);
 }

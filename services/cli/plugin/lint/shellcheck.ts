@@ -1,7 +1,11 @@
 import { execFile } from 'node:child_process';
+import { delimiter, isAbsolute } from 'node:path';
+import type { ShellcheckRules } from './shellcheck-rules.js';
 
 const TIMEOUT_MS = 60_000;
 const OUTPUT_BYTES_MAX = 8 * 1024 * 1024;
+/** More findings than this nobody reads, and scripts may come from anybody. */
+const FINDINGS_MAX = 1000;
 /** Sourced files that are not there: what the plugin finds beside itself on a node need not be where its author works. */
 const IGNORED_RULES = 'SC1090,SC1091';
 
@@ -26,6 +30,9 @@ interface Comment {
 
 /** What the functions of the shell library assign to, which shellcheck cannot know. */
 const ASSIGNED_BY_LIBRARY = /\brune_(?:\w+\s+-v|json_\w+|param_list)\s+(\w+)/g;
+const ASSIGNMENT = /\b(\w+)(?:\[[^\]\n]{0,200}\])?\+?=/g;
+const DECLARATION = /\b(?:declare|local|read|mapfile)\b([^\n;]*)/g;
+const USE = /\$\{?[#!]?(\w+)/g;
 const UNASSIGNED = /^(\w+) is referenced but not assigned/;
 const UNUSED = /^(\w+) appears unused/;
 
@@ -55,47 +62,59 @@ export function withoutSharedVariables(
   scripts: ReadonlyMap<string, string>,
   tasks: ReadonlySet<string> = new Set(),
 ): ShellcheckFinding[] {
-  const othersThan = (file: string): string[] =>
-    [...scripts].filter(([path]) => path !== file).map(([, text]) => text);
+  const setByLibrary = namesPerScript(scripts, (text) =>
+    [...text.matchAll(ASSIGNED_BY_LIBRARY)].map(([, name = '']) => name),
+  );
+  const assigned = namesPerScript(scripts, (text) => [
+    ...[...text.matchAll(ASSIGNMENT)].map(([, name = '']) => name),
+    ...[...text.matchAll(DECLARATION)].flatMap(([, words = '']) => words.match(/\w+/g) ?? []),
+  ]);
+  const used = namesPerScript(scripts, (text) => [...text.matchAll(USE)].map(([, name = '']) => name));
+  const isIn = (names: ReadonlyMap<string, ReadonlySet<string>>, name: string, notIn: string): boolean =>
+    [...names].some(([path, those]) => path !== notIn && those.has(name));
   return findings.filter(({ file, message }) => {
     const unassigned = UNASSIGNED.exec(message)?.[1];
-    const unused = UNUSED.exec(message)?.[1];
     if (unassigned !== undefined) {
       if (tasks.has(file) && GIVEN_TO_TASKS.test(unassigned)) return false;
-      const byLibrary = [...(scripts.get(file) ?? '').matchAll(ASSIGNED_BY_LIBRARY)];
-      const assignment = new RegExp(
-        `\\b${unassigned}(?:\\[[^\\]]*\\])?\\+?=|\\b(?:declare|local|read|mapfile)\\b[^\\n;]*\\b${unassigned}\\b`,
-      );
-      return (
-        !byLibrary.some(([, name]) => name === unassigned) &&
-        !othersThan(file).some((text) => assignment.test(text))
-      );
+      return !(setByLibrary.get(file)?.has(unassigned) ?? false) && !isIn(assigned, unassigned, file);
     }
-    const use = new RegExp(`\\$\\{?[#!]?${unused}\\b`);
-    return unused === undefined || !othersThan(file).some((text) => use.test(text));
+    const unused = UNUSED.exec(message)?.[1];
+    return unused === undefined || !isIn(used, unused, file);
   });
+}
+
+function namesPerScript(
+  scripts: ReadonlyMap<string, string>,
+  namesOf: (text: string) => readonly string[],
+): Map<string, ReadonlySet<string>> {
+  return new Map([...scripts].map(([path, text]) => [path, new Set(namesOf(text))]));
 }
 
 /**
  * Asks shellcheck about these scripts of the bundle in `root`. Answers with a sentence part instead if it could not be asked.
- * It runs nothing of the scripts.
+ * It runs nothing of the scripts, and reads no file but them.
  */
 export function runShellcheck(
   root: string,
   scripts: readonly string[],
+  rules: ShellcheckRules,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<ShellcheckFinding[] | string> {
   if (scripts.length === 0) return Promise.resolve([]);
+  const enabled = rules.enabled.length === 0 ? [] : [`--enable=${rules.enabled.join(',')}`];
+  // Looked for from within the bundle, a relative directory would be one of the bundle's.
+  const path = env['PATH']?.split(delimiter).filter(isAbsolute).join(delimiter);
   return new Promise((resolve) => {
     execFile(
       'shellcheck',
-      ['--format=json1', `--exclude=${IGNORED_RULES}`, '--', ...scripts],
-      { cwd: root, env: { ...env }, timeout: TIMEOUT_MS, maxBuffer: OUTPUT_BYTES_MAX },
+      ['--norc', '--format=json1', `--exclude=${IGNORED_RULES}`, ...enabled, '--', ...scripts],
+      { cwd: root, env: { ...env, PATH: path }, timeout: TIMEOUT_MS, maxBuffer: OUTPUT_BYTES_MAX },
       (error, stdout, stderr) => {
         if (error?.code === 'ENOENT') return resolve('is not installed');
         try {
           const { comments } = JSON.parse(stdout) as { comments: readonly Comment[] };
-          return resolve(comments.map(findingOf));
+          const heard = comments.filter(({ code }) => !rules.isDisabled(code));
+          return resolve(heard.slice(0, FINDINGS_MAX).map(findingOf));
         } catch {
           return resolve(`gave no answer: ${stderr.trim().split('\n')[0] ?? ''}`);
         }

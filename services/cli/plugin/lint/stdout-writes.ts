@@ -1,4 +1,4 @@
-import { lineOfOffset } from './line-of-offset.js';
+import { createLineIndex } from '../../../shared/line-index.js';
 import { maskShell } from './mask-shell.js';
 
 const WRITE =
@@ -6,6 +6,10 @@ const WRITE =
 const OPENS =
   /(?:^|[;&|({!]|\b(?:then|do|else))[ \t]*(?:(?:function[ \t]+)?([A-Za-z_][\w-]*)[ \t]*\(\)\s*)?(\{|\bif\b|\bcase\b|\b(?:for|while|until)\b)/gm;
 const CLOSES = /(?:^|[;&|(]|[ \t])(\}|fi\b|esac\b|done\b)([^;\n]*)/gm;
+/** More of a script is not looked at: what is found is a hint, and scripts may come from anybody. */
+const SCRIPT_CHARS_MAX = 128 * 1024;
+const WRITES_MAX = 100;
+const FUNCTIONS_MAX = 100;
 const EXEC_ELSEWHERE = /^[ \t]*exec\b[^\n]*1?>/m;
 
 /** A block of the script whose output may go elsewhere than to standard output. */
@@ -45,27 +49,48 @@ function blocksOf(masked: string): Block[] {
 function isCaptured(script: string, name: string): boolean {
   const call = name.replaceAll('-', '\\-');
   return new RegExp(
-    `[$<]\\([^)]*\\b${call}\\b|\`[^\`]*\\b${call}\\b|^[^#\\n]*\\b${call}\\b[^\\n(]*(?:>|\\|(?!\\|))`,
+    `[$<]\\([^)]{0,200}\\b${call}\\b|\`[^\`]*\\b${call}\\b|^[^#\\n]{0,200}\\b${call}\\b[^\\n(]{0,200}(?:>|\\|(?!\\|))`,
     'm',
   ).test(script);
+}
+
+/** The same answers, each asked for once; `beyond` for what comes after `textsMax` of them. */
+function remembering(
+  ask: (text: string) => boolean,
+  textsMax: number,
+  beyond: boolean,
+): (text: string) => boolean {
+  const answers = new Map<string, boolean>();
+  return (text) => {
+    const known = answers.get(text);
+    if (known !== undefined || answers.size === textsMax) return known ?? beyond;
+    const answer = ask(text);
+    answers.set(text, answer);
+    return answer;
+  };
 }
 
 /**
  * Lines of a Bash plugin whose `echo` or `printf` seems to go to standard output, which must hold nothing but the answer. A
  * guess: it knows redirections, pipes, substitutions and functions whose output is taken.
  */
-export function findStdoutWrites(script: string): number[] {
+export function findStdoutWrites(wholeScript: string): number[] {
+  const script = wholeScript.slice(0, SCRIPT_CHARS_MAX);
   const masked = maskShell(script);
   const blocks = blocksOf(masked);
   const elsewhere = EXEC_ELSEWHERE.exec(masked)?.index ?? Infinity;
+  const isTaken = remembering((name) => isCaptured(script, name), FUNCTIONS_MAX, true);
+  const lineOf = createLineIndex(script);
   return [...masked.matchAll(WRITE)]
+    .slice(0, WRITES_MAX)
     .filter(({ 1: rest = '', 2: pipe, index }) => {
       if (pipe === '|' || rest.includes('>') || /^\s+-v\b/.test(rest) || index > elsewhere) return false;
-      const around = blocks.filter(({ from, to }) => from <= index && index < to);
-      return !around.some(
-        ({ isRedirected, functionName }) =>
-          isRedirected || (functionName !== undefined && isCaptured(script, functionName)),
+      return !blocks.some(
+        ({ from, to, isRedirected, functionName }) =>
+          from <= index &&
+          index < to &&
+          (isRedirected || (functionName !== undefined && isTaken(functionName))),
       );
     })
-    .map(({ 0: text, index }) => lineOfOffset(script, index + text.search(/echo|printf/)));
+    .map(({ 0: text, index }) => lineOf(index + text.search(/echo|printf/)));
 }

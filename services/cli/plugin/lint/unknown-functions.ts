@@ -1,5 +1,5 @@
 import { didYouMean } from '../../../shared/suggest.js';
-import { lineOfOffset } from './line-of-offset.js';
+import { createLineIndex } from '../../../shared/line-index.js';
 
 const DEFINITION = /^[ \t]*(?:function[ \t]+)?(rune_\w+)[ \t]*\(\)/gm;
 const COMMENT = /^[ \t]*#.*$/gm;
@@ -19,9 +19,10 @@ export function findUnknownFunctions(
   known: ReadonlySet<string>,
 ): { line: number; what: string }[] {
   const code = script.replaceAll(COMMENT, (comment) => ' '.repeat(comment.length));
+  const lineOf = createLineIndex(code);
   return [...code.matchAll(USE)]
     .filter(([name]) => !known.has(name))
-    .map(({ 0: name, index }) => ({ line: lineOfOffset(code, index), name, near: didYouMean(name, known) }))
+    .map(({ 0: name, index }) => ({ line: lineOf(index), name, near: didYouMean(name, known) }))
     .filter(({ near }) => near !== '')
     .map(({ line, name, near }) => ({ line, what: `${name} is no function of the library${near}` }));
 }
