@@ -13,7 +13,7 @@ import type { Action } from '../shared/bundle/action.js';
 import type { Registry } from './registry.js';
 import { refuseUnservedFields } from './served-fields.js';
 import { resolveTargets } from './targets.js';
-import { checkVariables } from './variables.js';
+import { checkTaskParameters } from './task-parameters.js';
 
 /** Limits that every plan gets or is held to. */
 export interface PlanSettings {
@@ -139,7 +139,7 @@ export function makePlan(request: PlanExecutionRequest, sources: PlanSources): P
   }
   const params = checkParams(request.params ?? {}, action);
   const words = resolveArguments(action, params);
-  checkVariables(action, params);
+  checkTaskParameters(action, params);
   const nodes = resolveTargets(request.targets, inventory);
   const resting = nodes.filter((node) => node.maintenance).map((node) => node.name);
   if (resting.length > 0) {

@@ -565,6 +565,29 @@ describe('load bundles', () => {
       ]);
     });
 
+    it('with helper files that cannot lie in one folder', async () => {
+      const manifest = { ...MANIFEST, files: ['common/a', '/common', 'plugin/b'] };
+      const helpers = { 'say/common/a': 'a\n', common: 'b\n', 'say/plugin/b': 'c\n' };
+      await directory.write(bundle({ ...helpers, 'say/manifest.yaml': manifest }));
+      assert.deepEqual(
+        (await faults()).map((fault) => fault.match(/FILE files\[\d\]|lie beside the plugin as [\w/]+/g)),
+        [
+          ['FILE files[1]', 'lie beside the plugin as common'],
+          ['FILE files[2]', 'lie beside the plugin as plugin/b'],
+        ],
+      );
+    });
+
+    it('that is too large together with library and helper files', async () => {
+      const manifest = { ...MANIFEST, delivery: 'directory', files: ['a', 'b'] };
+      const large = `#!/bin/sh\n${'#'.repeat(1_000_000)}\n`;
+      await directory.write(
+        bundle({ 'say/plugin.sh': large, 'say/a': large, 'say/b': large, 'say/manifest.yaml': manifest }),
+      );
+      const [fault = ''] = await faults();
+      assert.match(fault, /SIZE files names too much: .* together are larger than 2621440 bytes$/);
+    });
+
     it('whose directory is a link out of the bundle', async () => {
       await directory.write({ ...prefixed('a', bundle()), ...prefixed('b', bundle()) });
       await rm(join(directory.path, 'a/say'), { recursive: true });

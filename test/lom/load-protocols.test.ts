@@ -281,6 +281,14 @@ describe('load actions of other protocols', () => {
       ["act/manifest.yaml:9 MAX_ITEMS requires may name at most 64 commands, the action's own among them"],
     ],
     [
+      'a parameter of a task with a name that Bolt keeps for itself',
+      { ...TASK, input_schema: { type: 'object', properties: { _installdir: { type: 'string' } } } },
+      METADATA,
+      [
+        'act/manifest.yaml:10 NAME input_schema.properties._installdir begins with "_": such names are kept for what Bolt itself tells a task',
+      ],
+    ],
+    [
       'metadata that is missing',
       { ...TASK, bolt_metadata: 'none.json' },
       METADATA,

@@ -5,6 +5,7 @@ import type { ActionExample, Requirements } from '../gen/rune/v1/mrs.js';
 import { ParameterInput } from '../gen/rune/v1/lmm.js';
 import { Delivery, PluginProtocol, Risk } from '../gen/rune/v1/mrs.js';
 import { checkJsonBounds } from '../json-bounds.js';
+import { isObject } from '../schema-graph.js';
 import type { SchemaCompiler, Validator } from '../schema.js';
 import type { FileFaults } from '../file-faults.js';
 import { isObject } from '../schema-graph.js';
@@ -156,6 +157,7 @@ export function readManifest(
   const secrets = secretsOf(inputSchema, task?.sensitive);
   if (['protocol', 'arguments', 'files', 'delivery'].every(usable)) checkProtocolKeys(yaml, add);
   if (task !== undefined) checkTask(source, task, inputSchema, secrets, faults);
+  if (protocol === PluginProtocol.BOLT) checkTaskNames(inputSchema, add);
   const words = usable('arguments')
     ? readArguments(yaml.arguments, inputSchema, secrets, (path, reason, rule) =>
         add(['arguments', ...path], reason, rule),
@@ -225,6 +227,17 @@ function checkTask(
     if (marked.include(name)) continue;
     const path = ['input_schema', 'properties', name];
     faults.add(source, path, 'SECRET', 'is sensitive in the metadata of the task: mark it writeOnly: true');
+  }
+}
+
+/** Tasks trust what they are told under names that Bolt keeps for itself, such as _noop and _installdir. */
+function checkTaskNames(
+  { properties }: Readonly<Record<string, unknown>>,
+  add: (path: FaultPath, reason: string, rule: string) => void,
+): void {
+  const rule = 'begins with "_": such names are kept for what Bolt itself tells a task';
+  for (const name of isObject(properties) ? Object.keys(properties) : []) {
+    if (name.startsWith('_')) add(['input_schema', 'properties', name], 'NAME', rule);
   }
 }
 

@@ -14,6 +14,9 @@ import { LIBRARY_PATH } from './shipped-library.js';
 /** Helper files of one action together, in bytes. */
 const FILES_BYTES_MAX = 2 * 1024 * 1024;
 
+/** Script, library and helper files together, in bytes: they travel in one message with a megabyte of parameters. */
+const PLUGIN_BYTES_MAX = 2.5 * 1024 * 1024;
+
 /** Where plugin and library lie in the folder that a node makes for the delivery `directory`. */
 const TAKEN_PATHS = ['plugin', 'rune_bpcs.sh', LIBRARY_PATH];
 
@@ -50,6 +53,12 @@ export async function readAction(from: ActionSource, checks: BundleChecks): Prom
   const libraries = manifest.protocol === PluginProtocol.BPCS ? [library] : [];
   const scriptBytes = script?.bytes ?? COMMAND_SCRIPT;
   const libraryBytes = libraries[0]?.bytes ?? Buffer.alloc(0);
+  const parts = [scriptBytes, libraryBytes, ...helpers.map(({ file }) => file.bytes)];
+  if (parts.reduce((sum, { length }) => sum + length, 0) > PLUGIN_BYTES_MAX) {
+    const rule = `script, library and helper files together are larger than ${PLUGIN_BYTES_MAX} bytes`;
+    faults.add(source, ['files'], 'SIZE', `names too much: ${rule}`);
+    return undefined;
+  }
   return {
     capability: {
       ...declared,
@@ -124,10 +133,16 @@ async function readHelpers(
     if (refusal === undefined && manifest.delivery === Delivery.STREAM) refusal = await syntax.check(bytes);
     if (refusal !== undefined) add(refusal);
     const file = { path: isShared ? path : name, bytes, sha256: sha256(bytes) };
-    if (TAKEN_PATHS.includes(file.path) || helpers.some(({ file: other }) => other.path === file.path)) {
+    const others = [...TAKEN_PATHS, ...helpers.map(({ file: other }) => other.path)];
+    if (others.some((other) => clash(other, file.path))) {
       add(`would lie beside the plugin as ${file.path}, where another file lies`);
     }
     helpers.push({ file, from: { path, bytes } });
   }
   return faults.count === before ? helpers : undefined;
+}
+
+/** Whether two files cannot lie in one folder: they have the same path, or one of them would have to be a directory. */
+function clash(a: string, b: string): boolean {
+  return a === b || a.startsWith(`${b}/`) || b.startsWith(`${a}/`);
 }
