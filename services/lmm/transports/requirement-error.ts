@@ -15,6 +15,7 @@ export function requirementError({ requires, target, runId }: NodeCommand, unmet
     const found = [unmet.osId, unmet.osVersion].filter((word) => word !== '-').join(' ');
     lacks.push(`the operating system ${wanted.join(', or ')} (it is ${found === '' ? 'unknown' : found})`);
   }
+  if (lacks.length === 0) lacks.push('something that it does not name');
   const reason = lacks.join(', and ');
   return new RuneError('NODE_LACKS_REQUIREMENT', `Nothing ran: ${target.name} lacks ${reason}.`, {
     node: target.name,

@@ -67,8 +67,10 @@ type EndFrame = Extract<Frame, { word: 'end' }>;
  */
 export async function superviseRun(channel: Channel, run: SupervisedRun): Promise<NodeEnding> {
   try {
-    const upload = encodeUpload(run.command, run.settings.leaseMs);
-    return await new Promise((resolve, reject) => supervise(channel, run, upload, resolve, reject));
+    // Nothing here may hold the upload: it would stay in memory for as long as the plugin runs.
+    return await new Promise((resolve, reject) =>
+      supervise(channel, run, encodeUpload(run.command, run.settings.leaseMs), resolve, reject),
+    );
   } catch (error) {
     channel.destroy();
     throw error;

@@ -89,12 +89,13 @@ is_at_least() {
   done
 }
 
-# Sets OS_ID, OS_LIKE and OS_VERSION.
+# Sets OS_ID, OS_LIKE and OS_VERSION. Of what is no such file nothing is waited for, and little is read.
 read_os_release() {
-  local file=/etc/os-release line value
-  [ -r "$file" ] || file=/usr/lib/os-release
+  local file=/etc/os-release line value rest=200
   OS_ID='' OS_LIKE='' OS_VERSION=''
-  while IFS= read -r line || [ -n "$line" ]; do
+  [ -r "$file" ] || file=/usr/lib/os-release
+  [ -f "$file" ] || return 0
+  while [ $((rest -= 1)) -ge 0 ] && { IFS= read -r -n 1000 line || [ -n "$line" ]; }; do
     value=${line#*=} value=${value#[\"\']} value=${value%[\"\']}
     case $line in
       ID=*) OS_ID=$value ;;

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { Channel, ChannelEnd } from '../../../services/lmm/transports/channel.js';
 import type { NodeProtocolSettings } from '../../../services/lmm/transports/supervise.js';
 import type { RuneError } from '../../../services/shared/errors.js';
@@ -291,6 +293,22 @@ describe('supervising a run', () => {
       const ending = await run.ending;
       assert(ending.kind === 'ended');
       assert.deepEqual(ending.end, { exitCode: 4 });
+    });
+
+    it('keeps nothing of the upload in memory once it is sent', async () => {
+      let upload: WeakRef<Buffer> | undefined;
+      node.channel.stdin.once('data', (chunk: Buffer) => (upload = new WeakRef(chunk)));
+      const run = await begun();
+      node.sayStarted();
+      setFlagsFromString('--expose-gc');
+      const collectGarbage = runInNewContext('gc') as () => void;
+      const isGone = (): boolean => {
+        collectGarbage();
+        return upload !== undefined && upload.deref() === undefined;
+      };
+      await eventually(isGone, { label: 'the upload to be given up' });
+      node.say('end exit 0 yes 0 none');
+      await run.ending;
     });
 
     it('measures starting and running apart', async () => {
