@@ -12,7 +12,7 @@ export interface PerformanceItem {
   readonly maximum?: number;
 }
 
-/** Figures of one answer; what comes after them stays text. */
+/** Figures of one answer, and words of it that are none; what comes after them stays text. */
 const ITEMS_MAX = 1000;
 const SPACE = /\s/;
 const NUMBER = /^[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?$/;
@@ -36,7 +36,7 @@ export function parsePerformanceData(text: string): { items: PerformanceItem[]; 
       at += 1;
       continue;
     }
-    if (items.length === ITEMS_MAX) {
+    if (items.length === ITEMS_MAX || unread.length === ITEMS_MAX) {
       unread.push(text.slice(at).trimEnd());
       break;
     }

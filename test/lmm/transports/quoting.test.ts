@@ -8,21 +8,16 @@ const TEXTS_PER_RUN = 500;
 /** What a shell, a decoder of escapes or the node protocol itself could take for more than it is. */
 const PIECES = [
   ...Array.from({ length: 126 }, (_, at) => String.fromCharCode(at + 1)),
-  ...['\\n', '\\x41', '\\u0041', "\\'", "$'", '$(id)', '`id`', '${HOME}', '!!', '%s', '{a,b}', '<(id)'],
-  ...[
-    '\x01\x7f',
-    '\x1e',
-    'go\n',
-    'cancel\n',
-    '\x80',
-    '\x9b',
-    'é',
-    "ā'",
-    '表',
-    '\u{1f600}',
-    '\u2028',
-    '\ufeff',
-  ],
+  ...String.raw`\n \x41 \u0041 \' $' $(id) !! %s {a,b} <(id) é 表 😀`.split(' '),
+  '`id`',
+  '\x01\x7f',
+  'go\n',
+  'cancel\n',
+  '\x80',
+  '\x9b',
+  "ā'",
+  '\u2028',
+  '\ufeff',
 ];
 
 /** The same numbers from 0 to 1 for the same seed. */
