@@ -10,6 +10,7 @@ import {
 import { RUN_LIMIT_SETTINGS } from '../shared/run-limit-settings.js';
 import { SERVICE_SETTINGS } from '../shared/service-settings.js';
 import { readCredentialConfigs } from './credential-config.js';
+import { OPENSSH_SETTINGS } from './transports/openssh/openssh-settings.js';
 import { SSH_SETTINGS } from './transports/ssh/ssh-settings.js';
 
 /** The settings of rune-lmm; docs/configuration.md shows the same table. */
@@ -109,4 +110,5 @@ export const LMM_SETTINGS = {
     doc: 'Events of one run kept for a reader that is behind; beyond it the plugin is held back.',
   }),
   ...SSH_SETTINGS,
+  ...OPENSSH_SETTINGS,
 } as const;

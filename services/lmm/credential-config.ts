@@ -9,7 +9,8 @@ const TEXTS = [
   'password_file',
   'password_variable',
 ] as const;
-const LISTS = ['key_files', 'allowed_hosts'] as const;
+const LISTS = ['key_files', 'certificate_files', 'allowed_hosts'] as const;
+const CLIENT = 'openssh';
 
 const isObject = (raw: unknown): raw is Record<string, unknown> =>
   typeof raw === 'object' && raw !== null && !Array.isArray(raw);
@@ -32,19 +33,39 @@ function readOne(name: string, raw: unknown, complain: Complain): CredentialConf
       if (typeof value !== 'string' || value === '') fault(key, 'must be a text that is not empty');
     } else if (LISTS.some((known) => known === key)) {
       if (!isTexts(value)) fault(key, 'must be a list of texts');
+    } else if (key === 'client') {
+      if (value !== CLIENT) fault(key, `must be ${CLIENT}, or left out`);
+    } else if (key === 'gssapi') {
+      if (typeof value !== 'boolean') fault(key, 'must be true or false');
     } else {
-      fault(key, `is none of ${[...TEXTS, ...LISTS].join(', ')}`);
+      fault(key, `is none of ${[...TEXTS, ...LISTS, 'client', 'gssapi'].join(', ')}`);
     }
+  }
+  for (const key of ['certificate_files', 'gssapi']) {
+    if (raw[key] !== undefined && raw['client'] !== CLIENT) fault(key, `needs client: ${CLIENT}`);
+  }
+  for (const key of ['passphrase_file', 'passphrase_variable', 'password_file', 'password_variable']) {
+    if (raw[key] !== undefined && raw['client'] === CLIENT)
+      fault(key, `is not possible with client: ${CLIENT}; an agent can hold the key`);
   }
   for (const kind of ['passphrase', 'password'] as const) {
     if (raw[`${kind}_file`] !== undefined && raw[`${kind}_variable`] !== undefined)
       fault(`${kind}_variable`, `is given together with ${kind}_file: keep one of them`);
   }
   if (!good) return undefined;
-  const { user, agent, key_files: keyFiles, allowed_hosts: allowedHosts } = raw;
+  const {
+    user,
+    agent,
+    key_files: keyFiles,
+    allowed_hosts: allowedHosts,
+    certificate_files: certificateFiles,
+    client,
+    gssapi,
+  } = raw;
   const passphrase = placeOf(raw, 'passphrase');
   const password = placeOf(raw, 'password');
-  if (agent === undefined && password === undefined && !(isTexts(keyFiles) && keyFiles.length > 0)) {
+  const isEmpty = agent === undefined && password === undefined && gssapi !== true;
+  if (isEmpty && !(isTexts(keyFiles) && keyFiles.length > 0)) {
     complain('needs key_files, agent, password_file or password_variable', [name]);
     return undefined;
   }
@@ -55,6 +76,9 @@ function readOne(name: string, raw: unknown, complain: Complain): CredentialConf
     ...(typeof agent === 'string' ? { agent } : {}),
     ...(password === undefined ? {} : { password }),
     ...(isTexts(allowedHosts) ? { allowedHosts } : {}),
+    ...(client === CLIENT ? { client } : {}),
+    ...(isTexts(certificateFiles) ? { certificateFiles } : {}),
+    ...(typeof gssapi === 'boolean' ? { gssapi } : {}),
   };
 }
 

@@ -13,6 +13,12 @@ export interface CredentialConfig {
   readonly agent?: string;
   /** Where the password is, which is tried last. */
   readonly password?: SecretPlace;
+  /** Which program logs in with it where the node says only `ssh`: the library, or the system's ssh. Absent for the library. */
+  readonly client?: 'openssh';
+  /** OpenSSH certificates of the keys; only for the system's ssh. */
+  readonly certificateFiles?: readonly string[];
+  /** Log in with a Kerberos ticket too; only for the system's ssh. */
+  readonly gssapi?: boolean;
   /** Addresses this credential may be used for: names, `*`, `?`, `!not-this`. Absent for all. */
   readonly allowedHosts?: readonly string[];
 }
@@ -27,6 +33,12 @@ export interface KeyFile {
   readonly passphrase: Buffer | undefined;
 }
 
+/** A certificate file as it was read: a public thing. */
+export interface CertificateFile {
+  readonly path: string;
+  readonly content: Buffer;
+}
+
 /** A credential with its secrets, as they were when it was loaded. Never put one into a log or an error. */
 export interface Credential {
   readonly name: string;
@@ -36,6 +48,9 @@ export interface Credential {
   readonly keys: readonly KeyFile[];
   readonly agent: string | undefined;
   readonly password: Buffer | undefined;
+  readonly client: 'openssh' | undefined;
+  readonly certificates: readonly CertificateFile[];
+  readonly gssapi: boolean;
 }
 
 /** A credential, or why it cannot be used, with the configuration it was loaded from. */

@@ -41,15 +41,28 @@ export async function loadCredential(
     ),
     agent: config.agent,
     password: await readSecret('password', config.password),
+    client: config.client,
+    certificates: await Promise.all(
+      (config.certificateFiles ?? []).map(async (path) => ({
+        path,
+        content: await read('certificate file', path),
+      })),
+    ),
+    gssapi: config.gssapi ?? false,
   };
 }
 
 /** Every file that a credential is read from. */
-export function filesOf({ keyFiles, passphrase, password }: CredentialConfig): string[] {
+export function filesOf({
+  keyFiles,
+  certificateFiles = [],
+  passphrase,
+  password,
+}: CredentialConfig): string[] {
   const secrets = [passphrase, password].flatMap((place) =>
     place !== undefined && 'file' in place ? [place.file] : [],
   );
-  return [...keyFiles, ...secrets];
+  return [...keyFiles, ...certificateFiles, ...secrets];
 }
 
 async function readSmallFile(path: string): Promise<Buffer> {

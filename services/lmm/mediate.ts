@@ -20,6 +20,11 @@ const PARAMS_BYTES_MAX = 1024 * 1024;
 const PORT_MAX = 65_535;
 /** Hosts on the way to a node. */
 const HOPS_MAX = 8;
+/** How a mediator comes to offer a transport that it does not. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  local: ': set local_enabled: true in its configuration',
+  openssh: ': install the ssh of OpenSSH there, or name it as openssh.program in its configuration',
+};
 const RUN_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** Run ids remembered after their end, so that none is started twice. */
 const ENDED_RUNS_REMEMBERED_MAX = 100_000;
@@ -119,7 +124,7 @@ export function createMediator({ transports, blobs, schemas, settings, logger }:
     }
     const transport = transports.get(target.transport);
     if (transport === undefined) {
-      const remedy = target.transport === 'local' ? ': set local_enabled: true in its configuration' : '';
+      const remedy = REMEDIES[target.transport] ?? '';
       throw new RuneError(
         'TRANSPORT_NOT_AVAILABLE',
         `This mediator does not offer the transport "${target.transport}"${remedy}.`,

@@ -1,4 +1,4 @@
-import { homedir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { newId } from '../shared/ids.js';
 import { LmmServiceService } from '../shared/gen/rune/v1/lmm.js';
@@ -16,10 +16,15 @@ import { readSshConfig } from './transports/ssh/ssh-config-files.js';
 import { createMediator } from './mediate.js';
 import { watchCredentials } from './watch-credentials.js';
 import { createAuthWays } from './transports/ssh/auth-ways.js';
+import { connectByCredential } from './transports/openssh/connect-by-credential.js';
+import { createOpensshConnections } from './transports/openssh/openssh-connections.js';
+import { findSsh } from './transports/openssh/ssh-program.js';
 import { createLocalTransport } from './transports/local.js';
 import { sshSettingsOf } from './transports/ssh/ssh-settings.js';
+import { connect } from './transports/ssh/connection.js';
 import { createSshTransport } from './transports/ssh/ssh-transport.js';
 import { DEFAULT_NODE_PROTOCOL } from './transports/supervise.js';
+import type { Transport } from './transports/transport.js';
 
 /** The settings of a mediator, read. */
 export type LmmSettings = SettingsOf<typeof LMM_SETTINGS>;
@@ -57,7 +62,7 @@ export async function startLmm(
     recheckMs: settings.filesRecheckMs,
     logger,
   });
-  const ssh = createSshTransport({
+  const sshOptions = {
     credentials,
     authWays,
     identities: createIdentities({ check: authWays.check, recheckMs: settings.filesRecheckMs, logger }),
@@ -66,10 +71,40 @@ export async function startLmm(
     settings: sshSettingsOf(settings),
     nodeProtocol: DEFAULT_NODE_PROTOCOL,
     logger,
+  };
+  const found = await findSsh(settings.opensshProgram, tools.env);
+  if ('reason' in found) {
+    const isWanted = Object.values(settings.credentials).some(({ client }) => client === 'openssh');
+    const message = `the transport openssh is not offered: ${found.reason}`;
+    if (isWanted) logger.warn(message);
+    else logger.info(message);
+  }
+  const openssh =
+    'reason' in found
+      ? undefined
+      : createOpensshConnections({
+          program: found.program,
+          configFile: settings.opensshConfigFile,
+          directoryBase: tmpdir(),
+          env: tools.env,
+        });
+  const ssh = createSshTransport({
+    ...sshOptions,
+    connect: connectByCredential({ library: connect, openssh: openssh?.connect }),
   });
+  const alwaysOpenssh =
+    openssh &&
+    createSshTransport({
+      ...sshOptions,
+      name: 'openssh',
+      connect: openssh.connect,
+      settings: { ...sshOptions.settings, connectionsMax: settings.opensshConnectionsMax },
+    });
   const local = createLocalTransport({ settings: DEFAULT_NODE_PROTOCOL });
   const transports = new Map(
-    [ssh, ...(settings.localEnabled ? [local] : [])].map((transport) => [transport.name, transport]),
+    [ssh, ...(alwaysOpenssh ? [alwaysOpenssh] : []), ...(settings.localEnabled ? [local] : [])].map(
+      (transport): [string, Transport] => [transport.name, transport],
+    ),
   );
   const hasCredentials = Object.keys(settings.credentials).length + settings.sshConfig.length > 0;
   if (!hasCredentials && !settings.localEnabled) {
@@ -114,6 +149,7 @@ export async function startLmm(
         server.stop(graceMs + settings.killGraceMs + DEFAULT_NODE_PROTOCOL.endMarginMs),
       ]);
       await Promise.all([...transports.values()].map((transport) => transport.close()));
+      await openssh?.close();
     },
   };
 }

@@ -3,6 +3,7 @@ import type { Node } from '../shared/gen/rune/v1/run.js';
 import { didYouMean } from '../shared/suggest.js';
 import type { FileFaults } from '../shared/file-faults.js';
 import type { Entries, NodeEntry } from './inventory-entries.js';
+import { isOverSsh } from './is-over-ssh.js';
 
 /** A node whose way is not resolved yet: `jump` is what it or its groups say. */
 export interface UnroutedNode {
@@ -37,7 +38,7 @@ export function routeNodes(unrouted: readonly UnroutedNode[], entries: Entries, 
         }
         return undefined;
       }
-      if (!hop.node.transports.includes('ssh')) {
+      if (!hop.node.transports.some(isOverSsh)) {
         complain(each, 'TRANSPORT', `names the node ${quoted(name)}, which is not reached by ssh`);
         return undefined;
       }
@@ -56,7 +57,7 @@ export function routeNodes(unrouted: readonly UnroutedNode[], entries: Entries, 
   };
 
   return unrouted.flatMap((each) => {
-    const way = each.node.transports.includes('ssh') ? wayTo(each, []) : [];
+    const way = each.node.transports.some(isOverSsh) ? wayTo(each, []) : [];
     return way === undefined ? [] : [{ ...each.node, jump: [...way] }];
   });
 }

@@ -1,7 +1,7 @@
 import { CONFIGURATIONS } from '../shared/bundle/manifest-schema.js';
 import { SCHEMA_DIALECT } from '../shared/schema-source.js';
 
-const TRANSPORT = { enum: ['ssh', 'local'] };
+const TRANSPORT = { enum: ['ssh', 'openssh', 'local'] };
 
 /** What a node may have of its own and a group may give to its nodes. */
 const CONNECTION = {
@@ -10,7 +10,7 @@ const CONNECTION = {
   credential: { type: 'string' },
   zone: { type: 'string' },
   transport: TRANSPORT,
-  transports: { type: 'array', minItems: 1, maxItems: 2, uniqueItems: true, items: TRANSPORT },
+  transports: { type: 'array', minItems: 1, maxItems: 3, uniqueItems: true, items: TRANSPORT },
   weak_algorithms: { type: 'boolean' },
   jump: { type: 'array', maxItems: 8, items: { type: 'string' } },
   run_as: { type: 'string' },

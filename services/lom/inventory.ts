@@ -18,6 +18,7 @@ import { readEntries } from './inventory-entries.js';
 import type { Inheritance } from './inventory-inheritance.js';
 import { inheritance } from './inventory-inheritance.js';
 import { routeNodes, type UnroutedNode } from './inventory-jumps.js';
+import { isOverSsh } from './is-over-ssh.js';
 import { ADDRESS_RULE } from './inventory-rules.js';
 import type { YamlSource } from '../shared/yaml-source.js';
 
@@ -155,7 +156,7 @@ function makeNode(
     );
   });
   const transports = [...(inherit.setting('transports') ?? ['ssh'])];
-  const usesSsh = transports.includes('ssh');
+  const usesSsh = transports.some(isOverSsh);
   const address = settings.address ?? (usesSsh ? name : 'localhost');
   const node: Node = {
     name,
@@ -215,7 +216,7 @@ function sharedAddresses(nodes: readonly Node[]): string[] {
   const names = new Map<string, string[]>();
   for (const { name, transports, address, port: ownPort, jump } of nodes) {
     const port = ownPort || SSH_PORT;
-    if (!transports.includes('ssh')) continue;
+    if (!transports.some(isOverSsh)) continue;
     const host = address.includes(':') ? `[${address.toLowerCase()}]` : address.toLowerCase();
     // Behind other hosts the same address is another machine.
     const key = [`${host}:${port}`, ...jump.toReversed()].join(' behind ');

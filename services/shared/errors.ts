@@ -85,7 +85,7 @@ export const ERRORS = {
   MODULE_NOT_FOUND: row(-32100, 'NOT_FOUND', 'REFUSED', 'LOW', false, 'Check the name: this process does not serve it.'),
   SERVICE_UNREACHABLE: row(-32101, 'UNAVAILABLE', 'SERVICE_UNREACHABLE', 'HIGH', true, 'Start the service (rune-lom, or rune up) or correct the address.'),
   MEDIATOR_UNAVAILABLE: row(-32106, 'UNAVAILABLE', 'SERVICE_UNREACHABLE', 'HIGH', true, 'Nothing ran on {node}. Start rune-lmm at the address in the message, and look into its log.'),
-  TRANSPORT_NOT_AVAILABLE: row(-32102, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', false, 'Choose a transport that the node lists (rune nodes show {node}) and that its mediator offers; it offers local only with local_enabled: true.'),
+  TRANSPORT_NOT_AVAILABLE: row(-32102, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', false, 'Choose a transport that the node lists (rune nodes show {node}) and that its mediator offers; it offers local only with local_enabled: true, and openssh only where it finds the ssh of OpenSSH.'),
   MESSAGE_TOO_LARGE: row(-32103, 'RESOURCE_EXHAUSTED', 'REFUSED', 'LOW', false, 'Send less: a message may hold at most 4 MiB.'),
   READER_TOO_SLOW: row(-32104, 'RESOURCE_EXHAUSTED', 'REFUSED', 'LOW', false, 'The execution goes on; read the stream faster.'),
   PROTOCOL_VERSION_MISMATCH: row(-32105, 'FAILED_PRECONDITION', 'REFUSED', 'MEDIUM', false, 'Use a client and services whose protocol versions agree: rune --version'),

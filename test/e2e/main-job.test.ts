@@ -35,11 +35,20 @@ describe('the main job, through both services over a real sshd', () => {
         stranger: { ...sshNode(sshd, 'nobody-at-all') },
         described: { ...sshNode(sshd, 'root'), labels: { env: 'prod' }, vars: { role: 'db', ports: [1, 2] } },
         otherwise: { ...sshNode(sshd, 'root'), run_as: 'rune-test' },
+        either: { ...sshNode(sshd, 'rune-test'), transports: ['ssh', 'openssh'] },
         resting: { ...sshNode(sshd, 'root'), maintenance: true },
       }),
     });
   });
   after(() => world.stop());
+
+  it('runs by the transport that the caller chooses among those of the node', async () => {
+    for (const transport of ['ssh', 'openssh']) {
+      const request = { action: 'noop', targets: { nodes: ['either'] }, transport };
+      const { state, outcomes } = await run(request);
+      assert.equal(state, ExecutionState.SUCCEEDED, JSON.stringify(outcomes.get('either')));
+    }
+  });
 
   for (const node of ['root', 'user', 'here']) {
     it(`prints facts of ${node}, typed`, async () => {

@@ -368,7 +368,7 @@ groups:
       [
         'a transport that does not exist',
         [nodeWith('transport: ssm')],
-        ['0.yaml:4 ENUM nodes.a.transport must be one of "ssh", "local"'],
+        ['0.yaml:4 ENUM nodes.a.transport must be one of "ssh", "openssh", "local"'],
       ],
       [
         'no transport at all',

@@ -1,5 +1,7 @@
 import { Writable } from 'node:stream';
+import { tmpdir } from 'node:os';
 import { createLocalTransport } from '../../services/lmm/transports/local.js';
+import { createOpensshConnections } from '../../services/lmm/transports/openssh/openssh-connections.js';
 import { createSshTransport } from '../../services/lmm/transports/ssh/ssh-transport.js';
 import type { NodeProtocolSettings } from '../../services/lmm/transports/supervise.js';
 import type { RunAs, Transport } from '../../services/lmm/transports/transport.js';
@@ -12,7 +14,7 @@ import { staticCredentials } from './static-credentials.js';
 export type Link =
   | { readonly kind: 'local'; readonly runAs?: RunAs }
   | {
-      readonly kind: 'ssh';
+      readonly kind: 'ssh' | 'openssh';
       readonly runAs?: RunAs;
       readonly user: string;
       readonly port: number;
@@ -21,9 +23,9 @@ export type Link =
     };
 
 /** The link to a test sshd as one of its users. */
-export function sshLink(sshd: TestSshd, user: string): Link {
+export function sshLink(sshd: TestSshd, user: string, kind: 'ssh' | 'openssh' = 'ssh'): Link {
   const { port, userKeyPath: keyFile, hostKeyFingerprints } = sshd;
-  return { kind: 'ssh', user, port, keyFile, hostKeyFingerprints };
+  return { kind, user, port, keyFile, hostKeyFingerprints };
 }
 
 /** The transport for a link; with a run-as user, everything runs as that user. Close it. */
@@ -37,12 +39,27 @@ export function openLink(link: Link, nodeProtocol: NodeProtocolSettings): Transp
 function openTransport(link: Link, nodeProtocol: NodeProtocolSettings): Transport {
   if (link.kind === 'local') return createLocalTransport({ settings: nodeProtocol });
   const silence = new Writable({ write: (_chunk, _encoding, done) => done() });
-  return createSshTransport({
+  const options = {
     ...staticCredentials({ default: { keyFiles: [link.keyFile] } }),
     knownHosts: [],
     nodeProtocol,
     logger: createLogger({ level: 'error', service: 'test', stream: silence }),
+  };
+  if (link.kind === 'ssh') return createSshTransport(options);
+  const openssh = createOpensshConnections({
+    program: { path: 'ssh', version: 'OpenSSH', checksPins: true },
+    configFile: undefined,
+    directoryBase: tmpdir(),
+    env: {},
   });
+  const transport = createSshTransport({ ...options, name: 'openssh', connect: openssh.connect });
+  return {
+    ...transport,
+    async close() {
+      await transport.close();
+      await openssh.close();
+    },
+  };
 }
 
 /** The node at the other end of a link. */

@@ -17,7 +17,7 @@ import { writeList } from './write-list.js';
 
 const indent = (lines: readonly string[]) => lines.map((line) => `  ${line}`);
 const address = ({ address: host, port, transports }: Node) =>
-  port === 0 || !transports.includes('ssh') ? host : `${host}:${port}`;
+  port === 0 || transports.every((transport) => transport === 'local') ? host : `${host}:${port}`;
 const labels = (node: Node) =>
   Object.entries(node.labels)
     .map(([key, value]) => `${key}=${value}`)

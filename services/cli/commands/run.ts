@@ -161,7 +161,7 @@ export function addExecutionOptions(command: Command): Command {
     .optionsGroup('How:')
     .addOption(new Option('--plan', 'show what would run where; contacts no node').conflicts('save'))
     .option('--dry-run', 'let the plugin say what it would do, changing nothing')
-    .option('--transport <name>', 'ssh or local, where the nodes list it')
+    .option('--transport <name>', 'ssh, openssh or local, where the nodes list it')
     .option('--max-parallel <n>', 'runs at the same time', parseCount('--max-parallel'))
     .option('--cancel-on-disconnect', 'losing the connection to the service cancels the execution')
     .option('--save <directory>', 'write result, log, outcome and files of each node below it');

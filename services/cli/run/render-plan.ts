@@ -17,7 +17,7 @@ export function renderPlan(plan: PlanExecutionResponse): string[] {
     [
       node,
       transport,
-      transport === 'ssh' && port !== 0 ? `${address}:${port}` : address,
+      transport !== 'local' && port !== 0 ? `${address}:${port}` : address,
       runAs === undefined || runAs.user === user
         ? user
         : [...(user === '' ? [] : [user]), `${runAs.become} ${runAs.user}`].join(', '),

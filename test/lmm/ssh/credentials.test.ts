@@ -297,6 +297,11 @@ describe('credentials', () => {
     });
   }
 
+  it('are not looked into if they are for the ssh of the system, which knows other keys', async () => {
+    const { select } = watch({ default: { keyFiles: [path('junk')], client: 'openssh' } });
+    assert.equal((await select()).client, 'openssh');
+  });
+
   it('are refused for a key that this process may not read', async () => {
     await run('cp', [path('ed25519'), path('secret')]);
     await chmod(path('secret'), 0o000);
@@ -318,6 +323,14 @@ describe('credentials', () => {
     [
       { a: { password_file: 'x', password_variable: 'Y' } },
       'a.password_variable is given together with password_file: keep one of them',
+    ],
+    [{ a: { key_files: ['k'], client: 'putty' } }, 'a.client must be openssh, or left out'],
+    [{ a: { key_files: ['k'], certificate_files: ['c'] } }, 'a.certificate_files needs client: openssh'],
+    [{ a: { agent: 's', gssapi: true } }, 'a.gssapi needs client: openssh'],
+    [{ a: { agent: 's', client: 'openssh', gssapi: 'yes' } }, 'a.gssapi must be true or false'],
+    [
+      { a: { key_files: ['k'], client: 'openssh', passphrase_file: 'p' } },
+      'a.passphrase_file is not possible with client: openssh',
     ],
   ];
   for (const [raw, fault] of MALFORMED) {

@@ -132,6 +132,20 @@ describe('known_hosts', () => {
     assert.deepEqual(known.keysOf('web.example.org', 22), []);
   });
 
+  it('counts what is revoked, and what is an authority, for every port of a host, and a key for one port', () => {
+    const known = parse(`@revoked web01 ${a.line}`, `@cert-authority web* ${b.line}`, `web01 ${other.line}`);
+    assert.equal(known.verdict('web01', 2222, a).kind, 'revoked');
+    assert.deepEqual(known.verdict('web01', 2222, other), {
+      kind: 'unknown',
+      certificateAuthority: { path: '/kh', line: 2 },
+    });
+    assert.deepEqual(
+      known.entriesOf('web01', 2222).map(({ marker }) => marker),
+      ['@revoked', '@cert-authority'],
+    );
+    assert.equal(known.entriesOf('web01', 22).length, 3);
+  });
+
   it('lists the keys known for a host, without revoked ones', () => {
     const known = parse(`web01 ${other.line}`, `@revoked web01 ${b.line}`, `web* ${a.line}`);
     assert.deepEqual(

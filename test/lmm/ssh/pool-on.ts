@@ -69,6 +69,9 @@ export async function poolOn(sshd: TestSshd, settings: Partial<SshSettings> = {}
       keys: config.keyFiles.map((path) => ({ path, content: readFileSync(path), passphrase: undefined })),
       agent: config.agent,
       password: config.password === undefined ? undefined : Buffer.from(config.password),
+      client: undefined,
+      certificates: [],
+      gssapi: false,
     };
     versions.set(key, credential);
     return credential;

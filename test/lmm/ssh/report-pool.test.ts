@@ -24,8 +24,7 @@ describe('the report of the SSH connections', () => {
         looks += 1;
         return counts;
       },
-      1,
-      logger,
+      { name: 'ssh', intervalMs: 1, logger },
     );
     await eventually(() => looks > 3, { label: 'the report to look a few times' });
     assert.deepEqual(lines, []);
@@ -38,7 +37,9 @@ describe('the report of the SSH connections', () => {
   it('tells what changed last when it stops, and is never made where the interval is 0', () => {
     const { logger, lines } = recordingLogger();
     let counts = idle;
-    const stops = [3_600_000, 0].map((intervalMs) => reportPool(() => counts, intervalMs, logger));
+    const stops = [3_600_000, 0].map((intervalMs) =>
+      reportPool(() => counts, { name: 'ssh', intervalMs, logger }),
+    );
     counts = { ...idle, evictions: 1 };
     for (const stop of stops) stop();
     assert.deepEqual(

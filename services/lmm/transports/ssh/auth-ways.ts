@@ -21,7 +21,10 @@ export interface Login {
 
 /** Makes credentials ready for use. */
 export interface AuthWays {
-  /** Throws CREDENTIAL_UNUSABLE if a key file of the credential holds no key that can be used. */
+  /**
+   * Throws CREDENTIAL_UNUSABLE if a key file of the credential holds no key that can be used; what is for the system's ssh is
+   * left to that.
+   */
   check(credential: Credential): void;
   /**
    * The ways to log in, in the order in which they are tried. Rejects with CREDENTIAL_UNUSABLE if any part of the credential
@@ -45,6 +48,8 @@ export function createAuthWays(): AuthWays {
   };
   return {
     check(credential) {
+      // The system's ssh knows kinds of keys that the library does not.
+      if (credential.client === 'openssh') return;
       for (const file of credential.keys) keyOf(credential, file);
     },
     async load(credential, login) {

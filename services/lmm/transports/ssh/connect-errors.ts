@@ -103,7 +103,8 @@ function named(name: ErrorName, message: string, target: Named, cause?: unknown)
   return new RuneError(name, message, { node: target.node }, { cause });
 }
 
-const whoIs = ({ node, address, port, via }: Named): string =>
+/** A node as messages name it. */
+export const whoIs = ({ node, address, port, via }: Named): string =>
   `${node} (${address}:${port}${via === undefined ? '' : ` through ${via.node}`})`;
 
 /** Why a host would not connect to another one, from its answer to a request for a channel (RFC 4254, 5.1). */
@@ -120,7 +121,7 @@ const codeOf = (error: Error | undefined): string =>
 const inBrackets = (code: string): string => (code === '' ? '' : ` (${code})`);
 
 /** What the other side wrote, fit for a message: bounded, one line, no control characters. */
-const printable = (text: string): string =>
+export const printable = (text: string): string =>
   text
     .slice(0, HOSTILE_TEXT_LENGTH_MAX)
     .replace(/[^\x20-\x7e]+/g, ' ')

@@ -13,7 +13,7 @@ import {
 } from './connect-errors.js';
 import type { Forward } from './forward.js';
 import { knownAs, refuseHostKey, type PresentedKey } from './host-key.js';
-import { parseHostKey, type HostKey } from './host-key-blob.js';
+import { parseHostKey, type HostKey, type HostKeyId } from './host-key-blob.js';
 import type { KnownHosts } from './known-hosts.js';
 import type { KnownHostsSource } from './known-hosts-files.js';
 import type { Limiter } from './limiter.js';
@@ -76,7 +76,9 @@ export type ExecResult =
   | { readonly kind: 'refused' }
   /** The session was opened and the command was not allowed in it. */
   | { readonly kind: 'denied' }
-  | { readonly kind: 'dead' };
+  | { readonly kind: 'dead' }
+  /** The mediator could not ask. */
+  | { readonly kind: 'failed'; readonly error: RuneError };
 
 /** What came of asking a host for a link to another one. */
 export type ForwardResult =
@@ -89,7 +91,8 @@ export type ForwardResult =
 
 /** One authenticated SSH connection to a verified host. */
 export interface SshConnection {
-  readonly hostKey: HostKey;
+  /** The blob is missing where another program has checked the key. */
+  readonly hostKey: HostKeyId | HostKey;
   /** The host keys of this host and of those on the way to it. */
   readonly presented: readonly PresentedKey[];
   readonly isOpen: boolean;
@@ -100,6 +103,8 @@ export interface SshConnection {
   exec(command: string): Promise<ExecResult>;
   /** Asks the host to connect to another one, whose name it resolves. */
   forward(address: string, port: number): Promise<ForwardResult>;
+  /** Whether the host would be trusted by these known hosts as well. */
+  isTrustedBy(known: KnownHosts): boolean;
   /** Says goodbye and closes; open channels are lost. */
   end(): void;
   /** Closes at once. */
@@ -126,7 +131,7 @@ export interface ConnectFailure {
   /** The node closed before the key exchange: worth another try. */
   readonly dropped: boolean;
   /** The key that the node presented, if it got so far. */
-  readonly hostKey: HostKey | undefined;
+  readonly hostKey: HostKeyId | HostKey | undefined;
   /** The host key algorithms that the node offers; empty if it did not say. */
   readonly offered: readonly string[];
 }
@@ -140,15 +145,19 @@ export function failedBefore(error: unknown): ConnectFailure {
 const GOODBYE_TIMEOUT_MS = 2_000;
 /** Why a channel is not opened: the host has none left (RFC 4254, 5.1). */
 const RESOURCE_SHORTAGE = 4;
+
 /**
  * Connects, checks the host key and logs in, each credential once. Never rejects: a node that cannot be used is an answer.
  */
-export async function connect(
+export type Connect = (
   target: SshTarget,
   context: ConnectContext,
   limits: ConnectLimits,
   progress: ConnectProgress,
-): Promise<ConnectResult> {
+) => Promise<ConnectResult>;
+
+/** Connects with the library ssh2. */
+export const connect: Connect = async (target, context, limits, progress) => {
   const startedMs = performance.now();
   try {
     // Before anything else, so that a credential that cannot be used costs no connection.
@@ -173,7 +182,7 @@ export async function connect(
   } catch (error) {
     return failedBefore(error);
   }
-}
+};
 
 /** Connects until the node has shown a host key of one of these types, and no further. Never rejects. */
 export async function lookAtHostKey(
@@ -204,7 +213,7 @@ export async function lookAtHostKey(
   });
   if (result.ok) return failedBefore(new Error('a login that nobody asked for'));
   const { hostKey, offered } = result;
-  return hostKey === undefined ? result : { ok: true, hostKey, offered };
+  return hostKey !== undefined && 'blob' in hostKey ? { ok: true, hostKey, offered } : result;
 }
 
 const leftOf = ({ leftMs }: ConnectLimits, startedMs: number): number =>
@@ -393,19 +402,25 @@ function watchConnection({ client, link, target, settings, hostKey }: Watched): 
     if (key === undefined) throw new Error('a connection without a host key');
     return key;
   };
+  const keysOnTheWay = (): PresentedKey[] => {
+    const { node, address, port, hostKeyAlias, pins } = target;
+    return [...link.passed, { node, address, port, hostKeyAlias, pins, key: keyShown() }];
+  };
   return {
     get hostKey() {
       return keyShown();
     },
     get presented() {
-      const { node, address, port, hostKeyAlias, pins } = target;
-      return [...link.passed, { node, address, port, hostKeyAlias, pins, key: keyShown() }];
+      return keysOnTheWay();
     },
     get isOpen() {
       return !isDead();
     },
     closed,
     reason: () => reason,
+    isTrustedBy(known) {
+      return keysOnTheWay().every((shown) => refuseHostKey(shown, known) === undefined);
+    },
     exec: (command) =>
       new Promise((resolve) => {
         if (isDead()) return resolve({ kind: 'dead' });

@@ -1,12 +1,16 @@
 import { createHash } from 'node:crypto';
 
-/** A public key as SSH sends it. */
-export interface HostKey {
+/** What a public key is known by. */
+export interface HostKeyId {
   /** Such as "ssh-ed25519". */
   readonly type: string;
-  readonly blob: Buffer;
   /** "SHA256:…", as OpenSSH prints it. */
   readonly fingerprint: string;
+}
+
+/** A public key as SSH sends it. */
+export interface HostKey extends HostKeyId {
+  readonly blob: Buffer;
 }
 
 const TYPE_LENGTH_MAX = 64;

@@ -1,5 +1,5 @@
 import { RuneError } from '../../../shared/errors.js';
-import type { HostKey } from './host-key-blob.js';
+import type { HostKeyId } from './host-key-blob.js';
 import { lookupName, type KnownHosts } from './known-hosts.js';
 
 /** Names are looked up without it. */
@@ -13,9 +13,11 @@ export interface PresentedKey {
   readonly port: number;
   /** The name under which known_hosts holds it, in place of address and port. */
   readonly hostKeyAlias?: string | undefined;
-  readonly key: HostKey;
+  readonly key: HostKeyId;
   /** Fingerprints from the inventory, "SHA256:…"; empty for none. */
   readonly pins: readonly string[];
+  /** Why a @cert-authority line of the host did not vouch for it: a clause that goes on after "does not help: ". */
+  readonly notCertified?: string;
 }
 
 /**
@@ -23,7 +25,14 @@ export interface PresentedKey {
  * if anything is pinned, only a pinned key is accepted; else known_hosts must hold the key.
  */
 export function refuseHostKey(presented: PresentedKey, known: KnownHosts): RuneError | undefined {
-  const { node, address, port, key, pins } = presented;
+  const {
+    node,
+    address,
+    port,
+    key,
+    pins,
+    notCertified = 'only the transport openssh checks host certificates',
+  } = presented;
   const shown = `${node} (${address}:${port}) presents the ${key.type} host key ${key.fingerprint}`;
   const [host, hostPort] = knownAs(presented);
   const verdict = known.verdict(host, hostPort, key);
@@ -46,7 +55,7 @@ export function refuseHostKey(presented: PresentedKey, known: KnownHosts): RuneE
     known.paths.length > 0 ? known.paths.join(', ') : 'any file (no known_hosts file is configured)';
   const authority = verdict.certificateAuthority;
   const hint = authority
-    ? ` The @cert-authority line ${authority.path}:${authority.line} does not help: host certificates are not supported.`
+    ? ` The @cert-authority line ${authority.path}:${authority.line} does not help: ${notCertified}.`
     : '';
   const message = `${shown}; ${lookupName(host, hostPort)} is not in ${files} and nothing is pinned.${hint}`;
   return new RuneError('HOST_KEY_UNKNOWN', message, { node });

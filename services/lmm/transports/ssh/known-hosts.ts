@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import { parseHostKey, type HostKey } from './host-key-blob.js';
+import { parseHostKey, type HostKey, type HostKeyId } from './host-key-blob.js';
 import { matchesHostPatterns } from './host-pattern.js';
 
 /** One known_hosts file. */
@@ -25,19 +25,22 @@ export type KeyVerdict =
   | ({ readonly kind: 'revoked' } & Place)
   /** Other keys are known for the host; `known` is one of them, of the presented type where there is one. */
   | ({ readonly kind: 'changed'; readonly known: HostKey } & Place)
-  /** `certificateAuthority` is a line that would vouch for host certificates, which are not supported. */
+  /** `certificateAuthority` is a line that would vouch for host certificates, which only the transport openssh checks. */
   | { readonly kind: 'unknown'; readonly certificateAuthority: Place | undefined };
+
+/** What a line says of the key of a host: it is the host's, it is revoked, or it signs the certificates of hosts. */
+export type Marker = '' | '@revoked' | '@cert-authority';
 
 /** Parsed known_hosts files. */
 export interface KnownHosts {
   readonly paths: readonly string[];
   readonly faults: readonly KnownHostsFault[];
-  verdict(host: string, port: number, key: HostKey): KeyVerdict;
+  verdict(host: string, port: number, key: HostKeyId): KeyVerdict;
   /** Keys known for the host, in the order of the files: what to offer first in the handshake. */
   keysOf(host: string, port: number): readonly HostKey[];
+  /** Everything that the files say of the host, in their order. */
+  entriesOf(host: string, port: number): readonly { readonly marker: Marker; readonly key: HostKey }[];
 }
-
-type Marker = '' | '@revoked' | '@cert-authority';
 
 interface Entry extends Place {
   readonly marker: Marker;
@@ -64,9 +67,16 @@ export function parseKnownHosts(files: readonly KnownHostsFile[]): KnownHosts {
     }
   }
 
+  const entriesNamedAs = (name: string): Entry[] => [
+    ...(byName.get(name) ?? []),
+    ...others.filter((entry) => entry.matches(name)),
+  ];
   const entriesFor = (host: string, port: number): Entry[] => {
-    const name = lookupName(host, port);
-    return [...(byName.get(name) ?? []), ...others.filter((entry) => entry.matches(name))];
+    const entries = entriesNamedAs(lookupName(host, port));
+    if (port === DEFAULT_PORT) return entries;
+    // ssh looks for an authority under the name without a port too; what revokes it must not be missed then.
+    const marked = entriesNamedAs(lookupName(host, DEFAULT_PORT)).filter(({ marker }) => marker !== '');
+    return [...new Set([...entries, ...marked])];
   };
   return {
     paths: files.map((file) => file.path),
@@ -76,6 +86,7 @@ export function parseKnownHosts(files: readonly KnownHostsFile[]): KnownHosts {
       entriesFor(host, port)
         .filter((entry) => entry.marker === '')
         .map((entry) => entry.key),
+    entriesOf: entriesFor,
   };
 }
 
@@ -91,8 +102,8 @@ export function lookupName(host: string, port: number): string {
   return port === DEFAULT_PORT ? name : `[${name}]:${port}`;
 }
 
-function judge(entries: readonly Entry[], key: HostKey): KeyVerdict {
-  const same = (entry: Entry): boolean => entry.key.blob.equals(key.blob);
+function judge(entries: readonly Entry[], key: HostKeyId): KeyVerdict {
+  const same = (entry: Entry): boolean => entry.key.fingerprint === key.fingerprint;
   const revoked = entries.find((entry) => entry.marker === '@revoked' && same(entry));
   if (revoked) return { kind: 'revoked', ...placeOf(revoked) };
   const trusted = entries.filter((entry) => entry.marker === '');

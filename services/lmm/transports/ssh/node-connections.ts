@@ -2,13 +2,12 @@ import { RuneError } from '../../../shared/errors.js';
 import { explainTimeout } from './connect-errors.js';
 import { connectPersistently, type Patience } from './connect-persistently.js';
 import {
-  connect,
+  type Connect,
   type ConnectContext,
   type ConnectProgress,
   type SshConnection,
   type SshTarget,
 } from './connection.js';
-import { refuseHostKey } from './host-key.js';
 import type { KnownHosts } from './known-hosts.js';
 import type { PoolCounters } from './pool-metrics.js';
 
@@ -42,6 +41,7 @@ export interface NodeConnections {
 
 export interface NodeConnectionsContext extends ConnectContext {
   readonly counters: PoolCounters;
+  readonly connect: Connect;
   /** Claims the right to make a connection; undefined if some limit is reached. */
   readonly claim: () => Claim | undefined;
   /** Something was given back that other nodes may wait for. */
@@ -145,7 +145,7 @@ export function createNodeConnections(target: SshTarget, context: NodeConnection
     const longest = [...waiters].reduce((a, b) => (b.wait.deadlineMs > a.wait.deadlineMs ? b : a)).wait;
     const attempt: Attempt = { phase: 'dialling', timeoutMs: longest.timeoutMs };
     const made = connectPersistently(
-      (limits) => connect(target, context, limits, attempt),
+      (limits) => context.connect(target, context, limits, attempt),
       { ...longest, signal: ending.signal },
       context,
     ).then((result) => {
@@ -301,7 +301,7 @@ export function createNodeConnections(target: SshTarget, context: NodeConnection
       if (known === verifiedBy) return;
       verifiedBy = known;
       for (const each of usable()) {
-        if (each.connection.presented.some((shown) => refuseHostKey(shown, known) !== undefined)) {
+        if (!each.connection.isTrustedBy(known)) {
           counters.evictions += 1;
           retire(each);
         }

@@ -7,6 +7,7 @@ import {
   failedBefore,
   lookAtHostKey,
   readKnown,
+  type Connect,
   type ConnectContext,
   type ConnectFailure,
   type ConnectLimits,
@@ -57,8 +58,8 @@ export interface ProbeLimits {
 
 const CLOSE_TIMEOUT_MS = 5_000;
 
-/** Makes an empty pool. */
-export function createPool(tools: Omit<ConnectContext, 'forward'>): SshPool {
+/** Makes an empty pool of connections that `connectBy` makes. */
+export function createPool(tools: Omit<ConnectContext, 'forward'>, connectBy: Connect = connect): SshPool {
   const { settings } = tools;
   const counters = createPoolCounters();
   const nodes = new Map<string, NodeConnections>();
@@ -153,6 +154,8 @@ export function createPool(tools: Omit<ConnectContext, 'forward'>): SshPool {
     const made = createNodeConnections(target, {
       ...context,
       settings: { ...settings, channelsPerConnectionMax },
+      // Only the library lets the mediator go on from one host to another.
+      connect: isHop ? connect : connectBy,
       counters,
       changed,
       claim: () => {
@@ -191,7 +194,7 @@ export function createPool(tools: Omit<ConnectContext, 'forward'>): SshPool {
       }
     },
     probe: (target, limits) =>
-      alone(target, limits, (each) => connect(target, context, each, { phase: 'dialling' })),
+      alone(target, limits, (each) => connectBy(target, context, each, { phase: 'dialling' })),
     look: (target, types, limits) =>
       alone(target, limits, (each) => lookAtHostKey(target, types, context, each, { phase: 'dialling' })),
     metrics: () => {
@@ -245,6 +248,7 @@ export function createPool(tools: Omit<ConnectContext, 'forward'>): SshPool {
       const limitMs = Math.min(settings.channelOpenTimeoutMs, replaced ? leftMs : leftMs / 2);
       const result = await execWithin(slot, command, limitMs, wait.signal);
       if (result.kind === 'open') return result.channel;
+      if (result.kind === 'failed') throw result.error;
       if (result.kind === 'denied') {
         throw new RuneError(
           'NODE_CHANNEL_REFUSED',

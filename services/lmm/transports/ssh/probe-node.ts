@@ -5,7 +5,7 @@ import { NodeProbe } from '../../../shared/gen/rune/v1/run.js';
 import { hostKeyTypes } from './algorithms.js';
 import { readKnown, type ConnectResult, type LookResult } from './connection.js';
 import { knownAs, refuseHostKey } from './host-key.js';
-import type { HostKey } from './host-key-blob.js';
+import type { HostKey, HostKeyId } from './host-key-blob.js';
 import { lookupName } from './known-hosts.js';
 import type { KnownHostsSource } from './known-hosts-files.js';
 import type { ProbeLimits, SshPool } from './pool.js';
@@ -38,17 +38,23 @@ export async function probeNode(
   const error = login instanceof RuneError ? login : tried?.ok === false ? tried.error : undefined;
 
   // A login that failed before the node was asked anything says nothing of its keys.
-  const first = tried !== undefined && wasReached(tried) ? tried : await pool.look(host, undefined, left());
-  const presented = keyOf(first);
-  const types = hostKeyTypes(first.offered, host.weakAlgorithms).filter((type) => type !== presented?.type);
+  const met = tried !== undefined && wasReached(tried) ? keyOf(tried) : undefined;
+  // What another program has met it only names.
+  const isComplete = tried !== undefined && wasReached(tried) && (met === undefined || 'blob' in met);
+  const first = isComplete ? tried : await pool.look(host, undefined, left());
+  const presented = met ?? keyOf(first);
+  const types = hostKeyTypes(first.offered, host.weakAlgorithms).filter(
+    (type) => type !== keyOf(first)?.type,
+  );
   const others = await Promise.all(types.map((type) => pool.look(host, [type], left())));
-  const keys = [presented, ...others.map(keyOf)].filter((key) => key !== undefined);
+  const keys = [first, ...others].map(keyOf).filter((key) => key !== undefined && 'blob' in key);
 
   // Where known_hosts cannot be read, no key is accepted, and the error says why.
   const known = await readKnown(host, knownHosts).catch(() => undefined);
-  const isAccepted = (key: HostKey): boolean =>
-    known !== undefined && refuseHostKey({ ...host, key }, known) === undefined;
-  const isRevoked = (key: HostKey): boolean => known?.verdict(...knownAs(host), key).kind === 'revoked';
+  const isAccepted = (key: HostKeyId): boolean =>
+    (tried?.ok === true && key.fingerprint === met?.fingerprint) ||
+    (known !== undefined && refuseHostKey({ ...host, key }, known) === undefined);
+  const isRevoked = (key: HostKeyId): boolean => known?.verdict(...knownAs(host), key).kind === 'revoked';
   return NodeProbe.fromPartial({
     hostKeyFingerprint: presented?.fingerprint ?? '',
     hostKeyType: presented?.type ?? '',
@@ -67,7 +73,7 @@ export async function probeNode(
   });
 }
 
-function keyOf(result: ConnectResult | LookResult): HostKey | undefined {
+function keyOf(result: ConnectResult | LookResult): HostKeyId | HostKey | undefined {
   return 'connection' in result ? result.connection.hostKey : result.hostKey;
 }
 

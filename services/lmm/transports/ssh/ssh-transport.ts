@@ -8,6 +8,7 @@ import { checkCommand, forLogin, remoteCommand } from '../remote-command.js';
 import { superviseRun, type NodeProtocolSettings } from '../supervise.js';
 import type { StopSignal, Transport } from '../transport.js';
 import type { AuthWays } from './auth-ways.js';
+import { connect, type Connect } from './connection.js';
 import { readKnownHosts } from './known-hosts-files.js';
 import { createLimiter } from './limiter.js';
 import { createPool } from './pool.js';
@@ -25,6 +26,10 @@ export interface SshTransport extends Transport {
 }
 
 export interface SshTransportOptions {
+  /** Default: "ssh". */
+  readonly name?: string;
+  /** How connections are made. Default: with the library ssh2. */
+  readonly connect?: Connect;
   readonly credentials: Credentials;
   readonly authWays: AuthWays;
   readonly identities: Identities;
@@ -40,6 +45,7 @@ export interface SshTransportOptions {
 
 /** The SSH transport: strict host keys, named credentials, few handshakes. */
 export function createSshTransport(options: SshTransportOptions): SshTransport {
+  const { name = 'ssh', logger } = options;
   const settings: SshSettings = { ...DEFAULT_SSH_SETTINGS, ...options.settings };
   const nothing = parseSshConfig([], '');
   const sshConfig = async (): Promise<SshConfig> => (await options.sshConfig?.current()) ?? nothing;
@@ -51,17 +57,20 @@ export function createSshTransport(options: SshTransportOptions): SshTransport {
   const knownHosts = readKnownHosts({
     paths: async () => [...options.knownHosts, ...(await sshConfig()).knownHostsFiles],
     recheckMs: settings.filesRecheckMs,
-    onFault: (message) => options.logger.warn(message),
+    onFault: (message) => logger.warn(message),
   });
-  const pool = createPool({
-    knownHosts,
-    authWays: options.authWays,
-    handshakes: createLimiter(settings.handshakesMax),
-    settings,
-  });
-  const stopReporting = reportPool(pool.metrics, settings.reportIntervalMs, options.logger);
+  const pool = createPool(
+    {
+      knownHosts,
+      authWays: options.authWays,
+      handshakes: createLimiter(settings.handshakesMax),
+      settings,
+    },
+    options.connect ?? connect,
+  );
+  const stopReporting = reportPool(pool.metrics, { name, intervalMs: settings.reportIntervalMs, logger });
   return {
-    name: 'ssh',
+    name,
     async run(asked, sink, stop) {
       checkCommand(asked);
       const { login } = await resolveTarget(asked.target, await lookup());

@@ -1,0 +1,101 @@
+import type { Readable } from 'node:stream';
+import { RuneError } from '../../../shared/errors.js';
+import type { ChannelEnd } from '../channel.js';
+import type { ExecResult } from '../ssh/connection.js';
+import type { SshChannel } from '../ssh/ssh-channel.js';
+import { spawnSession, type SshSpawn } from './spawn-ssh.js';
+
+/** How a session is asked for. */
+export interface SessionOptions {
+  readonly ssh: SshSpawn;
+  /** Resolves soon, with a clause: why the connection of this session may be over. */
+  readonly lossReason: () => Promise<string>;
+}
+
+/** Exit code of ssh for a failure of its own, for a remote process killed by a signal, and for one that ended with it. */
+const FAILED = 255;
+/** What ssh may print before it has a session; more of it is dropped. */
+const PRINTED_LENGTH_MAX = 16_384;
+const OPENED = /^debug1: mux_client_request_session: master session id: \d+\r*\n/m;
+/** By sshd, which has no session left, or by the master. */
+const REFUSED = /session request failed: .*refused by peer|Master refused session request/;
+
+/**
+ * Runs an ssh that asks a master for a session, and resolves when it has one or has ended without. Until then nothing can have
+ * been sent to the node. Never rejects.
+ */
+export async function openSession({ ssh, lossReason }: SessionOptions): Promise<ExecResult> {
+  let child: Awaited<ReturnType<typeof spawnSession>>;
+  try {
+    child = await spawnSession(ssh);
+  } catch (error) {
+    return { kind: 'failed', error: RuneError.from(error) };
+  }
+  const { stdin, stdout, stderr } = child;
+  // What a broken pipe means is said by the end of the process.
+  stdin.on('error', () => undefined);
+  const exited = new Promise<ChannelEnd>((resolve) => {
+    child.once('exit', (exitCode, signal) => {
+      if (signal !== null) resolve({ kind: 'lost', reason: `its ssh was killed by ${signal}` });
+      else if (exitCode !== FAILED) resolve({ kind: 'exited', exitCode, signal: null });
+      else void lossReason().then((reason) => resolve({ kind: 'lost', reason }));
+    });
+  });
+  const { found, printed } = await readUntil(stderr, OPENED);
+  if (!found) {
+    for (const stream of [stdin, stdout, stderr]) stream.destroy();
+    await exited;
+    return { kind: REFUSED.test(printed) ? 'refused' : 'dead' };
+  }
+
+  let giveUp: (end: ChannelEnd) => void = () => undefined;
+  const ended = new Promise<ChannelEnd>((resolve) => {
+    giveUp = resolve;
+    void exited.then(resolve);
+  });
+  const channel: SshChannel = {
+    stdin,
+    stdout,
+    stderr,
+    ended,
+    closed: exited.then(() => undefined),
+    destroy() {
+      giveUp({ kind: 'lost', reason: 'the mediator gave the channel up' });
+      // The master closes the session when the one that asked for it is gone.
+      child.kill('SIGKILL');
+      for (const stream of [stdin, stdout, stderr]) stream.destroy();
+    },
+  };
+  return { kind: 'open', channel };
+}
+
+/** Reads up to the end of a line, and leaves the rest for the next reader; the stream's end is an answer too. */
+function readUntil(stream: Readable, line: RegExp): Promise<{ found: boolean; printed: string }> {
+  return new Promise((resolve) => {
+    let printed = '';
+    const settle = (found: boolean): void => {
+      stream.off('readable', onReadable);
+      stream.off('end', onEnd);
+      stream.off('close', onEnd);
+      resolve({ found, printed });
+    };
+    const onEnd = (): void => settle(false);
+    const onReadable = (): void => {
+      for (let chunk = readFrom(stream); chunk !== null; chunk = readFrom(stream)) {
+        printed = (printed + chunk.toString('latin1')).slice(-PRINTED_LENGTH_MAX);
+        const match = line.exec(printed);
+        if (match === null) continue;
+        const rest = printed.slice(match.index + match[0].length);
+        settle(true);
+        if (rest !== '') stream.unshift(Buffer.from(rest, 'latin1'));
+        return;
+      }
+    };
+    stream.on('readable', onReadable);
+    stream.once('end', onEnd);
+    stream.once('close', onEnd);
+    stream.on('error', onEnd);
+  });
+}
+
+const readFrom = (stream: Readable): Buffer | null => stream.read() as Buffer | null;
