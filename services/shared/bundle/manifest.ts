@@ -5,7 +5,6 @@ import type { ActionExample, Requirements } from '../gen/rune/v1/mrs.js';
 import { ParameterInput } from '../gen/rune/v1/lmm.js';
 import { Delivery, PluginProtocol, Risk } from '../gen/rune/v1/mrs.js';
 import { checkJsonBounds } from '../json-bounds.js';
-import { isObject } from '../schema-graph.js';
 import type { SchemaCompiler, Validator } from '../schema.js';
 import type { FileFaults } from '../file-faults.js';
 import { isObject } from '../schema-graph.js';
