@@ -6,7 +6,8 @@ import { makeRow, type Bench, type Row } from '../row.js';
 import { NODE } from '../support/noop.js';
 import { connectSsh } from '../support/ssh-client.js';
 import { timed } from '../support/timed.js';
-import { residentBytes, watchMemory } from '../support/watch-memory.js';
+import { residentBytes } from '../../test/support/resident-bytes.js';
+import { watchMemory } from '../support/watch-memory.js';
 import { withFleet } from '../support/with-fleet.js';
 
 const MEBIBYTE = 1024 * 1024;

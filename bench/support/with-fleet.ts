@@ -1,3 +1,4 @@
+import { FLEET_SSHD, fleetAddresses } from '../../test/support/fleet.js';
 import { startWorld, sshNode, type World } from '../../test/support/world.js';
 
 /** What a fleet is made of. */
@@ -15,12 +16,9 @@ export interface Fleet extends World {
   readonly nodes: readonly string[];
 }
 
-const ADDRESSES_MAX = 250;
-
 /** Does something with a fleet of its own: sshd, LMM and LOM as processes, an unprivileged user with an empty .bashrc. */
 export async function withFleet<T>(options: FleetOptions, work: (fleet: Fleet) => Promise<T>): Promise<T> {
-  if (options.addresses > ADDRESSES_MAX) throw new Error(`A fleet has at most ${ADDRESSES_MAX} addresses.`);
-  const addresses = Array.from({ length: options.addresses }, (_, index) => `127.0.1.${index + 1}`);
+  const addresses = fleetAddresses(options.addresses, 1);
   const names = addresses.flatMap((address) =>
     Array.from({ length: options.nodesPerAddress ?? 1 }, (_, index) => ({
       address,
@@ -28,12 +26,7 @@ export async function withFleet<T>(options: FleetOptions, work: (fleet: Fleet) =
     })),
   );
   const world = await startWorld({
-    sshd: {
-      everyAddress: true,
-      maxStartups: '1000:30:2000',
-      loginFiles: { '.bashrc': '' },
-      extraConfig: ['Subsystem sftp internal-sftp'],
-    },
+    sshd: FLEET_SSHD,
     nodes: (sshd) =>
       Object.fromEntries(
         names.map(({ name, address }) => [name, { ...sshNode(sshd, sshd.users.unprivileged), address }]),

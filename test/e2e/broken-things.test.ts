@@ -1,19 +1,16 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { createClient } from '../../services/cli/client.js';
 import { RuneError } from '../../services/shared/errors.js';
 import type { RunResponse } from '../../services/shared/gen/rune/v1/lom.js';
 import { ExecutionState, RunState, StopReason } from '../../services/shared/gen/rune/v1/run.js';
 import { eventually } from '../support/eventually.js';
 import { findProcesses } from '../support/processes.js';
+import { residentBytes } from '../support/resident-bytes.js';
 import { runAction } from '../support/run-action.js';
 import { startWorld, type World } from '../support/world.js';
 
 const RSS_GROWTH_BYTES_MAX = 32 * 1024 ** 2;
 const STALL_MS = 5000;
-
-const rssBytes = (pid: number): number =>
-  Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
 
 const errorOf = async (calling: Promise<unknown>): Promise<RuneError> => {
   try {
@@ -108,12 +105,12 @@ describe('when things break', () => {
       executionId = value.executionId;
       if (value.event?.$case === 'log') break;
     }
-    const before = [lom, lmm].map(({ pid }) => rssBytes(pid));
+    const before = [lom, lmm].map(({ pid }) => residentBytes(pid));
     const most = [...before];
     const stalledUntil = Date.now() + STALL_MS;
     await eventually(
       () => {
-        [lom, lmm].forEach(({ pid }, index) => (most[index] = Math.max(most[index] ?? 0, rssBytes(pid))));
+        [lom, lmm].forEach(({ pid }, index) => (most[index] = Math.max(most[index] ?? 0, residentBytes(pid))));
         return Date.now() > stalledUntil;
       },
       { label: 'the end of the stall' },

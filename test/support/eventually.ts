@@ -10,7 +10,7 @@ const TIMEOUT_MS = 20_000;
  */
 export async function eventually<T>(
   check: () => T | Promise<T>,
-  options: { readonly label: string; readonly timeoutMs?: number },
+  options: { readonly label: string; readonly timeoutMs?: number; readonly pauseMs?: number },
 ): Promise<Exclude<T, false>> {
   const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
   const deadline = performance.now() + timeoutMs;
@@ -27,6 +27,6 @@ export async function eventually<T>(
       const why = last instanceof Error ? `: ${last.message}` : '';
       throw new Error(`Waited ${timeoutMs} ms for ${options.label}${why}`, { cause: last });
     }
-    await wait(POLL_MS);
+    await wait(options.pauseMs ?? POLL_MS);
   }
 }

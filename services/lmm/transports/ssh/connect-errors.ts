@@ -69,7 +69,11 @@ export function explainFailure(target: Named, phase: ConnectPhase, error: Error 
     if (error === undefined || level === 'client-socket') {
       return make('NODE_UNREACHABLE', `${who} closed the connection during the login${inBrackets(code)}.`);
     }
-    return make('AUTHENTICATION_FAILED', `${who} ended the login: ${printable(error.message)}.`);
+    const why = printable(error.message);
+    // A number is the node's own reason to hang up; what the library complains about says nothing about the login.
+    if (level === 'client-authentication' || ('code' in error && typeof error.code === 'number'))
+      return make('AUTHENTICATION_FAILED', `${who} ended the login: ${why}.`);
+    return make('NODE_UNREACHABLE', `The connection to ${who} broke during the login: ${why}.`);
   }
   if (phase === 'dialling') return make('NODE_UNREACHABLE', `${who} cannot be reached${inBrackets(code)}.`);
   if (isDropped(phase, error)) {

@@ -1,0 +1,135 @@
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { startBadLinks, type BadLink, type BadLinks } from '../support/bad-link.js';
+import { FLEET_SSHD, fleetAddresses } from '../support/fleet.js';
+import { makeTempDirectory } from '../support/temp-directory.js';
+import { makeTestBundle } from '../support/test-bundle.js';
+import { sshNode, startWorld, type World } from '../support/world.js';
+import { readProcess } from './node-processes.js';
+import { openTraces, type Traces } from './trace.js';
+
+/** A node of the chaos: every second one logs in as root. */
+export interface ChaosNode {
+  readonly name: string;
+  readonly address: string;
+  /** Nothing is ever done to it: its runs come out as asked. */
+  readonly isCalm: boolean;
+}
+
+/** Many nodes behind links that can be hurt, and the file in which plugins leave their traces. */
+export interface ChaosWorld {
+  readonly world: World;
+  readonly nodes: readonly ChaosNode[];
+  readonly links: BadLinks;
+  readonly tracePath: string;
+  readonly traces: Traces;
+  /** When the first process of the world began, in clock ticks since boot. */
+  readonly since: number;
+  /** The temporary directory of a node. */
+  temporaryDirectory(address: string): string;
+  /** What stands in the environment of a node's logins. */
+  markOf(address: string): string;
+  /** What is done to the next connection to an address, before its first byte. */
+  await(address: string, act: (link: BadLink) => void): void;
+  stop(): Promise<void>;
+}
+
+/** The two actions, which are the same but for their delivery. */
+export const ACTIONS = { stream: 'leave-trace', directory: 'leave-trace-in-directory' } as const;
+
+const NODES = 50;
+const CALM_NODES = 10;
+const NET = 2;
+/** As if each node had a temporary directory of its own. */
+const BASHRC = 'read -r _ _ TMPDIR _ <<<"$SSH_CONNECTION"; export TMPDIR="${HOME%/home/*}/tmp/$TMPDIR"\n';
+
+/** What of a network a mediator puts up with. */
+export interface Patience {
+  readonly connectTimeoutMs: number;
+  /** A link whose other end says nothing for so many seconds is lost. */
+  readonly silenceSeconds: number;
+}
+
+/** Starts sshd, relay, LMM and LOM. Connections without runs end after a second, so that many are made. */
+export async function startChaosWorld({ connectTimeoutMs, silenceSeconds }: Patience): Promise<ChaosWorld> {
+  const nodes = fleetAddresses(NODES, NET).map((address, index): ChaosNode => {
+    return { name: `node-${index + 1}`, address, isCalm: index >= NODES - CALM_NODES };
+  });
+  const awaited = new Map<string, (link: BadLink) => void>();
+  let sshdPort = 0;
+  const links = await startBadLinks({
+    route: (address) => ({ host: address, port: sshdPort }),
+    onLink(link) {
+      const act = awaited.get(link.address);
+      awaited.delete(link.address);
+      act?.(link);
+    },
+  });
+  const directory = await makeTempDirectory();
+  let world: World | undefined;
+  const stop = async (): Promise<void> => {
+    await links.close();
+    await world?.stop();
+    await directory.remove();
+  };
+  try {
+    world = await startWorld({
+      testActionsOnly: true,
+      plugins: [await makeChaosBundle(directory.path)],
+      sshd: { ...FLEET_SSHD, loginFiles: { '.bashrc': BASHRC } },
+      nodes: (sshd) => {
+        sshdPort = sshd.port;
+        const { root, unprivileged } = sshd.users;
+        return Object.fromEntries(
+          nodes.map(({ name, address }, index) => {
+            const login = sshNode(sshd, index % 2 === 0 ? root : unprivileged);
+            return [name, { ...login, address, port: links.port }];
+          }),
+        );
+      },
+      lom: { connect_timeout: `${connectTimeoutMs}ms` },
+      lmm: { ssh: { idle_max: '1s', keepalive_interval: '1s', keepalive_count_max: silenceSeconds } },
+    });
+    const { sshd } = world;
+    const temporaryDirectory = (address: string): string => join(sshd.directory, 'tmp', address);
+    for (const { address } of nodes) {
+      await mkdir(temporaryDirectory(address), { recursive: true });
+      await chmod(temporaryDirectory(address), 0o777);
+    }
+    const tracePath = join(sshd.directory, 'trace');
+    await writeFile(tracePath, '');
+    await chmod(tracePath, 0o666);
+    const traces = await openTraces(tracePath);
+    return {
+      world,
+      nodes,
+      links,
+      tracePath,
+      traces,
+      since: readProcess(sshd.pid)?.startedAt ?? 0,
+      temporaryDirectory,
+      markOf: (address) => ` ${address} ${sshd.port}`,
+      await: (address, act) => void awaited.set(address, act),
+      async stop() {
+        await traces.close();
+        await stop();
+      },
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function makeChaosBundle(directory: string): Promise<string> {
+  const bundle = await makeTestBundle(directory, 'chaos');
+  const folder = join(bundle, ACTIONS.directory);
+  await mkdir(folder);
+  const manifest = await readFile(join(bundle, ACTIONS.stream, 'manifest.yaml'), 'utf8');
+  const changed = manifest
+    .replace(`action: ${ACTIONS.stream}`, `action: ${ACTIONS.directory}`)
+    .replace('delivery: stream', 'delivery: directory');
+  await writeFile(join(folder, 'manifest.yaml'), changed);
+  await writeFile(join(folder, 'plugin.sh'), await readFile(join(bundle, ACTIONS.stream, 'plugin.sh')));
+  return bundle;
+}
