@@ -470,6 +470,14 @@ watchdog() {
 
 # --- main ---
 
+# Takes what jobs said out of its pipe, which would fill up, and keeps how the plugin ended.
+take_jobs() {
+  local line
+  while read -r -t 0 -u 6 && IFS= read -r -u 6 line; do
+    case $line in *" $PLUGIN Exit "*) JOBS=$line ;; esac
+  done
+}
+
 [ -z "$COMMANDS$OS" ] || check_requirements
 frame begin >&3
 frame begin >&4
@@ -536,6 +544,7 @@ while :; do
   fi
   # The plugin stopped itself, and stays so until its time is over.
   nap 10
+  take_jobs
 done
 trap - CHLD
 set +m
@@ -545,7 +554,7 @@ REASON=${SAID% *} STOPPED_AT=${SAID#* }
 
 HOW="exit $STATUS"
 if [ "$STATUS" -gt 128 ]; then
-  while read -r -t 0 -u 6 && IFS= read -r -u 6 LINE; do JOBS+=$LINE$NL; done
+  take_jobs
   case $JOBS in
     *" $PLUGIN Exit "*) ;;
     *) HOW="signal $(kill -l $((STATUS - 128)))" ;;

@@ -198,6 +198,14 @@ export function describeEndings(getLink: () => Link): void {
   });
 
   describe('when the plugin', () => {
+    it('stops itself five hundred times, sees it end as ever', async () => {
+      const goOn = '(while kill -CONT $$ 2>/dev/null; do read -t 0.002 </dev/zero; done) &';
+      const run = start(`${goOn} for ((i = 0; i < 500; i++)); do kill -STOP $$; done; exit 3`);
+      const ending = await run.ending;
+      assert.equal(ending.kind, 'ended');
+      assert.deepEqual(ending.kind === 'ended' && ending.end, { exitCode: 3 });
+    });
+
     it('kills its supervisor, ends it all the same and says that the outcome is unknown', async () => {
       const mark = sleepMark();
       const run = start(`sleep ${mark} & kill -KILL $PPID; sleep ${mark}`);
