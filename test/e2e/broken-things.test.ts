@@ -110,7 +110,9 @@ describe('when things break', () => {
     const stalledUntil = Date.now() + STALL_MS;
     await eventually(
       () => {
-        [lom, lmm].forEach(({ pid }, index) => (most[index] = Math.max(most[index] ?? 0, residentBytes(pid))));
+        [lom, lmm].forEach(
+          ({ pid }, index) => (most[index] = Math.max(most[index] ?? 0, residentBytes(pid))),
+        );
         return Date.now() > stalledUntil;
       },
       { label: 'the end of the stall' },
