@@ -208,15 +208,19 @@ describe('the main job, through both services over a real sshd', () => {
     for (const node of ['user', 'root', 'here']) {
       it(`on cancel, on ${node}, also a child that ignores TERM`, async () => {
         let runId = '';
+        let cancelled: Promise<unknown> | undefined;
         const { state, outcomes } = await run(
           { action: 'sleep-for', targets: { nodes: [node] }, params: { stubborn: true } },
           (event) => {
             if (event.event?.$case !== 'log') return;
             runId = event.runId;
-            assert.notDeepEqual(findProcesses(runId), []);
-            void world.client.cancelExecution({ executionId: event.executionId, reason: 'test' });
+            // The plugin prints its line before it starts the first process that can be told by its environment.
+            cancelled ??= eventually(() => findProcesses(runId).length > 0, {
+              label: 'a process of the run',
+            }).then(() => world.client.cancelExecution({ executionId: event.executionId, reason: 'test' }));
           },
         );
+        await cancelled;
         assert.equal(state, ExecutionState.CANCELLED);
         assert.equal(outcomes.get(node)?.cancelConfirmed, true);
         assert.deepEqual(findProcesses(runId), []);
