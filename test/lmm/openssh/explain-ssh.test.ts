@@ -149,6 +149,25 @@ describe('what the ssh of the system says', () => {
       /during the login/,
     ],
     [
+      'a byte that changes in the login',
+      [
+        ...KNOWN,
+        'ssh_dispatch_run_fatal: Connection to 192.0.2.1 port 22: message authentication code incorrect',
+      ],
+      'NODE_UNREACHABLE',
+      /broke during the login: .*authentication code incorrect/,
+    ],
+    [
+      'a connection that ends before a session is open',
+      [
+        ...KNOWN,
+        'Authenticated to web01 ([192.0.2.1]:22).',
+        'Connection to 192.0.2.1 closed by remote host.',
+      ],
+      'NODE_UNREACHABLE',
+      /broke before a session was open/,
+    ],
+    [
       'a login without a socket',
       [...KNOWN, 'Authenticated to web01 ([192.0.2.1]:22).', 'unix_listener: cannot bind to path'],
       'TRANSPORT_NOT_AVAILABLE',

@@ -36,6 +36,12 @@ const SYSTEM_ERRORS: readonly (readonly [text: string, code: string])[] = [
   ['Too many open files', 'EMFILE'],
 ];
 
+/** What ssh says when the node does not let somebody in. */
+const REFUSED_LOGIN = /Permission denied|Too many authentication failures/;
+/** What ssh says of a connection that ended, or brought what nobody can have sent, after the key exchange. */
+const BROKEN =
+  /closed by remote host|^ssh_dispatch_run_fatal:|Bad packet length|Corrupted (?:MAC|padlen)|Connection reset|Broken pipe|^Timeout, server/;
+
 /** Finds the error for what ssh said before it ended. What is not understood gets the class of the phase, and the words. */
 export function explainSsh(failed: FailedSsh): ExplainedSsh {
   const { target, log, end, timeoutMs } = failed;
@@ -66,11 +72,12 @@ export function explainSsh(failed: FailedSsh): ExplainedSsh {
     return make('NODE_UNREACHABLE', `${whoIs(target)} cannot be reached: ${words}.`);
   }
   if (says(/timed out/i)) return { error: explainTimeout(target, phase, timeoutMs), dropped: false };
+  if ((phase === 'authenticating' || phase === 'opening') && says(BROKEN) && !says(REFUSED_LOGIN)) {
+    const during = phase === 'opening' ? 'before a session was open' : 'during the login';
+    return make('NODE_UNREACHABLE', `The connection to ${whoIs(target)} broke ${during}: ${words}.`);
+  }
   const isClosed = says(/^Connection (closed|reset) by |: Connection (closed|reset) by /);
-  if (
-    phase === 'authenticating' &&
-    !(isClosed && !says(/Permission denied|Too many authentication failures/))
-  )
+  if (phase === 'authenticating' && !(isClosed && !says(REFUSED_LOGIN)))
     return { error: explainLogin(target, log, words), dropped: false };
   if (isClosed)
     return { error: explainFailure(target, phase, undefined), dropped: isDropped(phase, undefined) };
@@ -85,7 +92,7 @@ export function explainSsh(failed: FailedSsh): ExplainedSsh {
 function classOfWay(says: (pattern: RegExp) => boolean): ErrorName {
   if (says(/Could not resolve hostname|Name or service not known/)) return 'NODE_NAME_UNRESOLVED';
   if (says(/timed out/)) return 'NODE_CONNECT_TIMEOUT';
-  if (says(/Permission denied|Too many authentication failures/)) return 'AUTHENTICATION_FAILED';
+  if (says(REFUSED_LOGIN)) return 'AUTHENTICATION_FAILED';
   return 'NODE_UNREACHABLE';
 }
 
