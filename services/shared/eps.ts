@@ -62,7 +62,7 @@ export function toEps(
       message: startOf(error.message, EPS_LIMITS.messageBytesMax),
       data: facts,
     },
-    errorContext: contextOf(error.name, row, facts),
+    errorContext: contextOf(error.name, row, { ...facts, node: error.recoverAt ?? facts.node }),
     observability: {
       traceId: startOf(about.header?.observability?.traceId ?? '', EPS_LIMITS.idBytesMax),
       spanId: startOf(about.header?.observability?.spanId ?? '', EPS_LIMITS.idBytesMax),

@@ -149,17 +149,20 @@ export class RuneError extends Error {
   readonly facts: Partial<ErrorFacts>;
   /** What another service said, word for word, if the error came from there: it is passed on as it is. */
   readonly eps: EpsError | undefined;
+  /** The node that recovery actions name, where the cause is on another one than facts are about: a jump host. */
+  readonly recoverAt: string | undefined;
 
   constructor(
     name: ErrorName,
     message: string,
     facts: Partial<ErrorFacts> = {},
-    options: { cause?: unknown; eps?: EpsError } = {},
+    options: { cause?: unknown; eps?: EpsError; recoverAt?: string | undefined } = {},
   ) {
     super(message, options);
     this.name = name;
     this.facts = facts;
     this.eps = options.eps;
+    this.recoverAt = options.recoverAt;
   }
 
   /** The table's row for this error. */

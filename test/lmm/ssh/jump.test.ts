@@ -5,6 +5,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { SshSettings } from '../../../services/lmm/transports/ssh/ssh-settings.js';
 import type { SshTarget } from '../../../services/lmm/transports/ssh/connection.js';
+import { toEps } from '../../../services/shared/eps.js';
 import { eventually } from '../../support/eventually.js';
 import { freePort } from '../../support/free-port.js';
 import { startSshd, type TestSshd } from '../../support/sshd.js';
@@ -115,6 +116,11 @@ describe('a node behind a jump host', () => {
       assert.equal(error.name, name, error.message);
       assert.match(error.message, pattern);
       assert.equal(error.facts.node, 'web01');
+      const hints = toEps(error, { source: 'lmm' }).errorContext?.recoveryActions.join(' ') ?? '';
+      const [cause, other] = error.message.startsWith('web01 is reached')
+        ? (['bastion', 'web01'] as const)
+        : (['web01', 'bastion'] as const);
+      assert(hints.includes(cause) && !hints.includes(other), hints);
     };
     const other = `SHA256:${'a'.repeat(43)}`;
 
@@ -172,6 +178,18 @@ describe('a node behind a jump host', () => {
       await begin();
       const via = toBastion({ port: await freePort() });
       await expect(inside({ via }), 'NODE_UNREACHABLE', /through bastion.*bastion .*cannot be reached/);
+    });
+
+    it('the first of two jump hosts is away', async () => {
+      await begin();
+      const first = toBastion({ node: 'first', port: await freePort() });
+      const error = await on.refusal(inside({ via: toBastion({ via: first }) }));
+      assert.match(
+        error.message,
+        /^web01 is reached through bastion.*bastion is reached through first.*first \(/,
+      );
+      const [hint] = toEps(error, { source: 'lmm' }).errorContext?.recoveryActions ?? [];
+      assert.match(hint ?? '', /Check that first is up .*rune nodes show first/);
     });
 
     it('the jump host accepts and says nothing', async () => {

@@ -54,9 +54,10 @@ export function createForward({ knownHosts, settings, counters, connectionsTo }:
         case 'busy':
           refusals += 1;
           if (await pauseWithJitter(refusals, deadlineMs, signal)) continue;
-          throw unreachable(target, `${via.node} refused ${refusals} times to connect to it`);
+          throw unreachable(target, `${via.node} refused ${refusals} times to connect to it`, via);
         case 'dead':
-          if (replaced) throw unreachable(target, `${via.node} closed two connections, or did not answer`);
+          if (replaced)
+            throw unreachable(target, `${via.node} closed two connections, or did not answer`, via);
           replaced = true;
           counters.replaced += 1;
       }
@@ -71,10 +72,10 @@ export function createForward({ knownHosts, settings, counters, connectionsTo }:
       return await connections.take(patience);
     } catch (thrown) {
       if (patience.signal.aborted) throw thrown;
-      const { name, message } = RuneError.from(thrown);
+      const { name, message, recoverAt = via.node } = RuneError.from(thrown);
       const { node } = target;
       const words = `${node} is reached through ${via.node}, and that failed: ${message}`;
-      throw new RuneError(name, words, { node }, { cause: thrown });
+      throw new RuneError(name, words, { node }, { cause: thrown, recoverAt });
     }
   }
 
@@ -140,8 +141,7 @@ async function within<T>(value: Promise<T>, limitMs: number, signal?: AbortSigna
   return found;
 }
 
-function unreachable({ node, address, port }: SshHost, why: string): RuneError {
-  return new RuneError('NODE_UNREACHABLE', `${node} (${address}:${port}) cannot be reached: ${why}.`, {
-    node,
-  });
+function unreachable({ node, address, port }: SshHost, why: string, cause?: SshTarget): RuneError {
+  const message = `${node} (${address}:${port}) cannot be reached: ${why}.`;
+  return new RuneError('NODE_UNREACHABLE', message, { node }, { recoverAt: cause?.node });
 }

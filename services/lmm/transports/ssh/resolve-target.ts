@@ -29,7 +29,7 @@ export async function resolveTarget(node: NodeTarget, lookup: TargetLookup): Pro
     const login = await loginTo(hop, hostOf(hop, via, lookup.config), lookup);
     if (login instanceof RuneError) {
       const message = `${node.name} is reached through ${hop.name}, and that failed: ${login.message}`;
-      throw new RuneError(login.name, message, { node: node.name }, { cause: login });
+      throw new RuneError(login.name, message, { node: node.name }, { cause: login, recoverAt: hop.name });
     }
     via = login;
   }
