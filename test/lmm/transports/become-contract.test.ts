@@ -1,6 +1,7 @@
 import { makeBecomeUsers, type BecomeUsers } from '../../support/become-users.js';
 import { sshLink, type Link } from '../../support/links.js';
 import { startSshd, type TestSshd } from '../../support/sshd.js';
+import { describeCarrying } from './carrying-contract.js';
 import { describeEndings } from './ending-contract.js';
 import { describeRunning } from './running-contract.js';
 
@@ -21,6 +22,7 @@ describe('a node over ssh, as another user by sudo', () => {
     runAs: { user: users.target, become: 'sudo' },
   });
 
+  describe('carrying', () => describeCarrying(getLink));
   describe('running', () => describeRunning(getLink));
   describe('ending', () => describeEndings(getLink));
 });

@@ -1,5 +1,6 @@
 import { startSshd, type TestSshd } from '../../support/sshd.js';
 import { sshLink } from '../../support/links.js';
+import { describeCarrying } from './carrying-contract.js';
 import { describeEndings } from './ending-contract.js';
 import { describeRunning } from './running-contract.js';
 
@@ -11,6 +12,7 @@ describe('a node over openssh', () => {
   });
   after(() => sshd.stop());
 
+  describe('carrying', () => describeCarrying(() => sshLink(sshd, 'rune-test', 'openssh')));
   describe('running', () => describeRunning(() => sshLink(sshd, 'rune-test', 'openssh')));
   describe('ending', () => describeEndings(() => sshLink(sshd, 'rune-test', 'openssh')));
 });
