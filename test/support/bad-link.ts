@@ -25,6 +25,8 @@ export interface BadLink {
   halfClose(end: LinkEnd): void;
   /** Calls `act` when so many bytes went to this end; it gets no more of them before. */
   after(bytes: number, to: LinkEnd, act: () => void): void;
+  /** The most bytes that were under way to this end at a time. The link takes no more than a mebibyte. */
+  underWayBytesMax(to: LinkEnd): number;
   /** Resets both sides. */
   destroy(): void;
 }
@@ -54,6 +56,7 @@ interface Lane {
   readonly delay: (ms: number) => void;
   readonly corrupt: () => void;
   readonly after: (bytes: number, act: () => void) => void;
+  readonly underWayBytesMax: () => number;
   /** Drops everything from now on. */
   readonly deafen: () => void;
 }
@@ -61,6 +64,7 @@ interface Lane {
 function makeLane(from: Socket, to: Socket): Lane {
   const queue: { readonly chunk: Buffer; readonly dueMs: number }[] = [];
   let queuedBytes = 0;
+  let queuedBytesMax = 0;
   let passedBytes = 0;
   let delayMs = 0;
   let stalledUntilMs = 0;
@@ -102,6 +106,7 @@ function makeLane(from: Socket, to: Socket): Lane {
     passedBytes += chunk.length;
     queue.push({ chunk, dueMs: performance.now() + delayMs });
     queuedBytes += chunk.length;
+    queuedBytesMax = Math.max(queuedBytesMax, queuedBytes);
     if (queuedBytes >= QUEUE_BYTES_MAX) from.pause();
     flush();
   };
@@ -134,6 +139,7 @@ function makeLane(from: Socket, to: Socket): Lane {
     delay: (ms) => (delayMs = ms),
     corrupt: () => (isCorrupting = true),
     after: (bytes, act) => (trap = { atBytes: bytes, act }),
+    underWayBytesMax: () => queuedBytesMax,
     deafen() {
       isDeaf = true;
       clearTimeout(timer);
@@ -195,6 +201,7 @@ function makeLink(id: number, caller: Socket, callee: Socket): BadLink {
       (end === 'caller' ? caller : callee).end();
     },
     after: (bytes, to, act) => laneTo(to).after(bytes, act),
+    underWayBytesMax: (to) => laneTo(to).underWayBytesMax(),
     destroy() {
       up.deafen();
       down.deafen();
