@@ -8,13 +8,21 @@ import { sshNode, startWorld, type World } from '../support/world.js';
 import { readProcess } from './node-processes.js';
 import { openTraces, type Traces } from './trace.js';
 
-/** A node of the chaos: every second one logs in as root. */
+/** A node of the chaos: every second one logs in as root, every fifth one is reached by the transport openssh. */
 export interface ChaosNode {
   readonly name: string;
   readonly address: string;
   /** Nothing is ever done to it: its runs come out as asked. */
   readonly isCalm: boolean;
+  /** What is wrong with its logins, if anything is. */
+  readonly flaw: Flaw | undefined;
 }
+
+/**
+ * Logins that print megabytes first, take their time, end at once, take a part of the upload, and that can make no temporary
+ * directory.
+ */
+export type Flaw = 'noisy' | 'slow' | 'closed' | 'greedy' | 'full';
 
 /** Many nodes behind links that can be hurt, and the file in which plugins leave their traces. */
 export interface ChaosWorld {
@@ -40,8 +48,28 @@ export const ACTIONS = { stream: 'leave-trace', directory: 'leave-trace-in-direc
 const NODES = 50;
 const CALM_NODES = 10;
 const NET = 2;
+/** One node in so many is reached with the system's ssh. */
+const OPENSSH_EVERY = 5;
 /** As if each node had a temporary directory of its own. */
-const BASHRC = 'read -r _ _ TMPDIR _ <<<"$SSH_CONNECTION"; export TMPDIR="${HOME%/home/*}/tmp/$TMPDIR"\n';
+const BASHRC = 'read -r _ _ address _ <<<"$SSH_CONNECTION"; export TMPDIR="${HOME%/home/*}/tmp/$address/"\n';
+/** What stands in the .bashrc of a node behind that. */
+const FLAWS: Readonly<Record<Flaw, string>> = {
+  noisy: 'printf -v noise %65536s; for i in {1..16}; do echo "$noise"; echo "$noise" >&2; done',
+  slow: 'sleep 1',
+  closed: 'echo "This account is closed." >&2; exit 1',
+  greedy: 'read -r line',
+  full: 'TMPDIR+=full',
+};
+
+/** Whether nothing can run on a node, by the action. */
+export const cannotStart = ({ flaw }: ChaosNode, action: string): boolean =>
+  flaw === 'closed' || flaw === 'greedy' || (flaw === 'full' && action === ACTIONS.directory);
+
+/** Each flaw is that of two neighbours, of which one is reached by openssh. */
+function flawOf(index: number): Flaw | undefined {
+  const beyond = index % OPENSSH_EVERY;
+  return beyond > 1 ? undefined : (Object.keys(FLAWS) as Flaw[])[Math.floor(index / OPENSSH_EVERY) - 1];
+}
 
 /** What of a network a mediator puts up with. */
 export interface Patience {
@@ -53,8 +81,12 @@ export interface Patience {
 /** Starts sshd, relay, LMM and LOM. Connections without runs end after a second, so that many are made. */
 export async function startChaosWorld({ connectTimeoutMs, silenceSeconds }: Patience): Promise<ChaosWorld> {
   const nodes = fleetAddresses(NODES, NET).map((address, index): ChaosNode => {
-    return { name: `node-${index + 1}`, address, isCalm: index >= NODES - CALM_NODES };
+    const isCalm = index >= NODES - CALM_NODES;
+    return { name: `node-${index + 1}`, address, isCalm, flaw: flawOf(index) };
   });
+  const flaws = nodes.flatMap(({ address, flaw }) =>
+    flaw === undefined ? [] : `${address}) ${FLAWS[flaw]} ;;`,
+  );
   const awaited = new Map<string, (link: BadLink) => void>();
   let sshdPort = 0;
   const links = await startBadLinks({
@@ -76,14 +108,18 @@ export async function startChaosWorld({ connectTimeoutMs, silenceSeconds }: Pati
     world = await startWorld({
       testActionsOnly: true,
       plugins: [await makeChaosBundle(directory.path)],
-      sshd: { ...FLEET_SSHD, loginFiles: { '.bashrc': BASHRC } },
+      sshd: {
+        ...FLEET_SSHD,
+        loginFiles: { '.bashrc': `${BASHRC}case $address in\n${flaws.join('\n')}\nesac\n` },
+      },
       nodes: (sshd) => {
         sshdPort = sshd.port;
         const { root, unprivileged } = sshd.users;
         return Object.fromEntries(
           nodes.map(({ name, address }, index) => {
             const login = sshNode(sshd, index % 2 === 0 ? root : unprivileged);
-            return [name, { ...login, address, port: links.port }];
+            const transport = index % OPENSSH_EVERY === 0 ? 'openssh' : 'ssh';
+            return [name, { ...login, address, port: links.port, transport }];
           }),
         );
       },

@@ -215,16 +215,16 @@ const reboot: Fault = async (world) => {
   isUp();
 };
 
-/** The logins on a node, their sshd, and everything that runs for the runs below them. */
-async function processesOn(address: string, { sshdPid, since, markOf }: FaultWorld): Promise<NamedProcess[]> {
-  const table = await readProcessTable(since);
-  const logins = table.withEnvironment(markOf(address));
-  const below = logins.flatMap(({ pid }) => [...descendantsOf(pid)]);
-  const sessions = logins
+/** The logins on a node, their sshd, and everything that plugins started there. */
+async function processesOn(address: string, world: FaultWorld): Promise<NamedProcess[]> {
+  const table = await readProcessTable(world.since);
+  const logins = table.withEnvironment(world.markOf(address));
+  const started = table.withEnvironment(`TMPDIR=${world.temporaryDirectory(address)}/`);
+  // A plugin's own shell begins without an environment.
+  const above = [...logins, ...started]
     .flatMap(({ parent }) => table.get(parent) ?? [])
-    .filter(({ pid, command }) => command.startsWith('sshd') && pid !== sshdPid);
-  const runIds = new Set(below.flatMap((each) => table.runIdOf(each) ?? []));
-  return [...logins, ...below, ...sessions, ...[...runIds].flatMap((runId) => table.ofRun(runId))];
+    .filter(({ pid, command }) => pid !== world.sshdPid && /^sshd|plugin\.sh/.test(command));
+  return [...logins, ...logins.flatMap(({ pid }) => descendantsOf(pid)), ...started, ...above];
 }
 
 /** Every kind of fault, as often as it shall be chosen beside the others. */

@@ -14,7 +14,14 @@ const verdict = (
   asked: Partial<Evidence['asked']> = {},
 ): string | undefined =>
   judge(Outcome.fromPartial({ ...outcome, error: { errorData: { name: outcome.name ?? '' } } }), {
-    asked: { ending: 'ok', timeoutMs: 20_000, outlivesTimeout: false, cancelled: false, ...asked },
+    asked: {
+      ending: 'ok',
+      timeoutMs: 20_000,
+      outlivesTimeout: false,
+      cancelled: false,
+      cannotStart: false,
+      ...asked,
+    },
     trace: RAN,
     hits: UNTOUCHED,
     tookMs: 500,
@@ -24,6 +31,7 @@ const verdict = (
 const SUCCEEDED = { state: RunState.SUCCEEDED, startedAt: AT };
 const LOST = { state: RunState.LOST, name: 'OUTCOME_UNKNOWN', stoppedOnNodeBy: AT };
 const UNREACHED = { state: RunState.FAILED, name: 'NODE_UNREACHABLE' };
+const NOT_SET_UP = { state: RunState.FAILED, name: 'NODE_SETUP_FAILED' };
 const FAILED = { state: RunState.FAILED, name: 'PLUGIN_FAILED', startedAt: AT };
 const CANCELLED = { state: RunState.CANCELLED, stopReason: StopReason.CANCEL };
 const TIMED_OUT = { state: RunState.TIMED_OUT, startedAt: AT };
@@ -38,6 +46,7 @@ describe('the judge of the chaos', () => {
       verdict(LOST, { hits: LINK }),
       verdict(LOST, { hits: LINK, trace: NOT_RUN }),
       verdict(UNREACHED, { hits: LINK, trace: NOT_RUN }),
+      verdict(NOT_SET_UP, { trace: NOT_RUN }, { cannotStart: true }),
       verdict({ ...FAILED, name: 'PLUGIN_KILLED' }, { hits: PLUGIN, trace: BEGAN }),
       verdict(CANCELLED, { trace: NOT_RUN }, { cancelled: true }),
       verdict(TIMED_OUT, { trace: BEGAN, tookMs: 1_000 }, { outlivesTimeout: true, timeoutMs: 1_000 }),
@@ -64,6 +73,11 @@ describe('the judge of the chaos', () => {
       'a changed host key where no byte was changed',
       () => verdict({ ...UNREACHED, name: 'HOST_KEY_CHANGED' }, { hits: LINK, trace: NOT_RUN }),
     ],
+    [
+      'a node that starts nothing though nothing is wrong with it',
+      () => verdict(NOT_SET_UP, { trace: NOT_RUN }),
+    ],
+    ['a success where nothing can run', () => verdict(SUCCEEDED, {}, { cannotStart: true })],
     ['a lost link that nothing touched', () => verdict(LOST, { hits: PLUGIN })],
     [
       'a lost run that may live for ever',

@@ -14,6 +14,8 @@ export interface Asked {
   readonly outlivesTimeout: boolean;
   /** Somebody asked for its cancel. */
   readonly cancelled: boolean;
+  /** Nothing can run on the node. */
+  readonly cannotStart: boolean;
 }
 
 /** What is known about a run besides what the system says. */
@@ -45,6 +47,7 @@ const NOT_REACHED = new Set([
   'NODE_CHANNEL_REFUSED',
   'MEDIATOR_FULL',
 ]);
+
 /**
  * What is not true about an outcome: undefined if all is. What was done to the run must explain what it does not
  * explain by itself.
@@ -53,6 +56,7 @@ export function judge(outcome: Outcome, { asked, trace, hits, tookMs }: Evidence
   const { starts, ends } = trace;
   const name = outcome.error?.errorData?.name ?? '';
   if (starts > 1) return `it started ${starts} times`;
+  if (starts > 0 && asked.cannotStart) return 'it ran where nothing can run';
   if (ends.length > starts) return 'it ended without a start';
   const began = outcome.startedAt !== undefined;
   const nothingRan = !began && outcome.state !== RunState.LOST;
@@ -90,6 +94,7 @@ function judgeFailure(
   if (nothingRan) {
     if (name === 'HOST_KEY_CHANGED') return bytes ? undefined : 'nobody changed its host key';
     if (!NOT_REACHED.has(name)) return `nothing ran, with the error ${name} (${ERRORS[name].exit})`;
+    if (name === 'NODE_SETUP_FAILED' && asked.cannotStart) return undefined;
     return link ? undefined : `it was not reached (${name}), and nothing touched its link`;
   }
   switch (name) {

@@ -1,7 +1,7 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ChaosWorld } from './chaos-world.js';
-import { readProcessTable, type ProcessTable } from './node-processes.js';
+import { descendantsOf, readProcessTable, type ProcessTable } from './node-processes.js';
 
 /** Ids of the living processes of one run. */
 export function livingOf(runId: string, { traces }: ChaosWorld, table: ProcessTable): number[] {
@@ -17,6 +17,10 @@ export async function leftovers(chaos: ChaosWorld): Promise<string[]> {
   const alive = runIds.flatMap((runId) => livingOf(runId, chaos, table).map((pid) => `${pid} of ${runId}`));
   const ofNodes = new Set([
     ...world.sshd.descendants(),
+    // The other children of a mediator live as long as it does.
+    ...descendantsOf(world.lmm.pid)
+      .filter(({ command }) => command.startsWith('ssh\0'))
+      .map(({ pid }) => pid),
     // Logins have a home below it, and hand that on to whatever they start.
     ...table.withEnvironment(world.sshd.directory).map(({ pid }) => pid),
   ]);

@@ -18,8 +18,6 @@ export interface SeenProcess extends NamedProcess {
 export interface ProcessTable {
   has(process: NamedProcess): boolean;
   get(pid: number): SeenProcess | undefined;
-  /** The run whose mark a process has in its environment. */
-  runIdOf(process: NamedProcess): string | undefined;
   /** Those whose environment was made for this run. */
   ofRun(runId: string): readonly SeenProcess[];
   /** Those with this text in their environment. */
@@ -46,17 +44,13 @@ export async function readProcessTable(since: number): Promise<ProcessTable> {
     environments.set(seen, read(pid, 'environ'));
   }
   const byRun = new Map<string, SeenProcess[]>();
-  const runIds = new Map<number, string>();
   for (const [seen, environment] of environments) {
     const runId = RUN_ID.exec(environment)?.[1];
-    if (runId === undefined) continue;
-    byRun.set(runId, [...(byRun.get(runId) ?? []), seen]);
-    runIds.set(seen.pid, runId);
+    if (runId !== undefined) byRun.set(runId, [...(byRun.get(runId) ?? []), seen]);
   }
   return {
     has: ({ pid, startedAt }) => all.get(pid)?.startedAt === startedAt,
     get: (pid) => all.get(pid),
-    runIdOf: ({ pid }) => runIds.get(pid),
     ofRun: (runId) => byRun.get(runId) ?? [],
     withEnvironment: (text) =>
       [...environments].filter(([, environment]) => environment.includes(text)).map(([seen]) => seen),

@@ -1,6 +1,6 @@
 import type { LomClient } from '../../services/cli/client.js';
 import { ExecutionState, RunState, type Outcome } from '../../services/shared/gen/rune/v1/run.js';
-import type { ChaosNode } from './chaos-world.js';
+import { cannotStart, type ChaosNode } from './chaos-world.js';
 import type { Asked } from './judge.js';
 import type { RunSpan } from './journal.js';
 import type { Task } from './task.js';
@@ -96,6 +96,7 @@ function newRun(task: Task, node: ChaosNode, runId: string, fromMs: number): Sto
     timeoutMs,
     outlivesTimeout: params.milliseconds >= timeoutMs,
     cancelled: cancelAfterMs !== undefined,
+    cannotStart: cannotStart(node, task.action),
   };
   const open = { began: false, toMs: Infinity, outcome: undefined, overByMs: Infinity };
   return { runId, node, address: node.address, asked, fromMs, ...open };
