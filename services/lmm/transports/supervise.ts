@@ -5,6 +5,7 @@ import type { Channel, ChannelEnd } from './channel.js';
 import { createFrameDecoder, type Frame, type NodeStopReason } from './frame-decoder.js';
 import { readNodeStream, type NodeStream } from './node-stream.js';
 import { CANCEL_LINE, encodeUpload, GO_LINE, NOT_STARTED_EXIT_CODE, type Upload } from './remote-command.js';
+import { repeatsUpload } from './repeats-upload.js';
 import { requirementError } from './requirement-error.js';
 import type { NodeCommand, NodeEnding, RunPhases, RunSink, StopSignal } from './transport.js';
 
@@ -44,6 +45,8 @@ const CHANNEL_DRAIN_MS = 2_000;
 /** The longest delay that a Node.js timer takes. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 const STDERR_TAIL_BYTES = 2_048;
+/** What is shown in the place of it where it may hold parameters. */
+const REPEATED = 'What the node printed is not shown: it repeats what was sent there.';
 const NOTHING = Buffer.alloc(0);
 
 const STOP_REASONS: Record<NodeStopReason, StopReason> = {
@@ -85,6 +88,7 @@ function supervise(
   reject: (error: RuneError) => void,
 ): void {
   const { command, sink, stop, settings } = run;
+  const { nonce } = upload;
   const openedMs = performance.now();
   // Undefined until the node was allowed to begin, and until it said that it did.
   let wentMs: number | undefined;
@@ -125,7 +129,9 @@ function supervise(
     if (!settle()) return;
     channel.destroy();
     const printed = Buffer.concat([stdoutDecoder.junk(), stderrDecoder.junk(), complaint]);
-    const stderrTail = printed.subarray(-STDERR_TAIL_BYTES).toString('utf8');
+    const stderrTail = repeatsUpload(printed, command, nonce)
+      ? REPEATED
+      : printed.subarray(-STDERR_TAIL_BYTES).toString('utf8');
     const facts = { node: command.target.name, runId: command.runId, reason, stderrTail };
     reject(
       (end && becomeError(command, end, stderrTail)) ??
@@ -270,13 +276,13 @@ function supervise(
   };
 
   const stdoutDecoder = createFrameDecoder({
-    nonce: upload.nonce,
+    nonce,
     startToken: upload.startToken,
     onBytes: (bytes) => give(bytes, 'stdout', stdout),
     onFrame: (frame) => onFrame(frame, 'stdout'),
   });
   const stderrDecoder = createFrameDecoder({
-    nonce: upload.nonce,
+    nonce,
     onBytes: (bytes) => {
       if (startedMs === undefined) complaint = Buffer.concat([complaint, bytes]).subarray(-STDERR_TAIL_BYTES);
       give(bytes, 'stderr', stderr);

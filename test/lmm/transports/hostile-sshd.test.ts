@@ -14,6 +14,7 @@ import { startSshd, type SshdOptions, type TestSshd } from '../../support/sshd.j
 
 const KINDS = ['ssh', 'openssh'] as const;
 const RUNS = 8;
+const SECRET = 'correct horse battery staple';
 
 const SERVES_ALL_THE_SAME: readonly (readonly [what: string, options: SshdOptions])[] = [
   ['grants two sessions on a connection and has no SFTP', { maxSessions: 2 }],
@@ -28,9 +29,10 @@ const SERVES_ALL_THE_SAME: readonly (readonly [what: string, options: SshdOption
 
 const RUNS_SOMETHING_ELSE: readonly (readonly [what: string, command: string, says: RegExp])[] = [
   ['prints a notice and ends', 'echo "Backups only." >&2', /Backups only\./],
-  ['gives back what it is sent', 'cat', /./],
-  ['speaks SFTP', 'internal-sftp', /./],
-  ['takes everything and says nothing', 'exec cat >/dev/null', /./],
+  ['gives back what it is sent', 'cat', /What the node printed is not shown/],
+  ['gives back the start of it', 'head -c 500', /What the node printed is not shown/],
+  ['speaks SFTP', 'internal-sftp', /This service allows sftp connections only/],
+  ['takes everything and says nothing', 'exec cat >/dev/null', /did not begin within 1000 ms/],
 ];
 
 describe('an sshd that', () => {
@@ -88,10 +90,12 @@ describe('an sshd that', () => {
       for (const kind of KINDS) {
         const link = sshLink(sshd, 'root', kind);
         const transport = open(link, { ...DEFAULT_NODE_PROTOCOL, beginTimeoutMs: 1_000 });
-        const run = runPlugin(transport, commandFor(nodeOf(link), 'echo it ran'));
+        const input = JSON.stringify({ password: `${SECRET}, at least three times as long as that` });
+        const run = runPlugin(transport, commandFor(nodeOf(link), 'echo it ran', { input }));
         const error = await refusalOf(run);
         assert.equal(error.name, 'NODE_SETUP_FAILED', kind);
         assert.match(`${error.message} ${error.facts.stderrTail ?? ''}`, says);
+        assert(!JSON.stringify([error.message, error.facts]).includes(SECRET));
         assert.deepEqual([run.startedCount(), run.stdout()], [0, '']);
       }
     });
