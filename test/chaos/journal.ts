@@ -22,7 +22,6 @@ export interface Journal {
   lastOverMs(run: RunSpan): number;
   /** Lines for a person about one node. */
   tell(address: string, fromMs: number, toMs: number): string[];
-  readonly count: number;
 }
 
 /** Where and when a run was under way. */
@@ -44,7 +43,6 @@ const NOTICE_MS = 3_000;
 /** Starts an empty journal. */
 export function createJournal(startMs: number): Journal {
   const byAddress = new Map<string, Entry[]>();
-  let count = 0;
   const of = ({ runId, address, fromMs, toMs }: RunSpan): Entry[] =>
     (byAddress.get(address) ?? []).filter(
       (entry) =>
@@ -54,7 +52,6 @@ export function createJournal(startMs: number): Journal {
     );
   return {
     add(deed) {
-      count += 1;
       const entry: Entry = { ...deed, atMs: performance.now(), overMs: Infinity };
       byAddress.set(deed.address, [...(byAddress.get(deed.address) ?? []), entry]);
       void deed.over.then(() => (entry.overMs = performance.now()));
@@ -76,9 +73,6 @@ export function createJournal(startMs: number): Journal {
           ({ what, atMs, overMs, runId }) =>
             `${seconds(atMs)} s${overMs === Infinity ? '' : ` to ${seconds(overMs)} s`}: ${what}${runId === undefined ? '' : ` of ${runId}`}`,
         );
-    },
-    get count() {
-      return count;
     },
   };
 }

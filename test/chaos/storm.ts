@@ -12,6 +12,7 @@ import { readProcessTable } from './node-processes.js';
 import { performTask, type StormRun, type TaskLog } from './perform-task.js';
 import { seededRandom } from './random.js';
 import { drawTask, TASK_TIMEOUT_MS } from './task.js';
+import { watchStandstill } from './watch-standstill.js';
 
 /** How much chaos, and which. It is over when either limit is reached. */
 export interface StormOptions {
@@ -55,6 +56,9 @@ const TASKS_AT_ONCE = 10;
 const FAULT_PAUSE_MS_MAX = 80;
 const SWEEP_PAUSE_MS = 1_000;
 const SAY_EVERY_SWEEPS = 5;
+/** A machine that gives this program no turn for so long gives none to a node's. */
+const STANDSTILL_MS = 2_000;
+const NOW = Promise.resolve();
 /** For whatever a busy machine does late. */
 const BUSY_MACHINE_MS = 5_000;
 /** The lease, the grace and the margin: by then a node has ended every plugin that it hears nothing about. */
@@ -95,6 +99,7 @@ async function storm(chaos: ChaosWorld, options: StormOptions): Promise<StormRep
   const outcomes: Record<string, number> = {};
   const growthBytes = { lom: 0, lmm: 0 };
   let asked = 0;
+  let faultCount = 0;
 
   const log: TaskLog = {
     runs,
@@ -193,7 +198,10 @@ async function storm(chaos: ChaosWorld, options: StormOptions): Promise<StormRep
       stopped,
       swallowMs: network.swallowMs,
       halved: new Set(),
-      note: journal.add,
+      note: (deed) => {
+        faultCount += 1;
+        journal.add(deed);
+      },
     };
     while (!calm.signal.aborted) {
       await delay(faults.random.int(0, FAULT_PAUSE_MS_MAX));
@@ -227,12 +235,17 @@ async function storm(chaos: ChaosWorld, options: StormOptions): Promise<StormRep
       await sweepOnce();
       if (count % SAY_EVERY_SWEEPS !== 0) continue;
       const seconds = ((performance.now() - startMs) / 1_000).toFixed(0);
-      say(`${seconds} s: ${asked} runs, ${journal.count} faults, ${JSON.stringify(outcomes)}`);
+      say(`${seconds} s: ${asked} runs, ${faultCount} faults, ${JSON.stringify(outcomes)}`);
     }
   };
 
+  const stopWatching = watchStandstill(STANDSTILL_MS, (ms) => {
+    say(`The machine stood still for ${ms} ms`);
+    for (const { address } of nodes)
+      journal.add({ what: `standstill of the machine for ${ms} ms`, address, hits: 'link', over: NOW });
+  });
   const around = Promise.all([hurt(), sweep()]);
-  await Promise.all(Array.from({ length: TASKS_AT_ONCE }, work));
+  await Promise.all(Array.from({ length: TASKS_AT_ONCE }, work)).finally(stopWatching);
   calm.abort();
   await around;
   // The nodes go on and the network is repaired: from now on everything must end by itself.
@@ -260,7 +273,7 @@ async function storm(chaos: ChaosWorld, options: StormOptions): Promise<StormRep
     for (const line of world[name].log.filter((each) => each.includes('"level":"error"')))
       log.report(`${name} says: ${line}`);
   }
-  return { runs: asked, faults: journal.count, outcomes, growthBytes, problems };
+  return { runs: asked, faults: faultCount, outcomes, growthBytes, problems };
 }
 
 function briefly(outcome: Outcome | undefined): unknown {

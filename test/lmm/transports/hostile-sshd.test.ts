@@ -81,6 +81,7 @@ describe('an sshd that', () => {
         assert(ending.kind === 'ended' && ending.confirmed && !ending.maySurvive, JSON.stringify(ending));
         assert.deepEqual(findProcesses(cancelled.runId), []);
       }
+      if (options.maxStartups !== undefined) assert.match(sshd.log(), /MaxStartups/);
     });
   }
 
