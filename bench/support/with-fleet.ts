@@ -37,6 +37,8 @@ export async function withFleet<T>(options: FleetOptions, work: (fleet: Fleet) =
   try {
     return await work({ ...world, addresses, nodes: names.map(({ name }) => name) });
   } finally {
+    // The nodes first: each run that hears of the end of its mediator looks through all processes of this machine.
+    await world.sshd.stop();
     await world.stop();
   }
 }

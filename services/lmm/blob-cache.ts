@@ -42,7 +42,10 @@ export function createBlobCache(bytesMax: number): BlobCache {
         );
       }
       return blobs.map((blob) => {
-        const bytes = blob.content.length > 0 ? blob.content : (byDigest.get(blob.sha256) as Buffer);
+        const held = byDigest.get(blob.sha256);
+        const given = blob.content.length > 0 ? blob.content : (held as Buffer);
+        // One copy for all runs that have it at the same time, however often it was sent.
+        const bytes = held?.equals(given) === true ? held : given;
         if (sha256(bytes) !== blob.sha256) {
           throw new RuneError(
             'CHECKSUM_MISMATCH',

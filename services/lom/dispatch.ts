@@ -12,6 +12,7 @@ import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
 import type { NodeProbe } from '../shared/gen/rune/v1/run.js';
 import type { RpcClient } from '../shared/rpc-client.js';
 import type { Plan, PlannedNode, PlannedRun } from './plan.js';
+import { createSentPlugins, type SentPlugins } from './sent-plugins.js';
 
 /** The calls that LOM makes to a mediator. */
 export type MediatorClient = RpcClient<LmmServiceService>;
@@ -152,15 +153,15 @@ export function createDispatcher(
   settings: DispatchSettings,
 ): Dispatcher {
   const clients = new Map<string, MediatorClient>();
-  /** Digests that a mediator was sent: it is spared the content, and asks if it has lost it since. */
-  const sent = new Map<string, Set<string>>();
+  /** By address: what the mediator has of which plugin. */
+  const sent = new Map<string, SentPlugins>();
 
   const clientFor = (address: string): MediatorClient => {
     const known = clients.get(address);
     if (known !== undefined) return known;
     const client = connect(address);
     clients.set(address, client);
-    sent.set(address, new Set());
+    sent.set(address, createSentPlugins());
     return client;
   };
 
@@ -182,9 +183,9 @@ export function createDispatcher(
     identity: RunIdentity,
   ): AsyncGenerator<MediateResponse, void, undefined> {
     const client = await ready(address, run.node.name);
-    const digests = sent.get(address) ?? new Set<string>();
     const timeoutMs = plan.connectTimeoutMs + plan.timeoutMs + 2 * plan.killGraceMs + settings.streamMarginMs;
-    for (const withContent of digests.has(plan.action.capability.digest) ? [false, true] : [true]) {
+    const plugin = await (sent.get(address) as SentPlugins).ask(plan.action.capability.digest);
+    for (const withContent of plugin.isThere ? [false, true] : [true]) {
       let answered = false;
       try {
         const request = {
@@ -195,7 +196,7 @@ export function createDispatcher(
           },
         };
         for await (const message of client.mediate(request, { timeoutMs })) {
-          if (!answered) digests.add(plan.action.capability.digest);
+          if (!answered) plugin.arrived();
           answered = true;
           yield message;
         }
@@ -203,6 +204,8 @@ export function createDispatcher(
       } catch (thrown) {
         const error = RuneError.from(thrown);
         if (answered || error.name !== 'PLUGIN_CONTENT_NEEDED' || withContent) throw error;
+      } finally {
+        if (!answered) plugin.failed();
       }
     }
   }

@@ -122,6 +122,9 @@ interface Link {
 /** Longer deadlines wrap around in the library's 32-bit arithmetic. */
 const TIMEOUT_MS_MAX = 2 ** 31 - 1;
 
+/** What one stream may have under way to a reader that is busy. With HTTP/2's own 64 KiB both sides wait for each other in turns. */
+const WINDOW_BYTES = 256 * 1024;
+
 function clientOptions(
   settings: RpcClientSettings,
   tls: ClientTls | undefined,
@@ -129,6 +132,7 @@ function clientOptions(
   return {
     'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,
     'grpc.max_send_message_length': MESSAGE_BYTES_MAX,
+    'grpc-node.flow_control_window': WINDOW_BYTES,
     'grpc.keepalive_time_ms': settings.keepaliveMs,
     'grpc.keepalive_timeout_ms': settings.keepaliveTimeoutMs,
     'grpc.initial_reconnect_backoff_ms': settings.reconnectMs,
