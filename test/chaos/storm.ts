@@ -283,6 +283,8 @@ function briefly(outcome: Outcome | undefined): unknown {
     state: runStateName(state),
     error: error?.errorData?.name,
     message: error?.errorData?.message,
+    evidence: error?.errorData?.data?.evidence,
+    stderrTail: error?.errorData?.data?.stderrTail,
     ...others,
   };
 }
