@@ -14,9 +14,10 @@ export interface SessionOptions {
 
 /** Exit code of ssh for a failure of its own, for a remote process killed by a signal, and for one that ended with it. */
 const FAILED = 255;
-/** What ssh may print before it has a session; more of it is dropped. */
+/** Before it has a session ssh prints less: whoever prints more is the node, in a session that is open. */
 const PRINTED_LENGTH_MAX = 16_384;
-const OPENED = /^debug1: mux_client_request_session: master session id: \d+\r*\n/m;
+/** May stand behind words of the node without a newline; ssh loses it where the node has filled the pipe before. */
+const OPENED = /debug1: mux_client_request_session: master session id: \d+\r*\n/;
 /** By sshd, which has no session left, or by the master. */
 const REFUSED = /session request failed: .*refused by peer|Master refused session request/;
 
@@ -41,7 +42,7 @@ export async function openSession({ ssh, lossReason }: SessionOptions): Promise<
       else void lossReason().then((reason) => resolve({ kind: 'lost', reason }));
     });
   });
-  const { found, printed } = await readUntil(stderr, OPENED);
+  const { found, printed } = await readUntilOpen(stderr);
   if (!found) {
     for (const stream of [stdin, stdout, stderr]) stream.destroy();
     await exited;
@@ -69,8 +70,8 @@ export async function openSession({ ssh, lossReason }: SessionOptions): Promise<
   return { kind: 'open', channel };
 }
 
-/** Reads up to the end of a line, and leaves the rest for the next reader; the stream's end is an answer too. */
-function readUntil(stream: Readable, line: RegExp): Promise<{ found: boolean; printed: string }> {
+/** Reads until a session is open, and leaves the rest for the next reader; the stream's end is an answer too. */
+function readUntilOpen(stream: Readable): Promise<{ found: boolean; printed: string }> {
   return new Promise((resolve) => {
     let printed = '';
     const settle = (found: boolean): void => {
@@ -82,10 +83,10 @@ function readUntil(stream: Readable, line: RegExp): Promise<{ found: boolean; pr
     const onEnd = (): void => settle(false);
     const onReadable = (): void => {
       for (let chunk = readFrom(stream); chunk !== null; chunk = readFrom(stream)) {
-        printed = (printed + chunk.toString('latin1')).slice(-PRINTED_LENGTH_MAX);
-        const match = line.exec(printed);
-        if (match === null) continue;
-        const rest = printed.slice(match.index + match[0].length);
+        printed += chunk.toString('latin1');
+        const match = OPENED.exec(printed);
+        if (match === null && printed.length <= PRINTED_LENGTH_MAX) continue;
+        const rest = match === null ? printed : printed.slice(match.index + match[0].length);
         settle(true);
         if (rest !== '') stream.unshift(Buffer.from(rest, 'latin1'));
         return;
