@@ -799,6 +799,7 @@ rune_init() {
   local __rune_s __rune_bad=''
   [[ $__rune_state == new ]] || return 0
   __rune_state=ready
+  __rune_pid=$BASHPID
   trap '__rune_at_exit "$?"' EXIT
   if ! __rune_load; then
     __rune_raw=()
@@ -1189,6 +1190,8 @@ rune_on_exit() { __rune_exit_commands+=("$1"); }
 # The EXIT trap: a plugin that ends without an answer answers all the same; then the author's commands run.
 __rune_at_exit() {
   local __rune_status=$1 __rune_i
+  # A child that a signal meets before it has left the traps of its parent behind, as after "command & kill $!".
+  [[ $BASHPID == "$__rune_pid" ]] || return 0
   trap - EXIT
   if [[ $__rune_state != answered ]]; then
     # In a subshell, because answering exits and the commands below must still run.

@@ -198,6 +198,17 @@ describe('a plugin that ends without an answer', () => {
     assert.match(ending.stderr, /no_such_variable: unbound variable/);
   });
 
+  it('answers and cleans up once, though children end by a signal before they are programs of their own', async () => {
+    const children =
+      'for i in {1..40}; do sleep 10 & kill $!; done; for i in {1..40}; do (:; sleep 10) & kill $!; done';
+    const script = `rune_on_exit 'echo cleaned >&2'; ${children}; wait || :; rune_ok done`;
+    const ending = await runWithLibrary(`set -euo pipefail; rune_init; ${script}`, { input: bpcsInput() });
+    const answers = ending.stdout.toString().trim().split('\n');
+    assert.equal(answers.length, 1, answers.join('\n'));
+    assert.equal(bpcsAnswer(ending).payload?.result, 'success');
+    assert.equal(ending.stderr.match(/cleaned/g)?.length, 1);
+  });
+
   it('runs what rune_on_exit was given, after the answer and whatever the answer was', async () => {
     const cleanup = `rune_on_exit 'echo "cleaned $x" >&2'; rune_on_exit false; rune_on_exit 'echo last >&2'; x=up`;
     for (const [script, exitCode] of [
