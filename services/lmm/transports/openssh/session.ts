@@ -18,6 +18,8 @@ const FAILED = 255;
 const PRINTED_LENGTH_MAX = 16_384;
 /** May stand behind words of the node without a newline; ssh loses it where the node has filled the pipe before. */
 const OPENED = /debug1: mux_client_request_session: master session id: \d+\r*\n/;
+/** What ssh says of itself meanwhile. */
+const OF_SSH = /debug1: [^\n]*\n/g;
 /** By sshd, which has no session left, or by the master. */
 const REFUSED = /session request failed: .*refused by peer|Master refused session request/;
 
@@ -70,7 +72,7 @@ export async function openSession({ ssh, lossReason }: SessionOptions): Promise<
   return { kind: 'open', channel };
 }
 
-/** Reads until a session is open, and leaves the rest for the next reader; the stream's end is an answer too. */
+/** Reads until a session is open, and leaves what is the node's for the next reader; the stream's end is an answer too. */
 function readUntilOpen(stream: Readable): Promise<{ found: boolean; printed: string }> {
   return new Promise((resolve) => {
     let printed = '';
@@ -86,7 +88,9 @@ function readUntilOpen(stream: Readable): Promise<{ found: boolean; printed: str
         printed += chunk.toString('latin1');
         const match = OPENED.exec(printed);
         if (match === null && printed.length <= PRINTED_LENGTH_MAX) continue;
-        const rest = match === null ? printed : printed.slice(match.index + match[0].length);
+        const before = match === null ? printed : printed.slice(0, match.index);
+        const after = match === null ? '' : printed.slice(match.index + match[0].length);
+        const rest = before.replace(OF_SSH, '') + after;
         settle(true);
         if (rest !== '') stream.unshift(Buffer.from(rest, 'latin1'));
         return;
