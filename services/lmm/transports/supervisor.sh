@@ -347,6 +347,13 @@ watchdog_nap() {
   kill -CONT "${AWAKE[@]}"
 }
 
+# Sets OVER or ORPHAN if main has said so or is dead. Never waits; fails if there is no news.
+hear_main() {
+  local word
+  read -r -t 0 || return 1
+  if IFS= read -r word; then OVER=yes; else ORPHAN=yes; fi
+}
+
 # Main must sleep in its wait before the plugin can end, or wait takes the end away before jobs has said what it was.
 watchdog_await_main() {
   local rounds
@@ -394,11 +401,23 @@ watchdog_read_lease() {
     # A word, or a part of it. What bash drops when the time is over in the middle of a line, the mediator says again.
     [ -z "$line" ] || { REASON=cancel && return; }
     kill -CONT "${AWAKE[@]}"
-    if read -r -t 0; then
-      if IFS= read -r line; then OVER=yes; else ORPHAN=yes; fi
-      return
-    fi
+    ! hear_main || return
   done
+}
+
+watchdog_stop_plugin() {
+  local deadline
+  # Forked, because the channel may be stalled; killed with the watchdog's group.
+  frame "stopping $REASON" >&3 &
+  kill -TERM -- "-$PLUGIN"
+  kill -CONT -- "-$PLUGIN"
+  deadline=$((NOW + GRACE))
+  while [ -z "$OVER$ORPHAN" ]; do
+    now
+    [ "$NOW" -lt "$deadline" ] || break
+    watchdog_nap $((deadline - NOW > 100 ? 100 : deadline - NOW))
+  done
+  [ -n "$OVER" ] || kill -KILL -- "-$PLUGIN"
 }
 
 # The plugin is over, or killed. Main says so on a channel that may be stalled: while the lease lives it may take its time.
@@ -431,7 +450,7 @@ watchdog_guard() {
 watchdog() {
   set +m
   WATCHDOG=$BASHPID OVER='' ORPHAN=''
-  local go='' seconds deadline
+  local go='' seconds
   wait_for "$LEASE"
   seconds=$WAIT
   # The plugin's shell has read library and plugin; then comes the input. Without the word go nothing is ever evaluated.
@@ -446,18 +465,11 @@ watchdog() {
     now
   fi
   if [ -n "$REASON" ]; then
+    # Main says "over" and then reads this; here it is said and then listened to. So one of the two always knows of the other,
+    # and a stop that comes after the plugin's own end, as the end of the channel does, ends nothing that may stay alive.
     printf '%s %s\n' "$REASON" "$NOW"
-    # Forked, because the channel may be stalled; killed with the watchdog's group.
-    frame "stopping $REASON" >&3 &
-    kill -TERM -- "-$PLUGIN"
-    kill -CONT -- "-$PLUGIN"
-    deadline=$((NOW + GRACE))
-    while [ -z "$OVER$ORPHAN" ]; do
-      now
-      [ "$NOW" -lt "$deadline" ] || break
-      watchdog_nap $((deadline - NOW > 100 ? 100 : deadline - NOW))
-    done
-    [ -n "$OVER" ] || kill -KILL -- "-$PLUGIN"
+    hear_main
+    [ -n "$OVER" ] || watchdog_stop_plugin
   fi
   watchdog_guard
   # Main is dead and cannot clean up any more.

@@ -223,9 +223,7 @@ export function describeEndings(getLink: () => Link): void {
       await eventually(() => findProcesses(mark).length === 0, { label: 'the plugin to end' });
     });
 
-    it('leaves processes as its manifest allows, lets them live and counts them', async function () {
-      // About once in fifty runs the node has counted none, for a reason that is not found yet.
-      this.retries(3);
+    it('leaves processes as its manifest allows, lets them live and counts them', async () => {
       const mark = sleepMark();
       const run = start(`sleep ${mark} & sleep ${mark} & exit 4`, { leavesProcesses: true });
       const ending = await run.ending;

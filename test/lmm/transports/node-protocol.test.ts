@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
-import { chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { closeSync, existsSync, openSync, readFileSync, readSync } from 'node:fs';
+import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -159,6 +159,39 @@ describe('the node protocol on a real bash', () => {
   it('says that nothing ran when no temporary directory can be made', async () => {
     const { run } = start('#!/bin/sh\n', { TMPDIR: join(folder, 'missing') }, { delivery: 'directory' });
     await assert.rejects(run.ending, { name: 'NODE_SETUP_FAILED' });
+  });
+
+  it('lets what may stay alive live when the channel ends just after the plugin', async () => {
+    // The supervisor sleeps while it looks whether what is left ends by itself: there it stands still until it may go on.
+    const [slept, goOn] = [join(folder, 'slept'), join(folder, 'go-on')];
+    const sleep = `#!/bin/sh\n: >${slept}\nwhile [ ! -e ${goOn} ]; do /bin/sleep 0.02; done\n`;
+    await mkdir(join(folder, 'bin'));
+    await writeFile(join(folder, 'bin', 'sleep'), sleep, { mode: 0o755 });
+    const { run, channel } = start(
+      '/bin/sleep 86400 & /bin/sleep 86400 & echo $PPID; exit 4',
+      { PATH: `${folder}/bin:${PATH}` },
+      { leavesProcesses: true, killGraceMs: 20_000 },
+    );
+    await eventually(() => existsSync(slept) && run.stdout() !== '', { label: 'the plugin to be over' });
+    const supervisor = Number(run.stdout());
+    const isStopped = (): boolean => readFileSync(`/proc/${supervisor}/stat`, 'latin1').includes(' T ');
+    channel.stdin.end();
+    // Its watchdog continues it at every step: after the second one it has seen the end of the channel.
+    for (const step of ['first', 'second']) {
+      await eventually(() => process.kill(supervisor, 'SIGSTOP') && isStopped(), { label: 'a stop' });
+      await eventually(() => !isStopped(), { label: `the ${step} step of the watchdog` });
+    }
+    await writeFile(goOn, '');
+    const ending = await run.ending;
+    assert(ending.kind === 'ended', JSON.stringify(ending));
+    const { end, leftProcesses, maySurvive, stopReason } = ending;
+    assert.deepEqual(
+      { end, leftProcesses, maySurvive, stopReason },
+      { end: { exitCode: 4 }, leftProcesses: 2, maySurvive: true, stopReason: undefined },
+    );
+    const left = findProcesses(run.runId);
+    assert.equal(left.length, 2);
+    for (const pid of left) process.kill(pid, 'SIGKILL');
   });
 
   it('removes the directory when the link is cut', async () => {
