@@ -17,7 +17,7 @@ const EVENT_TYPE: Readonly<Record<NonNullable<MediateResponse['event']>['$case']
 export function lmmHandlers(mediator: Mediator, instanceId: string): Handlers<LmmServiceService> {
   return {
     async *mediate(request, call) {
-      if (request.command === undefined) {
+      if (request.command?.$case !== 'start') {
         throw new RuneError('FIELD_MISSING', 'The request holds no command.', {
           field: 'start',
           lmmInstanceId: instanceId,
@@ -35,6 +35,14 @@ export function lmmHandlers(mediator: Mediator, instanceId: string): Handlers<Lm
           event,
         };
       }
+    },
+
+    async listRuns() {
+      throw new RuneError('METHOD_NOT_FOUND', 'Not served yet.');
+    },
+
+    async ackRun() {
+      throw new RuneError('METHOD_NOT_FOUND', 'Not served yet.');
     },
 
     async cancelRun(request, call) {

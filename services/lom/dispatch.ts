@@ -126,6 +126,8 @@ function startMessage(
     plugin: pluginOf(plan, withContent),
     target: nodeTarget(run),
     runAs: run.runAs,
+    ownerEpoch: 0,
+    lmmInstanceId: '',
     paramsJson: Buffer.from(JSON.stringify(plan.params)),
     outputSchema: plan.action.capability.outputSchema,
     context: {
@@ -234,6 +236,8 @@ export function createDispatcher(
         header: requestHeader(header, 'RUN_CANCEL_REQUEST', 'lom', 'lmm'),
         runId,
         reason,
+        ownerEpoch: 0,
+        lmmInstanceId: '',
       });
     },
 

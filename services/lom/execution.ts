@@ -59,6 +59,7 @@ const EVENT_TYPE: Readonly<Record<Event['$case'], string>> = {
   log: 'ACTION_LOG',
   progress: 'ACTION_PROGRESS',
   outcome: 'ACTION_RESULT',
+  logTruncated: 'ACTION_LOG_TRUNCATED',
 };
 
 function weigh({ event }: Queued): EventWeight {

@@ -1,3 +1,4 @@
+import { RuneError } from '../shared/errors.js';
 import { toDuration } from '../shared/duration.js';
 import type { LomServiceService, PlannedRun } from '../shared/gen/rune/v1/lom.js';
 import { replyHeader } from '../shared/header.js';
@@ -41,6 +42,26 @@ export function lomHandlers(
     async cancelExecution(request, call) {
       const state = orchestrator.cancel(request.executionId, request.reason);
       return { header: replyHeader(call.header, 'EXECUTION_CANCEL_ACCEPTED', 'lom', true), state };
+    },
+
+    async submitExecution() {
+      throw new RuneError('METHOD_NOT_FOUND', 'Not served yet.');
+    },
+
+    async *watchExecution() {
+      throw new RuneError('METHOD_NOT_FOUND', 'Not served yet.');
+    },
+
+    async getExecution() {
+      throw new RuneError('METHOD_NOT_FOUND', 'Not served yet.');
+    },
+
+    async listExecutions() {
+      throw new RuneError('METHOD_NOT_FOUND', 'Not served yet.');
+    },
+
+    async rerunExecution() {
+      throw new RuneError('METHOD_NOT_FOUND', 'Not served yet.');
     },
 
     async planExecution(request, call) {

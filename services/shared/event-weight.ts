@@ -9,7 +9,7 @@ const LINE_BYTES = 32;
 type Weighable =
   | { readonly $case: 'log'; readonly value: LogLines }
   | { readonly $case: 'progress'; readonly value: Progress }
-  | { readonly $case: 'accepted' | 'state' | 'outcome' | 'execution' };
+  | { readonly $case: 'accepted' | 'state' | 'outcome' | 'execution' | 'logTruncated' };
 
 /** What an event weighs in a queue. Log and progress come in any number and may be dropped; facts are few and may not. */
 export function weighEvent(event: Weighable): EventWeight {

@@ -5,7 +5,7 @@ import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { abortable } from '../../services/shared/abortable.js';
 import { RuneError } from '../../services/shared/errors.js';
-import { LmmServiceService } from '../../services/shared/gen/rune/v1/lmm.js';
+import { CancelRunRequest, LmmServiceService } from '../../services/shared/gen/rune/v1/lmm.js';
 import type { HandlerOf } from '../../services/shared/rpc-binding.js';
 import { createRpcClient } from '../../services/shared/rpc-client.js';
 import { eventually } from '../support/eventually.js';
@@ -223,7 +223,7 @@ describe('when the consumer is gone', () => {
         return { header: undefined, lmmInstanceId: '' };
       },
     });
-    const request = { header: undefined, runId: '', reason: '' };
+    const request = CancelRunRequest.fromPartial({ runId: '' });
     await assert.rejects(pair.client.cancelRun(request, { timeoutMs: 100 }), {
       name: 'CALL_DEADLINE_EXCEEDED',
     });
@@ -246,8 +246,8 @@ describe('when the consumer is gone', () => {
       },
     });
     for await (const _ of pair.client.mediate(mediateRequest()));
-    await pair.client.cancelRun({ header: undefined, runId: '', reason: '' });
-    await pair.client.cancelRun({ header: undefined, runId: '', reason: '' });
+    await pair.client.cancelRun(CancelRunRequest.fromPartial({ runId: '' }));
+    await pair.client.cancelRun(CancelRunRequest.fromPartial({ runId: '' }));
     assert.deepEqual(
       signals.map(({ aborted }) => aborted),
       [false, false, false],

@@ -10,7 +10,7 @@ import { PassThrough } from 'node:stream';
 import { abortable } from '../../services/shared/abortable.js';
 import { RuneError } from '../../services/shared/errors.js';
 import { HealthService } from '../../services/shared/gen/grpc/health/v1/health.js';
-import { LmmServiceService } from '../../services/shared/gen/rune/v1/lmm.js';
+import { CancelRunRequest, LmmServiceService } from '../../services/shared/gen/rune/v1/lmm.js';
 import { createLogger } from '../../services/shared/logger.js';
 import { packageRoot } from '../../services/shared/package-root.js';
 import { bindService } from '../../services/shared/rpc-binding.js';
@@ -159,6 +159,7 @@ describe('health and reflection', () => {
     const server = await start({
       bindings: [
         bindService(LmmServiceService, {
+          ...EMPTY_HANDLERS,
           async *mediate() {
             yield numbered(1);
             yield numbered(2);
@@ -204,7 +205,7 @@ describe('the limits of calls', () => {
         return { header: undefined, lmmInstanceId: '' };
       },
     });
-    const request = { header: undefined, runId: LARGE, reason: '' };
+    const request = CancelRunRequest.fromPartial({ runId: LARGE });
     await assert.rejects(pair.client.cancelRun(request), {
       name: 'MESSAGE_TOO_LARGE',
       message: /4194304 are allowed/,
@@ -241,7 +242,7 @@ describe('the limits of calls', () => {
         yield { ...numbered(2), runId: LARGE };
       },
     });
-    const request = { header: undefined, runId: '', reason: '' };
+    const request = CancelRunRequest.fromPartial({ runId: '' });
     await assert.rejects(pair.client.cancelRun(request), {
       name: 'MESSAGE_TOO_LARGE',
       message: /The answer has/,
@@ -267,7 +268,7 @@ describe('the limits of calls', () => {
       },
       { server: { unaryTimeoutMs: 40_000, unaryTimeoutMsMax: 50_000 } },
     );
-    const request = { header: undefined, runId: '', reason: '' };
+    const request = CancelRunRequest.fromPartial({ runId: '' });
     await buf('-d', '{}', `http://${pair.server.address}/rune.v1.LmmService/CancelRun`);
     await pair.client.cancelRun(request, { timeoutMs: 90_000 });
     await pair.client.cancelRun(request, { timeoutMs: 9_000 });
@@ -291,7 +292,7 @@ describe('the limits of calls', () => {
       },
       { server: { unaryTimeoutMsMax: 50 } },
     );
-    const request = { header: undefined, runId: '', reason: '' };
+    const request = CancelRunRequest.fromPartial({ runId: '' });
     await assert.rejects(pair.client.cancelRun(request), (error: unknown) => {
       assert.ok(error instanceof RuneError);
       assert.equal(error.name, 'CALL_DEADLINE_EXCEEDED');
@@ -313,7 +314,7 @@ describe('the limits of calls', () => {
     });
     const { RcsHeader } = await import('../../services/shared/gen/rune/v1/rcs.js');
     const header = RcsHeader.fromPartial({ security: { senderIdentity: 'root' } });
-    await pair.client.cancelRun({ header, runId: '', reason: '' });
+    await pair.client.cancelRun(CancelRunRequest.fromPartial({ header, runId: '' }));
     assert.deepEqual(seen, ['root', 'loopback', 'loopback', 36]);
     await pair.stop();
   });
@@ -363,7 +364,7 @@ describe('a graceful stop', () => {
     });
     const messages = pair.client.mediate(mediateRequest());
     await messages.next();
-    const unary = pair.client.cancelRun({ header: undefined, runId: '', reason: '' });
+    const unary = pair.client.cancelRun(CancelRunRequest.fromPartial({ runId: '' }));
     const refused = assert.rejects(unary, { name: 'SERVICE_SHUTTING_DOWN' });
     await pair.client.probeNode(PROBE);
     await pair.server.stop(50);
@@ -393,7 +394,7 @@ describe('a graceful stop', () => {
     );
     const messages = pair.client.mediate(mediateRequest());
     await messages.next();
-    const unary = pair.client.cancelRun({ header: undefined, runId: '', reason: '' });
+    const unary = pair.client.cancelRun(CancelRunRequest.fromPartial({ runId: '' }));
     const refused = assert.rejects(unary, { name: 'SERVICE_SHUTTING_DOWN' });
     await pair.client.probeNode(PROBE);
     await pair.server.stop(0);
@@ -403,7 +404,7 @@ describe('a graceful stop', () => {
 
   it('a second stop with a shorter grace shortens it', async () => {
     const pair = await startPair({ cancelRun: never });
-    const unary = pair.client.cancelRun({ header: undefined, runId: '', reason: '' });
+    const unary = pair.client.cancelRun(CancelRunRequest.fromPartial({ runId: '' }));
     const refused = assert.rejects(unary, { name: 'SERVICE_SHUTTING_DOWN' });
     await pair.client.probeNode(PROBE);
     const first = pair.server.stop(60_000);
@@ -563,7 +564,7 @@ describe('a client', () => {
 
   it('ends open calls when it is closed', async () => {
     const pair = await startPair({ cancelRun: never });
-    const unary = pair.client.cancelRun({ header: undefined, runId: '', reason: '' });
+    const unary = pair.client.cancelRun(CancelRunRequest.fromPartial({ runId: '' }));
     const refused = assert.rejects(unary, { name: 'CALL_CANCELLED' });
     pair.client.close();
     await refused;

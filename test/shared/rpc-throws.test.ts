@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { RcsHeader } from '../../services/shared/gen/rune/v1/rcs.js';
-import { LmmServiceService } from '../../services/shared/gen/rune/v1/lmm.js';
+import { CancelRunRequest, LmmServiceService } from '../../services/shared/gen/rune/v1/lmm.js';
 import { RuneError } from '../../services/shared/errors.js';
 import type { ErrorName } from '../../services/shared/errors.js';
 import type { HandlerOf } from '../../services/shared/rpc-binding.js';
@@ -12,7 +12,7 @@ type Mediate = HandlerOf<typeof LmmServiceService.mediate>;
 type CancelRun = HandlerOf<typeof LmmServiceService.cancelRun>;
 
 const NO_TIME = new Date(Number.NaN);
-const REQUEST = { header: undefined, runId: 'run', reason: '' };
+const REQUEST = CancelRunRequest.fromPartial({ runId: 'run' });
 
 async function endOfStream(pair: RpcPair): Promise<{ messages: number; error: unknown }> {
   let messages = 0;

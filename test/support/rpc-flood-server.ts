@@ -4,6 +4,7 @@ import { createLogger } from '../../services/shared/logger.js';
 import { LmmServiceService } from '../../services/shared/gen/rune/v1/lmm.js';
 import type { MediateResponse } from '../../services/shared/gen/rune/v1/lmm.js';
 import { LogLevel, LogStream } from '../../services/shared/gen/rune/v1/run.js';
+import { EMPTY_HANDLERS } from './rpc-pair.js';
 
 // A server process whose Mediate streams as many 64 KiB messages as the run id says. It answers "rss" with its memory and
 // tells how many messages its generator has made.
@@ -33,12 +34,11 @@ const server = await startRpcServer({
   source: 'flood',
   bindings: [
     bindService(LmmServiceService, {
+      ...EMPTY_HANDLERS,
       async *mediate(request) {
         const count = Number(request.command?.value.runId);
         for (made = 0; made < count; made += 1) yield message(made + 1);
       },
-      cancelRun: async () => ({ header: undefined, lmmInstanceId: '' }),
-      probeNode: async () => ({ header: undefined, lmmInstanceId: '', probe: undefined }),
     }),
   ],
 });

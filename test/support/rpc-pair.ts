@@ -1,5 +1,9 @@
 import { PassThrough } from 'node:stream';
-import { LmmServiceService, MediateRequest } from '../../services/shared/gen/rune/v1/lmm.js';
+import {
+  ListRunsResponse,
+  LmmServiceService,
+  MediateRequest,
+} from '../../services/shared/gen/rune/v1/lmm.js';
 import type { MediateResponse } from '../../services/shared/gen/rune/v1/lmm.js';
 import { createLogger } from '../../services/shared/logger.js';
 import { bindService } from '../../services/shared/rpc-binding.js';
@@ -58,6 +62,8 @@ export const EMPTY_HANDLERS: Handlers<TestService> = {
     yield* [];
   },
   cancelRun: async () => ({ header: undefined, lmmInstanceId: '' }),
+  listRuns: async () => ListRunsResponse.create(),
+  ackRun: async () => ({ header: undefined, lmmInstanceId: '' }),
   probeNode: async () => ({ header: undefined, lmmInstanceId: '', probe: undefined }),
 };
 

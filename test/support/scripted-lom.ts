@@ -63,6 +63,10 @@ export const WEB01 = Node.fromPartial({
   groups: ['web'],
 });
 
+function unscripted(): never {
+  throw new Error('This script has no such call.');
+}
+
 /** Starts the server on a free loopback port. `handlers` replace the answers that every script has. */
 export async function startScriptedLom(
   handlers: (cancelled: Promise<void>) => Partial<LomHandlers>,
@@ -75,9 +79,12 @@ export async function startScriptedLom(
   });
   const own = handlers(cancelled);
   const all: LomHandlers = {
-    run: () => {
-      throw new Error('This script has no run.');
-    },
+    run: unscripted,
+    submitExecution: unscripted,
+    watchExecution: unscripted,
+    getExecution: unscripted,
+    listExecutions: unscripted,
+    rerunExecution: unscripted,
     cancelExecution: async () => CancelExecutionResponse.fromPartial({ state: 4 }),
     planExecution: async () => PlanExecutionResponse.fromPartial({}),
     listActions: async () => ListActionsResponse.fromPartial({ actions: [TAIL_LOG] }),

@@ -1,0 +1,183 @@
+import type { ExecutionState, RunState } from '../../shared/gen/rune/v1/run.js';
+
+/** An execution as it is recorded. Times are milliseconds since 1970, by the clock of the database. */
+export interface ExecutionRecord {
+  readonly id: string;
+  readonly state: ExecutionState;
+  readonly action: string;
+  readonly version: string;
+  readonly digest: string;
+  readonly reason: string;
+  readonly triggeredBy: string;
+  readonly correlationId: string;
+  readonly requestId: string;
+  readonly dryRun: boolean;
+  readonly rerunOf: string;
+  readonly runs: number;
+  readonly createdMs: number;
+  /** 0 until the state is final. */
+  readonly endedMs: number;
+  /** Number of the newest event. */
+  readonly lastSeq: number;
+  readonly cancelAsked: boolean;
+  readonly cancelReason: string;
+  /** The replica that performs it, … */
+  readonly owner: string;
+  /** … and how often it has had a new one. Every write of an owner is conditional on it. */
+  readonly epoch: number;
+  /** The encoded SubmitExecutionRequest with its accepted header. */
+  readonly request: Buffer;
+}
+
+/** A new execution, before anybody has performed anything of it. */
+export interface NewExecution extends Pick<
+  ExecutionRecord,
+  | 'id'
+  | 'action'
+  | 'version'
+  | 'digest'
+  | 'reason'
+  | 'triggeredBy'
+  | 'correlationId'
+  | 'requestId'
+  | 'dryRun'
+  | 'rerunOf'
+  | 'owner'
+  | 'request'
+> {
+  readonly state: ExecutionState;
+  /** HMAC over what the request asks for; empty without a request id. */
+  readonly requestDigest: Buffer;
+  /** Names of the nodes in the order of the plan; the run of each gets the id beside it. */
+  readonly runs: readonly { readonly runId: string; readonly node: string }[];
+  /** The first event, with the number 1. */
+  readonly event: EventRecord;
+}
+
+/** A run as it is recorded. */
+export interface RunRecord {
+  /** 0 for the first run of the plan. */
+  readonly position: number;
+  readonly runId: string;
+  readonly node: string;
+  /** 0 before the first. */
+  readonly attempt: number;
+  readonly state: RunState;
+  /** Where it was sent, recorded before it was sent; empty before. */
+  readonly mediator: string;
+  readonly lmmInstanceId: string;
+  /** Number of the newest event of the mediator that is recorded. */
+  readonly mediatorEvent: number;
+  /** 0 where it has not happened. */
+  readonly placedMs: number;
+  readonly startedMs: number;
+  readonly endedMs: number;
+  /** Bytes of log recorded so far. */
+  readonly logBytes: number;
+  /** Number of the event that holds the outcome; 0 without one. */
+  readonly outcomeSeq: number;
+}
+
+/** What kind of event a record holds, for filters: facts are execution, state, outcome and truncation. */
+export type EventKind = 'execution' | 'state' | 'log' | 'progress' | 'outcome' | 'logTruncated';
+
+/** An event as it is recorded. */
+export interface EventRecord {
+  /** From 1, without gaps. */
+  readonly seq: number;
+  /** Empty for events of the execution itself. */
+  readonly node: string;
+  readonly kind: EventKind;
+  /** The encoded RunResponse without header, execution id and seq. */
+  readonly body: Buffer;
+}
+
+/** What an owner records of one execution at once: all of it or, where the epoch is not its own any more, nothing. */
+export interface ExecutionChange {
+  readonly executionId: string;
+  readonly epoch: number;
+  /** In the order of seq, continuing what is recorded. */
+  readonly events: readonly EventRecord[];
+  /** New values of runs, by position. */
+  readonly runs: readonly (Partial<Omit<RunRecord, 'position' | 'node'>> & { readonly position: number })[];
+  readonly state?: ExecutionState;
+  /** The state is final: sets endedMs to now. */
+  readonly ended?: boolean;
+}
+
+/** Which executions a list shows; what is undefined does not narrow it. */
+export interface ExecutionFilter {
+  readonly action?: string;
+  readonly node?: string;
+  readonly states?: readonly ExecutionState[];
+  readonly triggeredBy?: string;
+  readonly correlationId?: string;
+  readonly sinceMs?: number;
+  readonly untilMs?: number;
+}
+
+/** Which events of an execution are read. */
+export interface EventRange {
+  readonly fromSeq: number;
+  /** Stops after the event that reaches this. At least one event is read if there is one. */
+  readonly bytesMax: number;
+  /** Only events of these nodes and of the execution itself. */
+  readonly nodes?: readonly string[];
+  readonly kinds?: readonly EventKind[];
+}
+
+/**
+ * The record of executions: the same over SQLite (one process) and PostgreSQL (many). A promise that settles means that the rows
+ * are on disk. Any call rejects with STORE_UNAVAILABLE while the database cannot be used; then whether a write took place is
+ * unknown, except where its documentation says so.
+ */
+export interface Store {
+  /**
+   * Records an execution, its runs and its first event; epoch 1. With a request id that the same caller used within
+   * `requestIdWindowMs`, nothing is written and the earlier execution is returned; throws REQUEST_ID_REUSED if the digest
+   * differs. Also for calls at the same instant on two replicas, exactly one makes the execution.
+   */
+  createExecution(
+    execution: NewExecution,
+    requestIdWindowMs: number,
+  ): Promise<{ readonly execution: ExecutionRecord; readonly existing: boolean }>;
+  execution(id: string): Promise<ExecutionRecord | undefined>;
+  /** Newest first; `before` is the id of the last one of the page before (ids sort by time). */
+  executions(filter: ExecutionFilter, limit: number, before?: string): Promise<ExecutionRecord[]>;
+  /** Runs of an execution by position, after the position `after` (-1 for the first page). */
+  runs(
+    executionId: string,
+    page: { readonly after: number; readonly limit: number; readonly states?: readonly RunState[] },
+  ): Promise<RunRecord[]>;
+  /** How many runs of an execution are in which state. */
+  runCounts(executionId: string): Promise<ReadonlyMap<RunState, number>>;
+  /**
+   * Records changes in one transaction and resolves with the ids of those that were refused, because the execution has a newer
+   * epoch or is gone. In one call at most one change an execution.
+   */
+  commit(changes: readonly ExecutionChange[]): Promise<ReadonlySet<string>>;
+  /** Events by seq. */
+  events(executionId: string, range: EventRange): Promise<EventRecord[]>;
+  /** Notes that somebody wants the execution to end. The first reason stays. Undefined if there is no such execution. */
+  askCancel(executionId: string, reason: string): Promise<ExecutionRecord | undefined>;
+  /** Of the unfinished executions of an owner, those whose cancel was asked. */
+  cancelsAsked(owner: string): Promise<readonly { readonly id: string; readonly reason: string }[]>;
+
+  /** Says that the replica lives and owns what it owns for so long from now on. Resolves with false if its lease was over before
+   * this call: what it owned may have a new owner. */
+  renewLease(owner: string, leaseMs: number): Promise<boolean>;
+  /** Gives up to `limit` unfinished executions of replicas whose lease is over to `owner`, each with the next epoch. */
+  takeOver(owner: string, limit: number): Promise<ExecutionRecord[]>;
+  /** Ends the lease at once, so that others need not wait for it. */
+  endLease(owner: string): Promise<void>;
+
+  /** Deletes up to `limit` ended executions with all their rows: those that ended before `endedBeforeMs`, and the oldest beyond
+   * the newest `keepMax`. Resolves with how many it deleted. */
+  deleteOld(endedBeforeMs: number, keepMax: number, limit: number): Promise<number>;
+  /** Calls the listener with the id of each execution that somebody else changed: another process, or askCancel here. Without
+   * guarantee: whoever must know looks for itself now and then. */
+  onChange(listener: (executionId: string) => void): void;
+  /** Random bytes that all replicas share, made with the database. */
+  readonly serverKey: Buffer;
+  close(): Promise<void>;
+}
