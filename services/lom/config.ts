@@ -9,6 +9,7 @@ import {
 import { RUN_LIMIT_SETTINGS } from '../shared/run-limit-settings.js';
 import { SERVICE_SETTINGS } from '../shared/service-settings.js';
 import type { MediatorEndpoint } from './mediators.js';
+import { STORE_SETTINGS } from './store/store-settings.js';
 
 const ENDPOINT = /^(?:([A-Za-z0-9][A-Za-z0-9._-]*)=)?((?:\[[0-9A-Fa-f:.]+\]|[^\s:=,/]+):\d{1,5})$/;
 
@@ -24,6 +25,7 @@ export function readEndpoints(texts: readonly string[]): MediatorEndpoint[] {
 export const LOM_SETTINGS = {
   ...SERVICE_SETTINGS,
   ...RUN_LIMIT_SETTINGS,
+  ...STORE_SETTINGS,
   listen: addressSetting({
     name: 'listen',
     default: '127.0.0.1:50051',
@@ -75,18 +77,60 @@ export const LOM_SETTINGS = {
     max: 10_000,
     doc: 'Runs of one execution at the same time.',
   }),
-  watcherBufferBytesMax: bytesSetting({
-    name: 'watcher_buffer_max',
-    default: '1MiB',
-    min: '64KiB',
-    max: '64MiB',
-    doc: 'Events of one execution kept for a reader that is behind; beyond it the plugins are held back, …',
-  }),
-  watcherStallMs: durationSetting({
-    name: 'watcher_stall',
-    default: '60s',
+  leaseMs: durationSetting({
+    name: 'lease',
+    default: '15s',
     min: '1s',
-    max: '1h',
-    doc: '… and after this long the reader is given up and the execution goes on without it.',
+    max: '10m',
+    doc: 'Where several LOM share a store: executions of one that was silent for this long are taken over.',
+  }),
+  runsMax: integerSetting({
+    name: 'runs_max',
+    default: 2000,
+    min: 1,
+    max: 100_000,
+    doc: 'Runs of all executions at the same time; executions take turns.',
+  }),
+  requestIdWindowMs: durationSetting({
+    name: 'request_id_window',
+    default: '24h',
+    min: '1m',
+    max: '720h',
+    doc: 'For this long a request id means the execution that it made.',
+  }),
+  logRunBytesMax: bytesSetting({
+    name: 'log.run_max',
+    default: '1MiB',
+    min: '0B',
+    max: '16GiB',
+    doc: 'Log of one run that is recorded and shown; what follows is counted.',
+  }),
+  logExecutionBytesMax: bytesSetting({
+    name: 'log.execution_max',
+    default: '64MiB',
+    min: '0B',
+    max: '64GiB',
+    doc: 'The same for all runs of an execution together.',
+  }),
+  retentionKeepMs: durationSetting({
+    name: 'retention.keep',
+    default: '720h',
+    min: '1m',
+    max: '87600h',
+    doc: 'Executions that ended longer ago are deleted, …',
+  }),
+  retentionKeepMax: integerSetting({
+    name: 'retention.executions_max',
+    default: 100_000,
+    min: 1,
+    max: 100_000_000,
+    doc: '… and the oldest ended ones beyond this number.',
+  }),
+  commitBufferBytesMax: bytesSetting({
+    name: 'commit_buffer_max',
+    default: '4MiB',
+    min: '64KiB',
+    max: '256MiB',
+    doc: 'Events that wait for the store; beyond this the plugins are held back.',
   }),
 } as const;

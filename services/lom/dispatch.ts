@@ -1,18 +1,13 @@
 import { toDuration } from '../shared/duration.js';
 import { RuneError } from '../shared/errors.js';
 import { requestHeader } from '../shared/header.js';
-import type {
-  LmmServiceService,
-  MediateResponse,
-  MediateStart,
-  NodeTarget,
-  Plugin,
-} from '../shared/gen/rune/v1/lmm.js';
+import type { LmmServiceService, MediateResponse } from '../shared/gen/rune/v1/lmm.js';
 import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
 import type { NodeProbe } from '../shared/gen/rune/v1/run.js';
+import type { Logger } from '../shared/logger.js';
 import type { RpcClient } from '../shared/rpc-client.js';
 import type { Plan, PlannedNode, PlannedRun } from './plan.js';
-import { createSentPlugins, type SentPlugins } from './sent-plugins.js';
+import { nodeTarget, startMessage } from './start-message.js';
 
 /** The calls that LOM makes to a mediator. */
 export type MediatorClient = RpcClient<LmmServiceService>;
@@ -24,6 +19,14 @@ export interface RunIdentity {
   readonly attempt: number;
   readonly triggeredBy: string;
   readonly header: RcsHeader;
+  /** How often the execution has changed its owner. */
+  readonly epoch: number;
+}
+
+/** The one process that has a run, or is about to get it. */
+export interface Placement {
+  readonly address: string;
+  readonly instanceId: string;
 }
 
 /** Settings of the way from LOM to its mediators. */
@@ -32,24 +35,40 @@ export interface DispatchSettings {
   readonly mediatorConnectTimeoutMs: number;
   /** Tells the mediator how long a run may go on with nobody attached. */
   readonly orphanAfterMs: number;
-  /** A stream may last this much longer than the run's own limits before the run is given up as lost. */
+  /** A stream may last this much longer than the run's own limits before it is broken off. */
   readonly streamMarginMs: number;
+  /** Acknowledgements wait this long for others to the same mediator. */
+  readonly ackDelayMs: number;
 }
 
 /** Takes runs to mediators. */
 export interface Dispatcher {
+  /** The process that answers at `address`, as far as is known. Throws MEDIATOR_UNAVAILABLE. */
+  placementAt(address: string): Promise<Placement>;
+  /** Forgets which process answers there: another one does. */
+  forget(address: string): void;
   /**
-   * Starts a run on the first mediator that takes it and yields its messages. `placed` hears which mediator is being asked.
-   * A thrown RuneError before the first message means that nothing ran, except OUTCOME_UNKNOWN; after it, that the stream broke.
+   * Starts a run there and yields its messages, until the signal aborts. A RuneError that the mediator itself refused with before
+   * the first message (it holds an EPS message) means that nothing ran; after any other one the run may have been taken.
    */
   start(
+    placement: Placement,
     plan: Plan,
     run: PlannedRun,
     identity: RunIdentity,
-    placed: (address: string) => void,
+    signal: AbortSignal,
   ): AsyncGenerator<MediateResponse, void, undefined>;
-  /** Asks the mediator at `address` to stop a run. */
-  cancel(address: string, runId: string, reason: string, header: RcsHeader): Promise<void>;
+  /** Yields the messages of a run that was started there, after the one numbered `afterEvent`. Ends when the signal aborts. */
+  attach(
+    placement: Placement,
+    identity: RunIdentity,
+    afterEvent: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<MediateResponse, void, undefined>;
+  /** Asks the mediator to stop a run. */
+  cancel(placement: Placement, identity: RunIdentity, reason: string): Promise<void>;
+  /** Tells the mediator, soon, that it may forget a run. Whether it hears does not matter: it forgets by itself in time. */
+  acknowledge(placement: Placement, runId: string): void;
   /** Asks the first mediator of the node to connect to it and to run nothing. */
   probe(
     run: PlannedNode,
@@ -60,191 +79,165 @@ export interface Dispatcher {
   close(): void;
 }
 
-/** These refusals come from the mediator itself and prove that it did not take the run: the next one may. */
-const SPILL = new Set(['MEDIATOR_FULL', 'SERVICE_SHUTTING_DOWN', 'TRANSPORT_NOT_AVAILABLE']);
-
-/** The node as a mediator needs it, by one of its transports. */
-export function nodeTarget({
-  node,
-  transport,
-  jump,
-}: Pick<PlannedNode, 'node' | 'transport' | 'jump'>): NodeTarget {
-  const { name, address, port, user, credential, hostKeyFingerprints, weakAlgorithms } = node;
-  return {
-    name,
-    transport,
-    address,
-    port,
-    user,
-    credential,
-    hostKeyFingerprints,
-    weakAlgorithms,
-    jump: jump.map((hop) => ({
-      name: hop.name,
-      address: hop.address,
-      port: hop.port,
-      user: hop.user,
-      credential: hop.credential,
-      hostKeyFingerprints: hop.hostKeyFingerprints,
-      weakAlgorithms: hop.weakAlgorithms,
-    })),
-  };
+interface Mediator {
+  readonly client: MediatorClient;
+  /** Digests that it was sent: it is spared the content, and asks if it has lost it since. */
+  readonly digests: Set<string>;
+  instanceId: Promise<string> | undefined;
+  acknowledged: string[];
+  ackTimer: NodeJS.Timeout | undefined;
 }
 
-function pluginOf(plan: Plan, withContent: boolean): Plugin {
-  const { capability, script, scriptSha256, library, librarySha256, files, parameterInput } = plan.action;
-  const blob = (sha256: string, content: Buffer): { sha256: string; content: Buffer } => ({
-    sha256,
-    content: withContent ? content : Buffer.alloc(0),
-  });
-  return {
-    script: blob(scriptSha256, script),
-    library: library.length === 0 ? undefined : blob(librarySha256, library),
-    delivery: capability.delivery,
-    leavesProcesses: capability.leavesProcesses,
-    files: files.map((file) => ({ path: file.path, blob: blob(file.sha256, file.bytes) })),
-    protocol: capability.protocol,
-    requires: capability.requires,
-    arguments: [...plan.arguments],
-    parameterInput,
-  };
-}
-
-function startMessage(
-  plan: Plan,
-  run: PlannedRun,
-  identity: RunIdentity,
-  settings: DispatchSettings,
-  withContent: boolean,
-): MediateStart {
-  const { node } = run;
-  return {
-    runId: identity.runId,
-    executionId: identity.executionId,
-    attempt: identity.attempt,
-    action: plan.action.capability.action,
-    plugin: pluginOf(plan, withContent),
-    target: nodeTarget(run),
-    runAs: run.runAs,
-    ownerEpoch: 0,
-    lmmInstanceId: '',
-    paramsJson: Buffer.from(JSON.stringify(plan.params)),
-    outputSchema: plan.action.capability.outputSchema,
-    context: {
-      dryRun: plan.dryRun,
-      triggeredBy: identity.triggeredBy,
-      reason: plan.reason,
-      nodeVarsJson: Buffer.from(JSON.stringify(node.vars ?? {})),
-      nodeLabels: node.labels,
-      configurationJson: Buffer.from(JSON.stringify(run.configuration)),
-    },
-    limits: {
-      timeout: toDuration(plan.timeoutMs),
-      killGrace: toDuration(plan.killGraceMs),
-      connectTimeout: toDuration(plan.connectTimeoutMs),
-      orphanAfter: toDuration(settings.orphanAfterMs),
-      outputBytesMax: 0,
-      logBytesMax: 0,
-    },
-  };
-}
+/** Run ids that one acknowledgement carries at most. */
+const ACKS_MAX = 1000;
 
 /** Makes the dispatcher; `connect` opens the connection to a mediator and is called once an address. */
 export function createDispatcher(
   connect: (address: string) => MediatorClient,
   settings: DispatchSettings,
+  logger: Logger,
 ): Dispatcher {
-  const clients = new Map<string, MediatorClient>();
-  /** By address: what the mediator has of which plugin. */
-  const sent = new Map<string, SentPlugins>();
+  const mediators = new Map<string, Mediator>();
 
-  const clientFor = (address: string): MediatorClient => {
-    const known = clients.get(address);
+  const mediatorAt = (address: string): Mediator => {
+    const known = mediators.get(address);
     if (known !== undefined) return known;
-    const client = connect(address);
-    clients.set(address, client);
-    sent.set(address, createSentPlugins());
+    const mediator: Mediator = {
+      client: connect(address),
+      digests: new Set(),
+      instanceId: undefined,
+      acknowledged: [],
+      ackTimer: undefined,
+    };
+    mediators.set(address, mediator);
+    return mediator;
+  };
+
+  const unavailable = (address: string, cause: unknown): RuneError =>
+    new RuneError('MEDIATOR_UNAVAILABLE', `The mediator at ${address} cannot be reached.`, {}, { cause });
+
+  const ready = async (address: string): Promise<MediatorClient> => {
+    const { client } = mediatorAt(address);
+    await client.waitForReady(settings.mediatorConnectTimeoutMs).catch((cause: unknown) => {
+      throw unavailable(address, cause);
+    });
     return client;
   };
 
-  const ready = async (address: string, node: string): Promise<MediatorClient> => {
-    const client = clientFor(address);
+  const askInstance = async (address: string): Promise<string> => {
+    const client = await ready(address);
+    const header = requestHeader(undefined, 'RUNS_LIST_REQUEST', 'lom', 'lmm');
+    const request = { header, executionId: '', pageSize: 1, pageToken: '' };
     try {
-      await client.waitForReady(settings.mediatorConnectTimeoutMs);
-      return client;
-    } catch (cause) {
-      const message = `The mediator at ${address} cannot be reached.`;
-      throw new RuneError('MEDIATOR_UNAVAILABLE', message, { node }, { cause });
+      return (await client.listRuns(request, { timeoutMs: settings.mediatorConnectTimeoutMs })).lmmInstanceId;
+    } catch (thrown) {
+      throw unavailable(address, thrown);
     }
   };
 
-  async function* mediate(
-    address: string,
-    plan: Plan,
-    run: PlannedRun,
-    identity: RunIdentity,
-  ): AsyncGenerator<MediateResponse, void, undefined> {
-    const client = await ready(address, run.node.name);
-    const timeoutMs = plan.connectTimeoutMs + plan.timeoutMs + 2 * plan.killGraceMs + settings.streamMarginMs;
-    const plugin = await (sent.get(address) as SentPlugins).ask(plan.action.capability.digest);
-    for (const withContent of plugin.isThere ? [false, true] : [true]) {
-      let answered = false;
-      try {
-        const request = {
-          header: requestHeader(identity.header, 'ACTION_EXECUTE_REQUEST', 'lom', 'lmm'),
-          command: {
-            $case: 'start' as const,
-            value: startMessage(plan, run, identity, settings, withContent),
-          },
-        };
-        for await (const message of client.mediate(request, { timeoutMs })) {
-          if (!answered) plugin.arrived();
-          answered = true;
-          yield message;
-        }
-        return;
-      } catch (thrown) {
-        const error = RuneError.from(thrown);
-        if (answered || error.name !== 'PLUGIN_CONTENT_NEEDED' || withContent) throw error;
-      } finally {
-        if (!answered) plugin.failed();
-      }
+  const forget = (address: string): void => {
+    const mediator = mediatorAt(address);
+    mediator.instanceId = undefined;
+    mediator.digests.clear();
+  };
+
+  const sendAcks = async (mediator: Mediator, placement: Placement): Promise<void> => {
+    mediator.ackTimer = undefined;
+    const runIds = mediator.acknowledged.splice(0, ACKS_MAX);
+    const header = requestHeader(undefined, 'RUN_ACK_REQUEST', 'lom', 'lmm');
+    try {
+      await mediator.client.ackRun({ header, lmmInstanceId: placement.instanceId, runIds });
+    } catch (thrown) {
+      // It forgets them by itself in time.
+      logger.debug('outcomes could not be acknowledged', { mediator: placement.address, err: thrown });
     }
-  }
+    if (mediator.acknowledged.length > 0) await sendAcks(mediator, placement);
+  };
 
   return {
-    async *start(plan, run, identity, placed) {
-      for (const [index, { address }] of run.mediators.entries()) {
-        placed(address);
+    async placementAt(address) {
+      const mediator = mediatorAt(address);
+      mediator.instanceId ??= askInstance(address);
+      try {
+        return { address, instanceId: await mediator.instanceId };
+      } catch (thrown) {
+        mediator.instanceId = undefined;
+        throw thrown;
+      }
+    },
+
+    forget,
+
+    async *start(placement, plan, run, identity, signal) {
+      const { address } = placement;
+      const client = await ready(address);
+      const { digests } = mediatorAt(address);
+      const { digest } = plan.action.capability;
+      const timeoutMs =
+        plan.connectTimeoutMs + plan.timeoutMs + 2 * plan.killGraceMs + settings.streamMarginMs;
+      for (const withContent of digests.has(digest) ? [false, true] : [true]) {
         let answered = false;
         try {
-          for await (const message of mediate(address, plan, run, identity)) {
+          const request = {
+            header: requestHeader(identity.header, 'ACTION_EXECUTE_REQUEST', 'lom', 'lmm'),
+            command: {
+              $case: 'start' as const,
+              value: startMessage(placement, plan, run, identity, {
+                orphanAfterMs: settings.orphanAfterMs,
+                withContent,
+              }),
+            },
+          };
+          for await (const message of client.mediate(request, { timeoutMs, signal })) {
+            if (!answered) digests.add(digest);
             answered = true;
             yield message;
           }
           return;
         } catch (thrown) {
           const error = RuneError.from(thrown);
-          const elsewhere = error.name === 'MEDIATOR_UNAVAILABLE' || SPILL.has(error.name);
-          if (answered || !elsewhere || index === run.mediators.length - 1) throw error;
+          if (answered || error.name !== 'PLUGIN_CONTENT_NEEDED' || withContent) throw error;
         }
       }
     },
 
-    async cancel(address, runId, reason, header) {
-      await clientFor(address).cancelRun({
-        header: requestHeader(header, 'RUN_CANCEL_REQUEST', 'lom', 'lmm'),
-        runId,
+    async *attach(placement, identity, afterEvent, signal) {
+      const client = await ready(placement.address);
+      const request = {
+        header: requestHeader(identity.header, 'RUN_ATTACH_REQUEST', 'lom', 'lmm'),
+        command: {
+          $case: 'attach' as const,
+          value: {
+            runId: identity.runId,
+            lmmInstanceId: placement.instanceId,
+            afterEvent,
+            ownerEpoch: identity.epoch,
+          },
+        },
+      };
+      yield* client.mediate(request, { signal });
+    },
+
+    async cancel(placement, identity, reason) {
+      await mediatorAt(placement.address).client.cancelRun({
+        header: requestHeader(identity.header, 'RUN_CANCEL_REQUEST', 'lom', 'lmm'),
+        runId: identity.runId,
         reason,
-        ownerEpoch: 0,
-        lmmInstanceId: '',
+        ownerEpoch: identity.epoch,
+        lmmInstanceId: placement.instanceId,
       });
     },
 
+    acknowledge(placement, runId) {
+      const mediator = mediatorAt(placement.address);
+      mediator.acknowledged.push(runId);
+      mediator.ackTimer ??= setTimeout(() => void sendAcks(mediator, placement), settings.ackDelayMs);
+    },
+
     async probe(run, connectTimeoutMs, header, signal) {
-      const { node, mediators } = run;
-      const address = mediators[0]?.address ?? '';
-      const client = await ready(address, node.name);
+      const { node, mediators: endpoints } = run;
+      const address = endpoints[0]?.address ?? '';
+      const client = await ready(address);
       const response = await client.probeNode(
         {
           header: requestHeader(header, 'NODE_PROBE_REQUEST', 'lom', 'lmm'),
@@ -254,12 +247,15 @@ export function createDispatcher(
         { signal, timeoutMs: connectTimeoutMs + settings.streamMarginMs },
       );
       if (response.probe === undefined)
-        throw new RuneError('INTERNAL', 'The mediator answered a probe with nothing.');
+        throw new RuneError('INTERNAL', `The mediator answered a probe of ${node.name} with nothing.`);
       return { ...response.probe, mediator: address };
     },
 
     close() {
-      for (const client of clients.values()) client.close();
+      for (const { client, ackTimer } of mediators.values()) {
+        clearTimeout(ackTimer);
+        client.close();
+      }
     },
   };
 }

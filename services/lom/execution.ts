@@ -1,29 +1,27 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { cancelWords } from '../shared/cancel-words.js';
 import { toEps } from '../shared/eps.js';
 import { RuneError } from '../shared/errors.js';
-import { createEventQueue, type EventWeight } from '../shared/event-queue.js';
-import { weighEvent } from '../shared/event-weight.js';
-import { newId } from '../shared/ids.js';
-import { replyHeader } from '../shared/header.js';
 import type { Logger } from '../shared/logger.js';
 import { outcomeFields } from '../shared/outcome-log.js';
-import type { MediateResponse } from '../shared/gen/rune/v1/lmm.js';
-import type { ExecutionStatus, RunResponse } from '../shared/gen/rune/v1/lom.js';
 import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
-import { ExecutionState, RunState, StopReason, Outcome } from '../shared/gen/rune/v1/run.js';
-import type { Dispatcher, RunIdentity } from './dispatch.js';
-import { finalState } from './final-state.js';
+import { ExecutionState, Outcome, RunState } from '../shared/gen/rune/v1/run.js';
+import type { Dispatcher, Placement, RunIdentity } from './dispatch.js';
+import type { FairSlots } from './fair-slots.js';
+import { finalState, isFinal, isFinalRun } from './final-state.js';
+import { performRun, type PerformSettings, type Sendable } from './perform-run.js';
 import type { Plan, PlannedRun } from './plan.js';
+import { NotOwner, type Event, type Recorder } from './recorder.js';
+import { batchesOf } from './rollout.js';
+import { createRunLog } from './run-log.js';
+import { executionStatus } from './execution-status.js';
+import type { ExecutionRecord, RunRecord } from './store/store.js';
 
 /** Settings of executions. */
-export interface ExecutionSettings {
-  /** Events kept for a watcher that is behind; beyond this the mediators are held back, … */
-  readonly watcherBufferBytesMax: number;
-  /** … and after this long the watcher is given up and the execution goes on without it. */
-  readonly watcherStallMs: number;
-  /** A run whose mediator was lost is ended by its node or mediator within this time. */
-  readonly lostStopsWithinMs: number;
+export interface ExecutionSettings extends PerformSettings {
+  /** Bytes of log that are recorded of one run, and of all runs of an execution together. */
+  readonly logRunBytesMax: number;
+  readonly logExecutionBytesMax: number;
   /** Tries to tell a mediator that a run is cancelled, and the wait between them. */
   readonly cancelTriesMax: number;
   readonly cancelRetryMs: number;
@@ -32,11 +30,29 @@ export interface ExecutionSettings {
 /** What an execution works with. */
 export interface ExecutionDeps {
   readonly dispatcher: Dispatcher;
+  readonly recorder: Recorder;
+  /** Places for runs of all executions of this process. */
+  readonly slots: FairSlots;
   readonly settings: ExecutionSettings;
   readonly logger: Logger;
 }
 
-/** One accepted request. It needs nobody to go on. */
+/** What sends the runs of an execution, by node. */
+export interface Intent {
+  readonly plan: Plan;
+  readonly runs: ReadonlyMap<string, PlannedRun>;
+}
+
+/** An execution that this process owns, as it was recorded when it came here. */
+export interface OwnedExecution {
+  readonly record: ExecutionRecord;
+  readonly runs: readonly RunRecord[];
+  readonly header: RcsHeader;
+  /** What is planned for the runs that were not sent; or why they cannot be sent any more. */
+  readonly intent: Intent | RuneError;
+}
+
+/** One accepted request that this process performs. It needs nobody to go on. */
 export interface Execution {
   readonly id: string;
   readonly state: ExecutionState;
@@ -44,247 +60,170 @@ export interface Execution {
   readonly counts: ReadonlyMap<RunState, number>;
   /** Asks every run to stop. Asking twice is harmless. */
   cancel(reason: string): void;
-  /** The events, for one watcher. The watcher may leave at any time. */
-  events(signal: AbortSignal): AsyncGenerator<RunResponse, void, undefined>;
-  /** Settles when the final state is reached; never rejects. */
+  /** Leaves the execution as it is recorded, to be taken over; its runs go on. */
+  leave(): void;
+  /** Settles when the final state is recorded, or the execution is left; never rejects. */
   readonly finished: Promise<void>;
 }
 
-type Event = NonNullable<RunResponse['event']>;
-type Queued = Omit<RunResponse, 'seq' | 'event'> & { readonly event: Event };
-
-const EVENT_TYPE: Readonly<Record<Event['$case'], string>> = {
-  execution: 'EXECUTION_STATE_CHANGED',
-  state: 'ACTION_STARTED',
-  log: 'ACTION_LOG',
-  progress: 'ACTION_PROGRESS',
-  outcome: 'ACTION_RESULT',
-  logTruncated: 'ACTION_LOG_TRUNCATED',
-};
-
-function weigh({ event }: Queued): EventWeight {
-  const weight = weighEvent(event);
-  const resultBytes = event.$case === 'outcome' ? (event.value.result?.outputJson.length ?? 0) : 0;
-  return { ...weight, bytes: weight.bytes + resultBytes };
+interface ActiveRun {
+  readonly identity: RunIdentity;
+  placement: Placement | undefined;
 }
 
-/** Starts an execution at once. */
-export function startExecution(
-  plan: Plan,
-  caller: { readonly header: RcsHeader; readonly triggeredBy: string },
-  { dispatcher, settings, logger }: ExecutionDeps,
-): Execution {
-  const id = newId();
+function heldBack(node: string, why: string): Outcome {
+  const error = toEps(new RuneError('RUN_HELD_BACK', why), { source: 'lom', facts: { node } });
+  return Outcome.fromPartial({ state: RunState.SKIPPED, endedAt: new Date(), error });
+}
+
+/** Performs an execution from wherever it is recorded to be. */
+export function performExecution(owned: OwnedExecution, deps: ExecutionDeps): Execution {
+  const { record, header, intent } = owned;
+  const { dispatcher, recorder, slots, settings, logger } = deps;
+  const { id, epoch } = record;
   const counts = new Map<RunState, number>();
-  const queue = createEventQueue<Queued>(settings.watcherBufferBytesMax, weigh);
-  const active = new Map<string, { address: string; accepted: boolean }>();
-  const over = new AbortController();
-  let state: ExecutionState = ExecutionState.RUNNING;
-  let cancelReason: string | undefined;
-  let stall: NodeJS.Timeout | undefined;
-  let first = true;
-
-  const publish = async (
-    run: { id: string; node: string; attempt: number },
-    at: Date,
-    event: Event,
-  ): Promise<void> => {
-    const header = replyHeader(caller.header, EVENT_TYPE[event.$case], 'lom', first);
-    first = false;
-    const room = queue.push({
-      header,
-      executionId: id,
-      runId: run.id,
-      node: run.node,
-      attempt: run.attempt,
-      at,
-      event,
-    });
-    if (room === undefined) return;
-    stall ??= setTimeout(() => {
-      const message = `Nobody read the events of this execution for ${settings.watcherStallMs / 1000} s.`;
-      queue.fail(new RuneError('READER_TOO_SLOW', message, { executionId: id }));
-    }, settings.watcherStallMs);
-    await room;
-    clearTimeout(stall);
-    stall = undefined;
-  };
-
-  const status = (extra: Partial<ExecutionStatus> = {}): Event => ({
-    $case: 'execution',
-    value: {
-      state,
-      counts: [...counts].map(([runState, count]) => ({ state: runState, count })),
-      action: plan.action.capability.action,
-      version: plan.action.capability.version,
-      digest: plan.action.capability.digest,
-      runs: plan.runs.length,
-      ...extra,
+  const active = new Map<string, ActiveRun>();
+  const left = new AbortController();
+  // Nobody needs to wait for a place any more: the execution is left, or every run is about to be cancelled.
+  const hurry = new AbortController();
+  setMaxListeners(0, left.signal, hurry.signal);
+  const rollout = intent instanceof RuneError ? undefined : intent.plan.rollout;
+  const allowance = {
+    runBytesMax: settings.logRunBytesMax,
+    execution: {
+      bytes: owned.runs.reduce((sum, run) => sum + run.logBytes, 0),
+      bytesMax: settings.logExecutionBytesMax,
     },
-  });
-  const publishState = (): Promise<void> => publish({ id: '', node: '', attempt: 0 }, new Date(), status());
+  };
+  let state = record.state;
+  let cancelReason: string | undefined;
+  let canaryFailed = false;
+  const about = { execution_id: id, trace_id: header.observability?.traceId };
 
-  const describe = (error: RuneError, run: PlannedRun, identity: RunIdentity): Outcome['error'] =>
-    toEps(error, {
-      source: 'lom',
-      header: caller.header,
-      facts: {
-        node: run.node.name,
-        action: plan.action.capability.action,
-        executionId: id,
-        runId: identity.runId,
-        attempt: identity.attempt,
-        ...error.facts,
-      },
-    });
-
-  const cancelRun = async (runId: string, reason: string): Promise<void> => {
-    for (let tried = 1; tried <= settings.cancelTriesMax; tried++) {
-      const placed = active.get(runId);
-      if (placed === undefined || !placed.accepted) return;
-      try {
-        await dispatcher.cancel(placed.address, runId, reason, caller.header);
-        return;
-      } catch (thrown) {
-        const error = RuneError.from(thrown);
-        if (error.name === 'RUN_NOT_FOUND') return;
-        logger.warn('a run could not be cancelled yet', {
-          execution_id: id,
-          run_id: runId,
-          tried,
-          err: error,
-        });
-        await delay(settings.cancelRetryMs, undefined, { signal: over.signal }).catch(() => undefined);
-      }
-    }
+  const count = (runState: RunState): void => void counts.set(runState, (counts.get(runState) ?? 0) + 1);
+  const status = (): Event => ({ $case: 'execution', value: executionStatus({ ...record, state }, counts) });
+  const leave = (thrown?: unknown): void => {
+    if (thrown !== undefined && !left.signal.aborted && !(thrown instanceof NotOwner))
+      logger.error('an execution is left as it is recorded', { ...about, err: thrown });
+    left.abort(thrown ?? new NotOwner('The service leaves the execution.'));
+    hurry.abort();
   };
 
-  /** What is known when a run's stream ended without its outcome. */
-  const outcomeWithout = (
-    thrown: unknown,
-    accepted: boolean,
-    run: PlannedRun,
-    identity: RunIdentity,
-  ): Outcome => {
-    const error = RuneError.from(thrown);
-    if (!accepted && error.name !== 'OUTCOME_UNKNOWN') {
-      return Outcome.fromPartial({
-        state: RunState.FAILED,
-        endedAt: new Date(),
-        error: describe(error, run, identity),
-      });
-    }
-    const message = `The mediator was lost while it had the run: ${error.message}`;
-    return Outcome.fromPartial({
-      state: RunState.LOST,
-      maySurvive: true,
-      endedAt: new Date(),
-      stoppedOnNodeBy: new Date(Date.now() + settings.lostStopsWithinMs),
-      error: describe(new RuneError('OUTCOME_UNKNOWN', message), run, identity),
-    });
-  };
+  const failures = (): number =>
+    (counts.get(RunState.FAILED) ?? 0) +
+    (counts.get(RunState.TIMED_OUT) ?? 0) +
+    (counts.get(RunState.LOST) ?? 0);
 
-  const relay = async (
-    run: PlannedRun,
-    identity: RunIdentity,
-    message: MediateResponse,
-  ): Promise<Outcome | undefined> => {
-    const event = message.event;
-    if (event === undefined) return undefined;
-    if (event.$case === 'outcome') return event.value;
-    if (event.$case === 'accepted') {
-      const placed = active.get(identity.runId);
-      if (placed !== undefined) placed.accepted = true;
-      if (cancelReason !== undefined) void cancelRun(identity.runId, cancelReason);
-      return undefined;
-    }
-    await publish(
-      { id: identity.runId, node: run.node.name, attempt: identity.attempt },
-      message.at ?? new Date(),
-      event,
-    );
+  const whyHeldBack = (): string | undefined => {
+    if (canaryFailed) return 'The canary did not succeed.';
+    if (rollout !== undefined && failures() >= rollout.failuresMax) return `${failures()} runs had failed.`;
     return undefined;
   };
 
-  const perform = async (run: PlannedRun, identity: RunIdentity): Promise<Outcome> => {
-    if (cancelReason !== undefined) {
-      const error = describe(
-        new RuneError(
-          'RUN_CANCELLED',
-          `The run was cancelled before it started${cancelWords(cancelReason)}.`,
-        ),
-        run,
-        identity,
-      );
-      return Outcome.fromPartial({
-        state: RunState.CANCELLED,
-        stopReason: StopReason.CANCEL,
-        cancelConfirmed: true,
-        endedAt: new Date(),
-        error,
-      });
-    }
-    let outcome: Outcome | undefined;
-    try {
-      const placed = (address: string): void => void active.set(identity.runId, { address, accepted: false });
-      for await (const message of dispatcher.start(plan, run, identity, placed)) {
-        outcome = (await relay(run, identity, message)) ?? outcome;
+  const cancelRun = async ({ identity }: ActiveRun, reason: string): Promise<void> => {
+    for (let tried = 1; tried <= settings.cancelTriesMax; tried++) {
+      const placement = active.get(identity.runId)?.placement;
+      if (placement === undefined || left.signal.aborted) return;
+      try {
+        return await dispatcher.cancel(placement, identity, reason);
+      } catch (thrown) {
+        const error = RuneError.from(thrown);
+        if (error.name === 'RUN_NOT_FOUND' || error.name === 'WRONG_INSTANCE' || error.name === 'STALE_OWNER')
+          return;
+        logger.warn('a run could not be cancelled yet', {
+          ...about,
+          run_id: identity.runId,
+          tried,
+          err: error,
+        });
+        await delay(settings.cancelRetryMs, undefined, { signal: left.signal }).catch(() => undefined);
       }
-      return (
-        outcome ?? outcomeWithout(new RuneError('INTERNAL', 'its stream ended early.'), true, run, identity)
-      );
-    } catch (thrown) {
-      return outcome ?? outcomeWithout(thrown, active.get(identity.runId)?.accepted ?? false, run, identity);
-    } finally {
-      active.delete(identity.runId);
     }
+  };
+
+  const perform = async (run: RunRecord): Promise<void> => {
+    const identity: RunIdentity = {
+      executionId: id,
+      runId: run.runId,
+      attempt: Math.max(1, run.attempt),
+      triggeredBy: record.triggeredBy,
+      header,
+      epoch,
+    };
+    const log = createRunLog(run, identity.attempt, recorder, allowance, leave);
+    const why = run.mediator === '' && cancelReason === undefined ? whyHeldBack() : undefined;
+    let outcome: Outcome;
+    if (why !== undefined) outcome = heldBack(run.node, why);
+    else {
+      const entry: ActiveRun = { identity, placement: undefined };
+      active.set(run.runId, entry);
+      outcome = await performRun(log, identity, sendableOf(run, intent), {
+        dispatcher,
+        settings,
+        action: record.action,
+        cancelReason: () => cancelReason,
+        signal: left.signal,
+        onAnswer(placement) {
+          entry.placement = placement;
+          if (cancelReason !== undefined) void cancelRun(entry, cancelReason);
+        },
+      }).finally(() => active.delete(run.runId));
+    }
+    if (outcome.state !== RunState.SUCCEEDED && outcome.state !== RunState.SKIPPED) {
+      const fields = { ...about, node: run.node, run_id: run.runId, ...outcomeFields(outcome) };
+      logger.warn('run did not succeed', fields);
+    }
+    count(outcome.state);
+    await log.end(outcome);
+    if (log.placement !== undefined) dispatcher.acknowledge(log.placement, run.runId);
+  };
+
+  /** Runs that were sent before need no place: they hold one already, wherever they are. */
+  const takePlace = async (run: RunRecord): Promise<() => void> => {
+    if (run.mediator !== '' || hurry.signal.aborted) return () => undefined;
+    return slots.take(id, hurry.signal).catch((thrown: unknown) => {
+      if (left.signal.aborted) throw thrown;
+      return () => undefined;
+    });
+  };
+
+  const performBatch = async (batch: readonly RunRecord[]): Promise<void> => {
+    const waiting = batch.filter((run) => !isFinalRun(run.state)).values();
+    const worker = async (): Promise<void> => {
+      for (const run of waiting) {
+        const giveBack = await takePlace(run);
+        await perform(run).finally(giveBack);
+      }
+    };
+    const parallel = intent instanceof RuneError ? batch.length : intent.plan.maxParallel;
+    await Promise.all(Array.from({ length: Math.min(parallel, batch.length) }, worker));
   };
 
   const performAll = async (): Promise<void> => {
-    const waiting = plan.runs.values();
-    const worker = async (): Promise<void> => {
-      for (const run of waiting) {
-        const identity = {
-          executionId: id,
-          runId: newId(),
-          attempt: 1,
-          triggeredBy: caller.triggeredBy,
-          header: caller.header,
-        };
-        const outcome = await perform(run, identity);
-        counts.set(outcome.state, (counts.get(outcome.state) ?? 0) + 1);
-        if (outcome.state !== RunState.SUCCEEDED) {
-          logger.warn('run did not succeed', {
-            execution_id: id,
-            trace_id: caller.header.observability?.traceId,
-            node: run.node.name,
-            run_id: identity.runId,
-            ...outcomeFields(outcome),
-          });
-        }
-        await publish(
-          { id: identity.runId, node: run.node.name, attempt: 1 },
-          outcome.endedAt ?? new Date(),
-          {
-            $case: 'outcome',
-            value: outcome,
-          },
-        );
-      }
-    };
-    await publishState();
-    await Promise.all(Array.from({ length: Math.min(plan.maxParallel, plan.runs.length) }, worker));
+    for (const run of owned.runs) if (isFinalRun(run.state)) count(run.state);
+    if (record.cancelAsked) cancel(record.cancelReason);
+    const batches = rollout === undefined ? [owned.runs] : batchesOf(owned.runs, rollout);
+    for (const [index, batch] of batches.entries()) {
+      await performBatch(batch);
+      if (index === 0 && rollout?.canary === true) canaryFailed = (counts.get(RunState.SUCCEEDED) ?? 0) === 0;
+    }
     state = finalState(counts, cancelReason !== undefined);
-    over.abort();
-    await publishState();
-    queue.end();
+    await recorder.event(undefined, new Date(), status(), { state, ended: true });
   };
 
-  const finished = performAll().catch((thrown: unknown) => {
-    logger.error('an execution met an unexpected fault', { execution_id: id, err: thrown });
-    state = ExecutionState.FAILED;
-    queue.fail(RuneError.from(thrown));
-  });
+  function cancel(reason: string): void {
+    if (isFinal(state)) return;
+    if (cancelReason === undefined) {
+      cancelReason = reason;
+      state = ExecutionState.CANCELLING;
+      recorder.event(undefined, new Date(), status(), { state }).catch(leave);
+      hurry.abort();
+    }
+    // Asked again, every mediator is told again: it may not have heard.
+    for (const run of active.values()) void cancelRun(run, reason);
+  }
+
+  const finished = performAll().catch(leave);
 
   return {
     id,
@@ -292,25 +231,16 @@ export function startExecution(
     get state() {
       return state;
     },
-    cancel(reason) {
-      if (state !== ExecutionState.RUNNING && state !== ExecutionState.CANCELLING) return;
-      if (cancelReason === undefined) {
-        cancelReason = reason;
-        state = ExecutionState.CANCELLING;
-        void publishState();
-      }
-      // Asked again, every mediator is told again: it may not have heard.
-      for (const runId of active.keys()) void cancelRun(runId, reason);
-    },
-    async *events(signal) {
-      let seq = 0;
-      try {
-        for await (const event of queue.read(signal)) yield { ...event, seq: ++seq };
-      } finally {
-        queue.abandon();
-        clearTimeout(stall);
-      }
-    },
+    cancel,
+    leave,
     finished,
   };
+}
+
+function sendableOf(run: RunRecord, intent: Intent | RuneError): Sendable | RuneError {
+  if (intent instanceof RuneError) return intent;
+  const planned = intent.runs.get(run.node);
+  if (planned !== undefined) return { plan: intent.plan, run: planned };
+  const message = `While the execution waited, ${run.node} left the inventory or went into maintenance.`;
+  return new RuneError('NODE_NOT_FOUND', message, { node: run.node });
 }

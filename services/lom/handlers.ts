@@ -1,12 +1,15 @@
-import { RuneError } from '../shared/errors.js';
 import { toDuration } from '../shared/duration.js';
-import type { LomServiceService, PlannedRun } from '../shared/gen/rune/v1/lom.js';
+import type { LomServiceService, PlannedRun, SubmitExecutionResponse } from '../shared/gen/rune/v1/lom.js';
 import { replyHeader } from '../shared/header.js';
 import type { Handlers } from '../shared/rpc-binding.js';
+import type { CallContext } from '../shared/rpc-call.js';
 import type { Dispatcher } from './dispatch.js';
-import type { Orchestrator } from './orchestrate.js';
+import { executionMessage } from './execution-message.js';
+import type { Caller, Orchestrator, Submitted } from './orchestrate.js';
 import { pageOf } from './page.js';
 import { planNode, type Plan, type PlanSources } from './plan.js';
+import { listExecutions, showExecution } from './show.js';
+import type { Store } from './store/store.js';
 import { resolveTargets } from './targets.js';
 
 function plannedRuns(plan: Plan): PlannedRun[] {
@@ -21,47 +24,61 @@ function plannedRuns(plan: Plan): PlannedRun[] {
   }));
 }
 
+const callerOf = (call: CallContext): Caller => ({ header: call.header, triggeredBy: call.identity.name });
+
 /** LomService, served by this orchestrator. */
 export function lomHandlers(
   orchestrator: Orchestrator,
   dispatcher: Dispatcher,
   sources: PlanSources,
+  store: Store,
 ): Handlers<LomServiceService> {
   const { registry, inventory } = sources;
+  const submitted = async (
+    { execution, existing }: Submitted,
+    call: CallContext,
+  ): Promise<SubmitExecutionResponse> => ({
+    header: replyHeader(call.header, 'EXECUTION_ACCEPTED', 'lom', true),
+    execution: executionMessage(execution, await store.runCounts(execution.id)),
+    existing,
+  });
   return {
     async *run(request, call) {
-      const execution = orchestrator.start(request, { header: call.header, triggeredBy: call.identity.name });
+      const { execution } = await orchestrator.submit(request, callerOf(call));
+      const choice = { executionId: execution.id, fromSeq: 1, nodes: [], withoutLog: false };
       try {
-        yield* execution.events(call.signal);
+        yield* orchestrator.watch(choice, call.header, call.signal);
       } finally {
         // After the last event this changes nothing.
-        if (request.cancelOnDisconnect) execution.cancel('its caller left');
+        if (request.cancelOnDisconnect) await orchestrator.cancel(execution.id, 'its caller left');
       }
     },
 
+    async submitExecution(request, call) {
+      return submitted(await orchestrator.submit(request, callerOf(call)), call);
+    },
+
+    async rerunExecution(request, call) {
+      return submitted(await orchestrator.rerun(request, callerOf(call)), call);
+    },
+
+    watchExecution: (request, call) => orchestrator.watch(request, call.header, call.signal),
+
+    async getExecution(request, call) {
+      const { execution, runs } = await showExecution(store, request);
+      const header = replyHeader(call.header, 'EXECUTION_SHOWN', 'lom', true);
+      return { header, execution, runs: [...runs.items], nextPageToken: runs.nextPageToken };
+    },
+
+    async listExecutions(request, call) {
+      const { items, nextPageToken } = await listExecutions(store, request);
+      const header = replyHeader(call.header, 'EXECUTIONS_LISTED', 'lom', true);
+      return { header, executions: [...items], nextPageToken };
+    },
+
     async cancelExecution(request, call) {
-      const state = orchestrator.cancel(request.executionId, request.reason);
+      const state = await orchestrator.cancel(request.executionId, request.reason);
       return { header: replyHeader(call.header, 'EXECUTION_CANCEL_ACCEPTED', 'lom', true), state };
-    },
-
-    async submitExecution() {
-      throw new RuneError('METHOD_NOT_FOUND', 'Not served yet.');
-    },
-
-    async *watchExecution() {
-      throw new RuneError('METHOD_NOT_FOUND', 'Not served yet.');
-    },
-
-    async getExecution() {
-      throw new RuneError('METHOD_NOT_FOUND', 'Not served yet.');
-    },
-
-    async listExecutions() {
-      throw new RuneError('METHOD_NOT_FOUND', 'Not served yet.');
-    },
-
-    async rerunExecution() {
-      throw new RuneError('METHOD_NOT_FOUND', 'Not served yet.');
     },
 
     async planExecution(request, call) {

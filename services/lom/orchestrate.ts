@@ -1,17 +1,37 @@
 import { RuneError } from '../shared/errors.js';
+import type { PlanExecutionRequest, RerunExecutionRequest, RunResponse } from '../shared/gen/rune/v1/lom.js';
+import { SubmitExecutionRequest } from '../shared/gen/rune/v1/lom.js';
+import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
+import { ExecutionState, RunState } from '../shared/gen/rune/v1/run.js';
+import { newId } from '../shared/ids.js';
 import type { Logger } from '../shared/logger.js';
 import { executionStateName, runStateName } from '../shared/outcome-log.js';
-import { settledWithin } from '../shared/settled-within.js';
-import type { PlanExecutionRequest, RunRequest } from '../shared/gen/rune/v1/lom.js';
-import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
-import type { ExecutionState } from '../shared/gen/rune/v1/run.js';
-import type { Dispatcher } from './dispatch.js';
-import { startExecution, type Execution, type ExecutionSettings } from './execution.js';
 import { checkReason } from '../shared/reason.js';
+import { settledWithin } from '../shared/settled-within.js';
+import type { Dispatcher } from './dispatch.js';
+import {
+  performExecution,
+  type Execution,
+  type ExecutionSettings,
+  type Intent,
+  type OwnedExecution,
+} from './execution.js';
+import { executionStatus } from './execution-status.js';
+import { createFairSlots } from './fair-slots.js';
+import { isFinal } from './final-state.js';
+import { startOwnership, type OwnershipSettings } from './ownership.js';
 import { makePlan, requireAcknowledgement, type Plan, type PlanSources } from './plan.js';
+import { createRecorder, eventRecord } from './recorder.js';
+import { replan } from './replan.js';
+import { requestDigest } from './request-digest.js';
+import { createCommitQueue } from './store/commit-queue.js';
+import type { ExecutionRecord, RunRecord, Store } from './store/store.js';
+import { createWatchHub } from './watch-hub.js';
+import { watchExecution, type WatchChoice } from './watch.js';
 
-/** Final states of ended executions that are remembered, so that cancelling one of them gets a true answer. */
-const ENDED_EXECUTIONS_REMEMBERED_MAX = 10_000;
+/** Runs that one reading of the store takes. */
+const RUNS_PAGE_MAX = 1000;
+const REQUEST_ID_CHARS_MAX = 128;
 
 /** Who called, as the service knows it. */
 export interface Caller {
@@ -19,97 +39,255 @@ export interface Caller {
   readonly triggeredBy: string;
 }
 
+/** Settings of the orchestrator. */
+export interface OrchestratorSettings extends ExecutionSettings, OwnershipSettings {
+  /** Executions that this process performs at the same time. */
+  readonly executionsMax: number;
+  /** Runs of all executions that this process performs at the same time. */
+  readonly runsMax: number;
+  /** For so long a request id means the same execution. */
+  readonly requestIdWindowMs: number;
+  /** Bytes of events that wait for the store before plugins are held back, and that one transaction writes at most. */
+  readonly commitBufferBytesMax: number;
+  readonly commitBytesMax: number;
+  /** A watcher looks into the store at least so often. */
+  readonly watchPollMs: number;
+  /** How long a stop may wait for the store. */
+  readonly storeCloseTimeoutMs: number;
+}
+
 /** What the orchestrator works with. */
 export interface OrchestratorDeps {
   readonly sources: PlanSources;
   readonly dispatcher: Dispatcher;
-  readonly settings: ExecutionSettings & { readonly executionsMax: number };
+  readonly store: Store;
+  readonly settings: OrchestratorSettings;
   readonly logger: Logger;
+}
+
+/** An execution that a request made, or that an earlier one with its request id had made. */
+export interface Submitted {
+  readonly execution: ExecutionRecord;
+  readonly existing: boolean;
 }
 
 /** The orchestrator's domain: a request becomes a plan, a plan becomes runs, runs become events. */
 export interface Orchestrator {
   plan(request: PlanExecutionRequest): Plan;
-  /** Throws a RuneError if the request is refused: then nothing ran. */
-  start(request: RunRequest, caller: Caller): Execution;
+  /** Resolves once the execution is recorded. Throws a RuneError if the request is refused: then nothing ran. */
+  submit(request: SubmitExecutionRequest, caller: Caller): Promise<Submitted>;
+  /** Submits a recorded execution again. Throws EXECUTION_NOT_FOUND and EXECUTION_NOT_ENDED besides. */
+  rerun(request: RerunExecutionRequest, caller: Caller): Promise<Submitted>;
+  /** See watchExecution. */
+  watch(
+    choice: WatchChoice,
+    header: RcsHeader,
+    signal: AbortSignal,
+  ): AsyncGenerator<RunResponse, void, undefined>;
   /** The execution's state after asking it to stop. Throws EXECUTION_NOT_FOUND. */
-  cancel(executionId: string, reason: string): ExecutionState;
-  /** Refuses new executions, gives those in flight `graceMs` to end, then cancels them and waits until each has ended. */
+  cancel(executionId: string, reason: string): Promise<ExecutionState>;
+  /**
+   * Refuses new executions, gives those in flight `graceMs` to end, and leaves the others as they are recorded: their runs go on,
+   * for whoever takes them over.
+   */
   drain(graceMs: number): Promise<void>;
 }
 
-/** Makes the orchestrator. */
-export function createOrchestrator({
-  sources,
-  dispatcher,
-  settings,
-  logger,
-}: OrchestratorDeps): Orchestrator {
+const newRun = (position: number, runId: string, node: string): RunRecord => ({
+  position,
+  runId,
+  node,
+  attempt: 0,
+  state: RunState.QUEUED,
+  mediator: '',
+  lmmInstanceId: '',
+  mediatorEvent: 0,
+  placedMs: 0,
+  startedMs: 0,
+  endedMs: 0,
+  logBytes: 0,
+  outcomeSeq: 0,
+});
+
+function checkRequestId(requestId: string): void {
+  if (requestId.length <= REQUEST_ID_CHARS_MAX && !requestId.includes('\0')) return;
+  throw new RuneError('FIELD_OUT_OF_RANGE', 'The request id cannot be kept.', {
+    field: 'request_id',
+    expectedFormat: `at most ${REQUEST_ID_CHARS_MAX} characters, none of them NUL`,
+  });
+}
+
+async function allRuns(store: Store, executionId: string): Promise<RunRecord[]> {
+  const runs: RunRecord[] = [];
+  for (;;) {
+    const page = await store.runs(executionId, { after: runs.at(-1)?.position ?? -1, limit: RUNS_PAGE_MAX });
+    runs.push(...page);
+    if (page.length < RUNS_PAGE_MAX) return runs;
+  }
+}
+
+/** Makes the orchestrator, which first goes on with what others left. Throws STORE_UNAVAILABLE. */
+export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orchestrator> {
+  const { sources, dispatcher, store, settings, logger } = deps;
+  const owner = newId();
+  const hub = createWatchHub();
+  const slots = createFairSlots(settings.runsMax);
+  const commits = createCommitQueue(
+    store,
+    { bytesMax: settings.commitBufferBytesMax, groupBytesMax: settings.commitBytesMax },
+    logger,
+  );
   const live = new Map<string, Execution>();
-  const ended = new Map<string, ExecutionState>();
   let draining = false;
+
+  const perform = (owned: OwnedExecution): void => {
+    const { record, header } = owned;
+    const recorder = createRecorder(record, commits, hub);
+    const execution = performExecution(owned, { dispatcher, recorder, slots, settings, logger });
+    live.set(record.id, execution);
+    void execution.finished.then(() => {
+      live.delete(record.id);
+      if (!isFinal(execution.state)) return;
+      logger.info('execution ended', {
+        execution_id: record.id,
+        trace_id: header.observability?.traceId,
+        state: executionStateName(execution.state),
+        counts: Object.fromEntries(
+          [...execution.counts].map(([state, count]) => [runStateName(state), count]),
+        ),
+      });
+    });
+  };
+
+  const resume = async (record: ExecutionRecord): Promise<void> => {
+    const runs = await allRuns(store, record.id);
+    const request = SubmitExecutionRequest.decode(record.request);
+    if (request.header === undefined) throw new Error('A recorded request has no header.');
+    perform({ record, runs, header: request.header, intent: replan(record, runs, request, sources) });
+  };
+
+  const refuseTooMany = (): void => {
+    if (draining)
+      throw new RuneError('SERVICE_SHUTTING_DOWN', 'The service is shutting down and accepts nothing new.');
+    if (live.size < settings.executionsMax) return;
+    throw new RuneError('TOO_MANY_EXECUTIONS', `${settings.executionsMax} executions are running already.`);
+  };
+
+  const submit = async (
+    request: SubmitExecutionRequest,
+    caller: Caller,
+    rerunOf: string,
+  ): Promise<Submitted> => {
+    refuseTooMany();
+    checkRequestId(request.requestId);
+    const plan = makePlan(request, sources);
+    requireAcknowledgement(plan, request.acknowledgeRisk);
+    const { action, version, digest } = plan.action.capability;
+    const id = newId();
+    const runs = plan.runs.map(({ node }, position) => newRun(position, newId(), node.name));
+    const state = ExecutionState.RUNNING;
+    const about = { state, action, version, digest };
+    const first = executionStatus({ ...about, runs: runs.length }, new Map());
+    const { requestId } = request;
+    const submitted = await store.createExecution(
+      {
+        ...about,
+        id,
+        reason: plan.reason,
+        triggeredBy: caller.triggeredBy,
+        correlationId: caller.header.messageMetadata?.correlationId ?? '',
+        requestId,
+        requestDigest: requestId === '' ? Buffer.alloc(0) : requestDigest(store.serverKey, request, version),
+        dryRun: plan.dryRun,
+        rerunOf,
+        owner,
+        request: Buffer.from(SubmitExecutionRequest.encode({ ...request, header: caller.header }).finish()),
+        runs,
+        event: eventRecord(1, undefined, new Date(), { $case: 'execution', value: first }),
+      },
+      settings.requestIdWindowMs,
+    );
+    if (submitted.existing) return submitted;
+    logger.info('execution accepted', {
+      execution_id: id,
+      trace_id: caller.header.observability?.traceId,
+      action,
+      runs: runs.length,
+      triggered_by: caller.triggeredBy,
+      reason: plan.reason,
+    });
+    const intent: Intent = { plan, runs: new Map(plan.runs.map((run) => [run.node.name, run])) };
+    perform({ record: submitted.execution, runs, header: caller.header, intent });
+    return submitted;
+  };
+
+  const ownership = await startOwnership({
+    store,
+    owner,
+    settings,
+    resume,
+    cancel: (id, reason) => live.get(id)?.cancel(reason),
+    logger,
+  });
+  store.onChange((executionId) => {
+    hub.notify(executionId);
+    if (live.has(executionId)) ownership.lookForCancels();
+  });
 
   return {
     plan: (request) => makePlan(request, sources),
 
-    start(request, caller) {
-      if (draining)
-        throw new RuneError('SERVICE_SHUTTING_DOWN', 'The service is shutting down and accepts nothing new.');
-      if (live.size >= settings.executionsMax) {
-        throw new RuneError(
-          'TOO_MANY_EXECUTIONS',
-          `${settings.executionsMax} executions are running already.`,
-        );
-      }
-      const plan = makePlan(request, sources);
-      requireAcknowledgement(plan, request.acknowledgeRisk);
-      const execution = startExecution(plan, caller, { dispatcher, settings, logger });
-      const about = { execution_id: execution.id, trace_id: caller.header.observability?.traceId };
-      logger.info('execution accepted', {
-        ...about,
-        action: plan.action.capability.action,
-        runs: plan.runs.length,
-        triggered_by: caller.triggeredBy,
-        reason: plan.reason,
-      });
-      live.set(execution.id, execution);
-      void execution.finished.then(() => {
-        live.delete(execution.id);
-        ended.set(execution.id, execution.state);
-        if (ended.size > ENDED_EXECUTIONS_REMEMBERED_MAX) {
-          const [oldest] = ended.keys();
-          ended.delete(oldest as string);
-        }
-        logger.info('execution ended', {
-          ...about,
-          state: executionStateName(execution.state),
-          counts: Object.fromEntries(
-            [...execution.counts].map(([state, count]) => [runStateName(state), count]),
-          ),
+    submit: (request, caller) => submit(request, caller, ''),
+
+    async rerun(request, caller) {
+      const { executionId } = request;
+      const record = await store.execution(executionId);
+      if (record === undefined)
+        throw new RuneError('EXECUTION_NOT_FOUND', 'There is no such execution.', { executionId });
+      if (!isFinal(record.state))
+        throw new RuneError('EXECUTION_NOT_ENDED', 'The execution has not ended yet.', { executionId });
+      const runs = await allRuns(store, executionId);
+      const wanted = request.onlyFailed ? runs.filter((run) => run.state !== RunState.SUCCEEDED) : runs;
+      const nodes = wanted.map((run) => run.node);
+      if (nodes.length === 0)
+        throw new RuneError('NO_NODES_MATCHED', 'No run of the execution is left to repeat.', {
+          executionId,
         });
-      });
-      return execution;
+      const again: SubmitExecutionRequest = {
+        ...SubmitExecutionRequest.decode(record.request),
+        action: `${record.action}@${record.version}`,
+        targets: { nodes, groups: [], labels: {}, exclude: [], allowEmpty: false },
+        requestId: request.requestId,
+        reason: request.reason || record.reason,
+        acknowledgeRisk: request.acknowledgeRisk,
+      };
+      return submit(again, caller, executionId);
     },
 
-    cancel(executionId, reason) {
+    watch: (choice, header, signal) =>
+      watchExecution(choice, header, signal, { store, hub, pollMs: settings.watchPollMs }),
+
+    async cancel(executionId, reason) {
       checkReason(reason);
+      const record = await store.askCancel(executionId, reason);
+      if (record === undefined)
+        throw new RuneError('EXECUTION_NOT_FOUND', 'There is no such execution.', { executionId });
       const execution = live.get(executionId);
-      if (execution !== undefined) {
-        execution.cancel(reason);
-        return execution.state;
-      }
-      const state = ended.get(executionId);
-      if (state !== undefined) return state;
-      throw new RuneError('EXECUTION_NOT_FOUND', 'This service has no such execution.', { executionId });
+      execution?.cancel(record.cancelReason);
+      const state = execution?.state ?? record.state;
+      return isFinal(state) ? state : ExecutionState.CANCELLING;
     },
 
     async drain(graceMs) {
       draining = true;
       const executions = [...live.values()];
-      const all = Promise.all(executions.map((execution) => execution.finished));
-      await settledWithin(all, graceMs);
-      for (const execution of executions) execution.cancel('the orchestrator shut down');
-      await all;
+      await settledWithin(Promise.all(executions.map((execution) => execution.finished)), graceMs);
+      for (const execution of live.values()) execution.leave();
+      await ownership.stop();
+      await commits.close(settings.storeCloseTimeoutMs);
+      hub.close(
+        new RuneError('SERVICE_SHUTTING_DOWN', 'The service is shutting down; the execution goes on.'),
+      );
     },
   };
 }

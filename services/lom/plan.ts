@@ -11,7 +11,7 @@ import { configurationFor } from './configuration.js';
 import { checkParams } from './params.js';
 import type { Action } from '../shared/bundle/action.js';
 import type { Registry } from './registry.js';
-import { refuseUnservedFields } from './served-fields.js';
+import { planRollout, type RolloutPlan } from './rollout.js';
 import { resolveTargets } from './targets.js';
 import { checkTaskParameters } from './task-parameters.js';
 
@@ -59,6 +59,8 @@ export interface Plan {
   readonly killGraceMs: number;
   readonly connectTimeoutMs: number;
   readonly maxParallel: number;
+  readonly rollout: RolloutPlan;
+  /** One for each node, sorted by name. */
   readonly runs: readonly PlannedRun[];
 }
 
@@ -124,7 +126,6 @@ export function planNode(
 /** Decides everything about a request without contacting anyone. Throws a RuneError that says what is wrong with it. */
 export function makePlan(request: PlanExecutionRequest, sources: PlanSources): Plan {
   const { registry, inventory, settings } = sources;
-  refuseUnservedFields(request);
   if (request.action === '')
     throw new RuneError('FIELD_MISSING', 'The request names no action.', { field: 'action' });
   checkReason(request.reason);
@@ -158,6 +159,7 @@ export function makePlan(request: PlanExecutionRequest, sources: PlanSources): P
     killGraceMs: settings.killGraceMs,
     connectTimeoutMs: settings.connectTimeoutMs,
     maxParallel: parallelOf(request, settings),
+    rollout: planRollout(request.rollout, nodes.length),
     runs: nodes.map((node) => ({
       ...planNode(node, request.transport, sources),
       runAs: runAsOf(action, node),

@@ -21,10 +21,26 @@ import { createOrchestrator } from './orchestrate.js';
 import type { Inventory } from './inventory.js';
 import type { PlanSources } from './plan.js';
 import type { Registry } from './registry.js';
+import { openStore } from './store/open-store.js';
+import { parseStoreLocation } from './store/store-location.js';
 import { loadBundles } from './load-bundles.js';
 
 /** The settings of an orchestrator, read. */
 export type LomSettings = SettingsOf<typeof LOM_SETTINGS>;
+
+/** Pauses of the ways to the store and the mediators; what an operator may want to change is a setting. */
+const PACES = {
+  attachRetryMs: 100,
+  attachRetryMsMax: 5_000,
+  sendsMax: 3,
+  cancelTriesMax: 10,
+  cancelRetryMs: 500,
+  cancelPollMs: 1_000,
+  watchPollMs: 2_000,
+  retentionEveryMs: 60_000,
+  commitBytesMax: 1024 * 1024,
+} as const;
+const ACK_DELAY_MS = 50;
 
 /** How long a node goes on without a word from its mediator before it ends the plugin, and what that may take. */
 const NODE_LEASE_MS = 15_000;
@@ -77,7 +93,7 @@ export async function startLom(
   const plugins = settings.plugins.length > 0 ? settings.plugins : [join(packageRoot, 'plugins')];
   const { registry, inventory } = await loadSources(plugins, settings.inventory, logger);
   for (const warning of inventory.warnings) logger.warn(warning);
-  const lostStopsWithinMs = settings.orphanAfterMs + NODE_LEASE_MS + settings.killGraceMs + LOST_MARGIN_MS;
+  const lostAfterMs = settings.orphanAfterMs + NODE_LEASE_MS + settings.killGraceMs + LOST_MARGIN_MS;
   const tls = mediatorTls(settings);
   const dispatcher = createDispatcher(
     (address) => createRpcClient(LmmServiceService, { address, ...(tls === undefined ? {} : { tls }) }),
@@ -85,7 +101,9 @@ export async function startLom(
       mediatorConnectTimeoutMs: settings.mediatorConnectTimeoutMs,
       orphanAfterMs: settings.orphanAfterMs,
       streamMarginMs: LOST_MARGIN_MS,
+      ackDelayMs: ACK_DELAY_MS,
     },
+    logger,
   );
   const sources: PlanSources = {
     registry,
@@ -93,10 +111,12 @@ export async function startLom(
     mediators: readEndpoints(settings.mediators),
     settings,
   };
-  const orchestrator = createOrchestrator({
+  const store = await openStore(parseStoreLocation(settings.store), settings, logger);
+  const orchestrator = await createOrchestrator({
     sources,
     dispatcher,
-    settings: { ...settings, lostStopsWithinMs, cancelTriesMax: 10, cancelRetryMs: 500 },
+    store,
+    settings: { ...settings, ...PACES, lostAfterMs, storeCloseTimeoutMs: settings.storeStatementTimeoutMs },
     logger,
   });
   const serverTls = serverTlsOf(settings);
@@ -104,7 +124,7 @@ export async function startLom(
     listen: settings.listen,
     ...(serverTls === undefined ? {} : { tls: serverTls }),
     allowPlaintext: settings.allowPlaintext,
-    bindings: [bindService(LomServiceService, lomHandlers(orchestrator, dispatcher, sources))],
+    bindings: [bindService(LomServiceService, lomHandlers(orchestrator, dispatcher, sources, store))],
     logger,
     source: 'lom',
   });
@@ -118,6 +138,7 @@ export async function startLom(
         server.stop(graceMs + settings.killGraceMs + LOST_MARGIN_MS),
       ]);
       dispatcher.close();
+      await store.close();
     },
   };
 }

@@ -34,6 +34,7 @@ export async function startServicePair(options: ServicePairOptions): Promise<Ser
     plugins: options.plugins,
     inventory: [inventory],
     mediators: [lmm.address],
+    store: join(options.directory, 'rune.db'),
   };
   try {
     return { lmm, lom: await startService('lom', await file('lom.yaml', { ...settings, ...options.lom })) };

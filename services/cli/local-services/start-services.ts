@@ -66,6 +66,7 @@ async function variables(
       LOM_PLUGINS: pluginList,
       LOM_INVENTORY: inventoryList,
       LOM_MEDIATORS: mediator,
+      LOM_STORE: options.env['LOM_STORE'] ?? join(directory, 'rune.db'),
     }),
   };
 }

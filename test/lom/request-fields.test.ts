@@ -4,10 +4,9 @@ import { join } from 'node:path';
 import { createFileRegistry, fromBinary, type DescField, type DescMessage } from '@bufbuild/protobuf';
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { RuneError } from '../../services/shared/errors.js';
-import { PlanExecutionRequest, RunRequest } from '../../services/shared/gen/rune/v1/lom.js';
+import { RunRequest } from '../../services/shared/gen/rune/v1/lom.js';
 import { acceptHeader } from '../../services/shared/header.js';
 import { packageRoot } from '../../services/shared/package-root.js';
-import { refuseUnservedFields } from '../../services/lom/served-fields.js';
 
 /** What setting each field of a request does. A field that is missing here fails the test: decide, then write it down. */
 const EFFECT: Readonly<Record<string, 'served' | 'carried' | 'refused'>> = {
@@ -43,15 +42,15 @@ const EFFECT: Readonly<Record<string, 'served' | 'carried' | 'refused'>> = {
   'targets.exclude': 'served',
   'targets.allow_empty': 'served',
   params: 'served',
-  request_id: 'refused',
+  request_id: 'served',
   reason: 'served',
   timeout: 'served',
   dry_run: 'served',
   transport: 'served',
-  'rollout.batch_size': 'refused',
+  'rollout.batch_size': 'served',
   'rollout.max_parallel': 'served',
-  'rollout.max_failures': 'refused',
-  'rollout.canary': 'refused',
+  'rollout.max_failures': 'served',
+  'rollout.canary': 'served',
   acknowledge_risk: 'served',
   cancel_on_disconnect: 'served',
 };
@@ -61,10 +60,6 @@ const SAMPLE: Readonly<Record<string, unknown>> = {
   'header.quality_of_service.max_retries': 1,
   'header.quality_of_service.retry_delay': '1s',
   'header.quality_of_service.acknowledgment_required': true,
-  request_id: 'again',
-  'rollout.batch_size': '10%',
-  'rollout.max_failures': '3',
-  'rollout.canary': true,
 };
 
 const camel = (name: string): string =>
@@ -100,13 +95,20 @@ describe('the fields of a request', () => {
     assert.deepEqual(fieldsOf(messageOf('rune.v1.RunRequest')).toSorted(), Object.keys(EFFECT).toSorted());
   });
 
-  it('are the same for a plan, with the same numbers', () => {
-    const plan = new Map(
-      messageOf('rune.v1.PlanExecutionRequest').fields.map(({ name, number }) => [name, number]),
+  for (const other of ['PlanExecutionRequest', 'SubmitExecutionRequest']) {
+    it(`are the same for ${other}, with the same numbers`, () => {
+      const same = new Map(messageOf(`rune.v1.${other}`).fields.map(({ name, number }) => [name, number]));
+      for (const { name, number } of messageOf('rune.v1.RunRequest').fields) {
+        if (name !== 'cancel_on_disconnect') assert.equal(same.get(name), number, name);
+      }
+    });
+  }
+
+  it('of an event are the same for Run and WatchExecution, with the same numbers', () => {
+    const [run, watch] = ['RunResponse', 'WatchExecutionResponse'].map((name) =>
+      messageOf(`rune.v1.${name}`).fields.map((field) => [field.name, field.number]),
     );
-    for (const { name, number } of messageOf('rune.v1.RunRequest').fields) {
-      if (name !== 'cancel_on_disconnect') assert.equal(plan.get(name), number, name);
-    }
+    assert.deepEqual(watch, run);
   });
 
   it('of the header are listed in the documentation', () => {
@@ -121,10 +123,7 @@ describe('the fields of a request', () => {
     it(`are refused by name where they are not served: ${path}`, () => {
       const request = requestWith(path);
       assert.throws(
-        () => {
-          acceptHeader(request.header, { identity: 'test', nowMs: Date.now() });
-          refuseUnservedFields(PlanExecutionRequest.fromPartial(request));
-        },
+        () => acceptHeader(request.header, { identity: 'test', nowMs: Date.now() }),
         (error) =>
           error instanceof RuneError &&
           error.name === 'FIELD_NOT_SUPPORTED' &&
@@ -132,10 +131,4 @@ describe('the fields of a request', () => {
       );
     });
   }
-
-  it('that are served or carried are never refused as unserved', () => {
-    refuseUnservedFields(
-      PlanExecutionRequest.fromPartial({ rollout: { maxParallel: 3 }, reason: 'x', transport: 'ssh' }),
-    );
-  });
 });

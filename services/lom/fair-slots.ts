@@ -1,0 +1,59 @@
+/** A bounded number of places that several parties share. */
+export interface FairSlots {
+  /**
+   * Waits for a place; the function gives it back. Those who wait get places in turns, one party after the other, so that a party
+   * with many does not keep out one with few. Rejects with the signal's reason when it aborts first.
+   */
+  take(party: string, signal: AbortSignal): Promise<() => void>;
+}
+
+/** Makes so many places. */
+export function createFairSlots(total: number): FairSlots {
+  let free = total;
+  // In the order of their turns.
+  const parties = new Map<string, Set<() => void>>();
+
+  const serve = (): void => {
+    while (free > 0) {
+      const [next] = parties;
+      if (next === undefined) return;
+      const [party, waiting] = next;
+      const [first] = waiting;
+      parties.delete(party);
+      if (first === undefined) continue;
+      waiting.delete(first);
+      if (waiting.size > 0) parties.set(party, waiting);
+      free -= 1;
+      first();
+    }
+  };
+
+  const giveBack = (): (() => void) => {
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      free += 1;
+      serve();
+    };
+  };
+
+  return {
+    take: (party, signal) =>
+      new Promise((resolve, reject) => {
+        if (signal.aborted) return reject(signal.reason);
+        const waiting = parties.get(party) ?? new Set();
+        const onAbort = (): void => {
+          waiting.delete(onTurn);
+          reject(signal.reason);
+        };
+        const onTurn = (): void => {
+          signal.removeEventListener('abort', onAbort);
+          resolve(giveBack());
+        };
+        signal.addEventListener('abort', onAbort, { once: true });
+        parties.set(party, waiting.add(onTurn));
+        serve();
+      }),
+  };
+}

@@ -1,0 +1,206 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { cancelWords } from '../shared/cancel-words.js';
+import { toEps } from '../shared/eps.js';
+import { RuneError } from '../shared/errors.js';
+import type { MediateResponse } from '../shared/gen/rune/v1/lmm.js';
+import { Outcome, RunState, StopReason } from '../shared/gen/rune/v1/run.js';
+import type { Dispatcher, Placement, RunIdentity } from './dispatch.js';
+import { NotOwner } from './recorder.js';
+import type { Plan, PlannedRun } from './plan.js';
+import type { RunLog } from './run-log.js';
+
+/** How long a run is looked for, and how it is started again where that is safe. */
+export interface PerformSettings {
+  /** After this long without a mediator, nothing of the run is left on its node, and it is given up as lost. */
+  readonly lostAfterMs: number;
+  /** Pauses between attempts to find a run again: the first, and the longest. */
+  readonly attachRetryMs: number;
+  readonly attachRetryMsMax: number;
+  /** Times that a run is sent before it is given up, each only after proof that it did not start. */
+  readonly sendsMax: number;
+}
+
+/** What performing a run works with. */
+export interface PerformDeps {
+  readonly dispatcher: Dispatcher;
+  readonly settings: PerformSettings;
+  /** Name of the action. */
+  readonly action: string;
+  /** Why the execution is to stop; undefined while it is not. */
+  readonly cancelReason: () => string | undefined;
+  /** Hears where the run is, each time that a mediator answers for it. */
+  readonly onAnswer: (placement: Placement) => void;
+  /** Aborts when this process is to leave the run alone. */
+  readonly signal: AbortSignal;
+}
+
+/** What a run needs to be sent somewhere; undefined for one that was sent already and cannot be sent again. */
+export interface Sendable {
+  readonly plan: Plan;
+  readonly run: PlannedRun;
+}
+
+/** These refusals come from the mediator itself and prove that it did not take the run: the next one may. */
+const SPILL = new Set([
+  'MEDIATOR_UNAVAILABLE',
+  'MEDIATOR_FULL',
+  'SERVICE_SHUTTING_DOWN',
+  'TRANSPORT_NOT_AVAILABLE',
+]);
+
+/** The mediator that had the run cannot say what became of it. */
+const GONE = new Set(['WRONG_INSTANCE', 'RUN_RECORD_GONE', 'RUN_NOT_FOUND']);
+
+/** Statuses with which a mediator refuses what it will not start; with any other one it may have started it. */
+const REFUSALS = new Set(['INVALID_ARGUMENT', 'FAILED_PRECONDITION', 'NOT_FOUND', 'RESOURCE_EXHAUSTED']);
+
+const isRefusal = (error: RuneError): boolean =>
+  error.eps !== undefined && REFUSALS.has(error.row.grpc) && error.name !== 'RUN_ALREADY_EXISTS';
+
+/** How a stream of messages ended without an outcome. */
+interface Break {
+  readonly error: RuneError;
+  /** It had brought at least one message. */
+  readonly heard: boolean;
+}
+
+type Ending = Outcome | Break;
+
+const isBreak = (ending: Ending): ending is Break => 'heard' in ending;
+
+/**
+ * Performs one run until its outcome, which is not recorded yet: chooses a mediator, records that choice, sends the run, and
+ * when the stream breaks finds it again. Never sends it anywhere else without proof that it did not start. Throws NotOwner.
+ */
+export async function performRun(
+  log: RunLog,
+  identity: RunIdentity,
+  sendable: Sendable | RuneError,
+  deps: PerformDeps,
+): Promise<Outcome> {
+  const { dispatcher, settings, signal } = deps;
+
+  const describe = (error: RuneError): Outcome['error'] =>
+    toEps(error, {
+      source: 'lom',
+      header: identity.header,
+      facts: {
+        node: log.node,
+        action: deps.action,
+        executionId: identity.executionId,
+        runId: identity.runId,
+        attempt: identity.attempt,
+        ...error.facts,
+      },
+    });
+
+  const notStarted = (error: RuneError): Outcome =>
+    Outcome.fromPartial({ state: RunState.FAILED, endedAt: new Date(), error: describe(error) });
+
+  const cancelled = (reason: string): Outcome =>
+    Outcome.fromPartial({
+      state: RunState.CANCELLED,
+      stopReason: StopReason.CANCEL,
+      cancelConfirmed: true,
+      endedAt: new Date(),
+      error: describe(
+        new RuneError('RUN_CANCELLED', `The run was cancelled before it started${cancelWords(reason)}.`),
+      ),
+    });
+
+  const lost = (error: RuneError, sinceMs: number): Outcome =>
+    Outcome.fromPartial({
+      state: RunState.LOST,
+      maySurvive: true,
+      endedAt: new Date(),
+      stoppedOnNodeBy: new Date(sinceMs + settings.lostAfterMs),
+      error: describe(
+        new RuneError('OUTCOME_UNKNOWN', `The mediator was lost while it had the run: ${error.message}`),
+      ),
+    });
+
+  const listen = async (
+    placement: Placement,
+    messages: AsyncGenerator<MediateResponse, void, undefined>,
+  ): Promise<Ending> => {
+    let heard = false;
+    try {
+      for await (const message of messages) {
+        if (!heard) deps.onAnswer(placement);
+        heard = true;
+        const outcome = await log.relay(message);
+        if (outcome !== undefined) return outcome;
+      }
+      return { heard, error: new RuneError('INTERNAL', 'its stream ended early.') };
+    } catch (thrown) {
+      if (thrown instanceof NotOwner || signal.aborted) throw thrown;
+      const error = RuneError.from(thrown);
+      if (error.name === 'STALE_OWNER') throw new NotOwner(error.message);
+      return { heard, error };
+    }
+  };
+
+  /** Finds a run that was sent; resolves with undefined on proof that it did not start. */
+  const follow = async (placement: Placement): Promise<Outcome | undefined> => {
+    let brokenMs = Date.now();
+    let pauseMs = settings.attachRetryMs;
+    for (;;) {
+      deps.onAnswer(placement);
+      const ending = await listen(
+        placement,
+        dispatcher.attach(placement, identity, log.mediatorEvent, signal),
+      );
+      if (!isBreak(ending)) return ending;
+      const { heard, error } = ending;
+      if (error.name === 'RUN_NOT_FOUND' && log.mediatorEvent === 0) return undefined;
+      if (GONE.has(error.name)) return lost(error, brokenMs);
+      if (heard) {
+        brokenMs = Date.now();
+        pauseMs = settings.attachRetryMs;
+      } else if (Date.now() - brokenMs >= settings.lostAfterMs) return lost(error, brokenMs);
+      await delay(pauseMs * (0.5 + Math.random() / 2), undefined, { signal });
+      pauseMs = Math.min(pauseMs * 2, settings.attachRetryMsMax);
+    }
+  };
+
+  if (log.placement !== undefined) {
+    const outcome = await follow(log.placement);
+    if (outcome !== undefined) return outcome;
+  }
+  if (sendable instanceof RuneError) return notStarted(sendable);
+
+  const { plan, run } = sendable;
+  const candidates = [...run.mediators];
+  for (let sent = 0; ;) {
+    const reason = deps.cancelReason();
+    if (reason !== undefined) return cancelled(reason);
+    const [candidate] = candidates;
+    if (candidate === undefined) throw new Error('A run has no mediator.');
+    let ending: Ending;
+    let placement: Placement | undefined;
+    try {
+      placement = await dispatcher.placementAt(candidate.address);
+      await log.place(placement);
+      sent += 1;
+      ending = await listen(placement, dispatcher.start(placement, plan, run, identity, signal));
+    } catch (thrown) {
+      const error = RuneError.from(thrown);
+      if (thrown instanceof NotOwner || signal.aborted || error.name !== 'MEDIATOR_UNAVAILABLE') throw thrown;
+      ending = { heard: false, error };
+    }
+    if (!isBreak(ending)) return ending;
+    const { error, heard } = ending;
+    if (!heard && SPILL.has(error.name)) {
+      candidates.shift();
+      if (candidates.length === 0) return notStarted(error);
+      continue;
+    }
+    if (!heard && error.name === 'WRONG_INSTANCE') dispatcher.forget(candidate.address);
+    else if (!heard && isRefusal(error)) return notStarted(error);
+    else if (placement !== undefined) {
+      const outcome = await follow(placement);
+      if (outcome !== undefined) return outcome;
+    }
+    if (sent >= settings.sendsMax) return notStarted(error);
+  }
+}

@@ -1,0 +1,45 @@
+import { RuneError } from '../shared/errors.js';
+import type { SubmitExecutionRequest } from '../shared/gen/rune/v1/lom.js';
+import { isFinalRun } from './final-state.js';
+import type { Intent } from './execution.js';
+import { makePlan, type PlanSources } from './plan.js';
+import { planRollout } from './rollout.js';
+import type { ExecutionRecord, RunRecord } from './store/store.js';
+
+/**
+ * What sends those runs of a recorded execution that were not sent yet: the same version of the action, to the nodes as the
+ * inventory knows them now. An error where nothing can be sent any more, or need be.
+ */
+export function replan(
+  record: ExecutionRecord,
+  runs: readonly RunRecord[],
+  request: SubmitExecutionRequest,
+  sources: PlanSources,
+): Intent | RuneError {
+  const { registry, inventory } = sources;
+  const nodes = runs
+    .filter((run) => !isFinalRun(run.state) && inventory.find(run.node)?.maintenance === false)
+    .map((run) => run.node);
+  if (nodes.length === 0)
+    return new RuneError('NODE_NOT_FOUND', 'No node of the execution is left to run on.');
+  const action = `${record.action}@${record.version}`;
+  try {
+    if (registry.get(action).capability.digest !== record.digest) {
+      return new RuneError(
+        'ACTION_NOT_FOUND',
+        `${action} is not what it was when the execution was accepted.`,
+        {
+          action: record.action,
+        },
+      );
+    }
+    const targets = { nodes, groups: [], labels: {}, exclude: [], allowEmpty: true };
+    const plan = {
+      ...makePlan({ ...request, action, targets }, sources),
+      rollout: planRollout(request.rollout, record.runs),
+    };
+    return { plan, runs: new Map(plan.runs.map((run) => [run.node.name, run])) };
+  } catch (thrown) {
+    return RuneError.from(thrown);
+  }
+}

@@ -1,0 +1,142 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { RuneError } from '../../shared/errors.js';
+import type { Logger } from '../../shared/logger.js';
+import type { ExecutionChange, Store } from './store.js';
+
+/** Pauses between attempts to write while the database is away: the first, and the longest. */
+const RETRY_MS = 100;
+const RETRY_MS_MAX = 2_000;
+
+/** Writes that wait for a transaction together. */
+export interface CommitQueue {
+  /**
+   * Records a change together with whatever else waits; changes of one execution stay in order. Resolves with true once it is on
+   * disk, and with false where it was refused because the execution has another owner. While the database is away it waits: a
+   * change is given up only by `close`.
+   */
+  add(change: ExecutionChange): Promise<boolean>;
+  /** Settles when fewer bytes of events wait than the limit; undefined while that is so. */
+  room(): Promise<void> | undefined;
+  /** Writes what waits, for at most so long, then rejects what is left with STORE_UNAVAILABLE. */
+  close(timeoutMs: number): Promise<void>;
+}
+
+interface Waiting {
+  readonly change: ExecutionChange;
+  readonly bytes: number;
+  readonly settle: (recorded: boolean) => void;
+  readonly fail: (error: RuneError) => void;
+}
+
+const bytesOf = ({ events }: ExecutionChange): number =>
+  events.reduce((sum, { body }) => sum + body.length, 0);
+
+/** One change that does what all of these do, in their order. They are changes of one execution and one epoch. */
+function merge(changes: readonly ExecutionChange[]): ExecutionChange {
+  const [first] = changes as [ExecutionChange];
+  if (changes.length === 1) return first;
+  const runs = new Map<number, ExecutionChange['runs'][number]>();
+  for (const run of changes.flatMap((change) => change.runs))
+    runs.set(run.position, { ...runs.get(run.position), ...run });
+  return {
+    ...changes.reduce((sum, change) => ({ ...sum, ...change }), first),
+    events: changes.flatMap(({ events }) => events),
+    runs: [...runs.values()],
+  };
+}
+
+/**
+ * Makes the queue. What is added in one turn of the event loop, or while a transaction is under way, shares the next transaction;
+ * at most `groupBytesMax` of events go into one.
+ */
+export function createCommitQueue(
+  store: Pick<Store, 'commit'>,
+  settings: { readonly bytesMax: number; readonly groupBytesMax: number },
+  logger: Logger,
+): CommitQueue {
+  let waiting: Waiting[] = [];
+  let waitingBytes = 0;
+  let writing: Promise<void> | undefined;
+  let closing = false;
+  const stopped = new AbortController();
+  let room: { readonly promise: Promise<void>; readonly settle: () => void } | undefined;
+
+  const takeGroup = (): Waiting[] => {
+    let bytes = 0;
+    const end = waiting.findIndex(
+      (entry, index) => (bytes += entry.bytes) > settings.groupBytesMax && index > 0,
+    );
+    const group = waiting.slice(0, end < 0 ? waiting.length : end);
+    waiting = end < 0 ? [] : waiting.slice(end);
+    return group;
+  };
+
+  const commit = async (changes: readonly ExecutionChange[]): Promise<ReadonlySet<string>> => {
+    for (let pauseMs = RETRY_MS; ; pauseMs = Math.min(pauseMs * 2, RETRY_MS_MAX)) {
+      try {
+        return await store.commit(changes);
+      } catch (thrown) {
+        const error = RuneError.from(thrown);
+        if (error.name !== 'STORE_UNAVAILABLE' || stopped.signal.aborted) throw error;
+        if (pauseMs === RETRY_MS) logger.error('the store cannot be written; trying again', { err: error });
+        await delay(pauseMs, undefined, { signal: stopped.signal }).catch(() => undefined);
+      }
+    }
+  };
+
+  const write = async (group: readonly Waiting[]): Promise<void> => {
+    const byExecution = new Map<string, ExecutionChange[]>();
+    for (const { change } of group) {
+      const same = byExecution.get(change.executionId);
+      if (same === undefined) byExecution.set(change.executionId, [change]);
+      else same.push(change);
+    }
+    try {
+      const refused = await commit([...byExecution.values()].map(merge));
+      for (const { change, settle } of group) settle(!refused.has(change.executionId));
+    } catch (thrown) {
+      for (const { fail } of group) fail(RuneError.from(thrown));
+    }
+    waitingBytes -= group.reduce((sum, { bytes }) => sum + bytes, 0);
+    if (waitingBytes < settings.bytesMax / 2) {
+      room?.settle();
+      room = undefined;
+    }
+  };
+
+  const writeAll = async (): Promise<void> => {
+    while (waiting.length > 0) {
+      // Whatever else this turn of the event loop adds belongs to the same transaction.
+      await new Promise(setImmediate);
+      await write(takeGroup());
+    }
+    writing = undefined;
+  };
+
+  return {
+    add(change) {
+      if (closing) return Promise.reject(new RuneError('STORE_UNAVAILABLE', 'The store is being closed.'));
+      return new Promise((settle, fail) => {
+        const bytes = bytesOf(change);
+        waiting.push({ change, bytes, settle, fail });
+        waitingBytes += bytes;
+        writing ??= writeAll();
+      });
+    },
+    room() {
+      if (waitingBytes < settings.bytesMax) return undefined;
+      if (room === undefined) {
+        let settle = (): void => undefined;
+        const promise = new Promise<void>((resolve) => (settle = resolve));
+        room = { promise, settle };
+      }
+      return room.promise;
+    },
+    async close(timeoutMs) {
+      closing = true;
+      const giveUp = setTimeout(() => stopped.abort(), timeoutMs);
+      await writing;
+      clearTimeout(giveUp);
+    },
+  };
+}
