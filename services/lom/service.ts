@@ -22,7 +22,6 @@ import type { Inventory } from './inventory.js';
 import type { PlanSources } from './plan.js';
 import type { Registry } from './registry.js';
 import { openStore } from './store/open-store.js';
-import { parseStoreLocation } from './store/store-location.js';
 import { loadBundles } from './load-bundles.js';
 
 /** The settings of an orchestrator, read. */
@@ -111,7 +110,7 @@ export async function startLom(
     mediators: readEndpoints(settings.mediators),
     settings,
   };
-  const store = await openStore(parseStoreLocation(settings.store), settings, logger);
+  const store = await openStore(settings.store, settings, logger);
   const orchestrator = await createOrchestrator({
     sources,
     dispatcher,

@@ -1,133 +1,83 @@
 import assert from 'node:assert/strict';
-import { acceptHeader } from '../../services/shared/header.js';
+import { join } from 'node:path';
+import { openStore } from '../../services/lom/store/open-store.js';
+import type { Store } from '../../services/lom/store/store.js';
 import { RuneError } from '../../services/shared/errors.js';
-import { MediateResponse } from '../../services/shared/gen/rune/v1/lmm.js';
 import type { RunResponse } from '../../services/shared/gen/rune/v1/lom.js';
-import { ExecutionState, Node, Outcome, RunState } from '../../services/shared/gen/rune/v1/run.js';
-import type { Logger } from '../../services/shared/logger.js';
-import { startExecution, type Execution, type ExecutionSettings } from '../../services/lom/execution.js';
-import type { Dispatcher, RunIdentity } from '../../services/lom/dispatch.js';
-import type { Plan, PlannedRun } from '../../services/lom/plan.js';
-import type { Action } from '../../services/shared/bundle/action.js';
-import { recordingLogger } from '../support/recording-logger.js';
+import { ExecutionState, RunState, type Outcome } from '../../services/shared/gen/rune/v1/run.js';
 import { eventually } from '../support/eventually.js';
+import { executeRecorded, planOf, recordExecution, resumeExecution } from '../support/recorded-execution.js';
+import { recordingLogger } from '../support/recording-logger.js';
+import {
+  accepted,
+  ended,
+  logged,
+  refusal,
+  running,
+  scriptedMediators,
+  succeed,
+  type Script,
+} from '../support/scripted-mediators.js';
+import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
 
-const SETTINGS: ExecutionSettings = {
-  watcherBufferBytesMax: 4096,
-  watcherStallMs: 60_000,
-  lostStopsWithinMs: 1000,
-  cancelTriesMax: 3,
-  cancelRetryMs: 1,
-};
-
-const planOf = (nodes: string[], maxParallel = 100): Plan => ({
-  action: { capability: { action: 'noop', version: '1.0.0', digest: 'd' } } as unknown as Action,
-  params: {},
-  arguments: [],
-  reason: '',
-  dryRun: false,
-  timeoutMs: 1000,
-  killGraceMs: 100,
-  connectTimeoutMs: 100,
-  maxParallel,
-  runs: nodes.map((name) => ({
-    node: Node.fromPartial({ name }),
-    transport: 'ssh',
-    mediators: [{ address: 'm:1', zone: '' }],
-    jump: [],
-    configuration: {},
-    runAs: undefined,
-  })),
-});
-
-type Script = (run: PlannedRun, identity: RunIdentity) => AsyncGenerator<MediateResponse, void, undefined>;
-
-const accepted = (): MediateResponse =>
-  MediateResponse.fromPartial({ event: { $case: 'accepted', value: {} } });
-const running = (): MediateResponse =>
-  MediateResponse.fromPartial({ event: { $case: 'state', value: RunState.RUNNING } });
-const outcome = (state: RunState): MediateResponse =>
-  MediateResponse.fromPartial({ event: { $case: 'outcome', value: Outcome.fromPartial({ state }) } });
-const logOf = (text: string): MediateResponse =>
-  MediateResponse.fromPartial({
-    event: { $case: 'log', value: { lines: [{ content: { $case: 'text', value: text } }] } },
-  });
-
-async function* succeed(): AsyncGenerator<MediateResponse, void, undefined> {
-  yield accepted();
-  yield running();
-  yield outcome(RunState.SUCCEEDED);
-}
-
-function execute(
-  plan: Plan,
-  script: Script,
-  fields: { settings?: Partial<ExecutionSettings>; cancel?: Dispatcher['cancel']; logger?: Logger } = {},
-): Execution {
-  const dispatcher: Dispatcher = {
-    start(_plan, run, identity, placed) {
-      placed('m:1');
-      return script(run, identity);
-    },
-    cancel: fields.cancel ?? (() => Promise.resolve()),
-    probe: () => Promise.reject(new Error('not scripted')),
-    close: () => undefined,
-  };
-  const caller = {
-    header: acceptHeader(undefined, { identity: 'test', nowMs: Date.now() }),
-    triggeredBy: 'test',
-  };
-  return startExecution(plan, caller, {
-    dispatcher,
-    settings: { ...SETTINGS, ...fields.settings },
-    logger: fields.logger ?? recordingLogger().logger,
-  });
-}
-
-async function eventsOf(
-  execution: Execution,
-  seen: (event: RunResponse) => void = () => undefined,
-): Promise<RunResponse[]> {
-  const events: RunResponse[] = [];
-  for await (const event of execution.events(new AbortController().signal)) {
-    events.push(event);
-    seen(event);
-  }
-  return events;
-}
-
-const cancelOnceRunning =
-  (execution: Execution) =>
-  (event: RunResponse): void => {
-    if (event.event?.$case === 'state') execution.cancel('enough');
-  };
-
-const outcomes = (events: RunResponse[]): Map<string, Outcome> =>
+const outcomes = (events: readonly RunResponse[]): Map<string, Outcome> =>
   new Map(
     events.flatMap(({ node, event }) => (event?.$case === 'outcome' ? [[node, event.value] as const] : [])),
   );
 
-function lastState(events: RunResponse[]): ExecutionState | undefined {
-  const event = events.at(-1)?.event;
-  return event?.$case === 'execution' ? event.value.state : undefined;
+const states = (events: readonly RunResponse[]): ExecutionState[] =>
+  events.flatMap(({ event }) => (event?.$case === 'execution' ? [event.value.state] : []));
+
+const errorOf = (outcome: Outcome | undefined): string | undefined => outcome?.error?.errorData?.name;
+
+const textsOf = (events: readonly RunResponse[]): (string | Buffer | undefined)[] =>
+  events.flatMap(({ event }) =>
+    event?.$case === 'log' ? event.value.lines.map((line) => line.content?.value) : [],
+  );
+
+/** A promise and what settles it. */
+function gate(): { readonly open: () => void; readonly opened: Promise<void> } {
+  let open = (): void => undefined;
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  return { open, opened };
 }
 
 describe('an execution', () => {
+  let directory: TempDirectory;
+  let store: Store;
+
+  before(async () => {
+    directory = await makeTempDirectory();
+    const settings = {
+      storeConnectTimeoutMs: 1000,
+      storeStatementTimeoutMs: 1000,
+      storeConnectionsMax: 2,
+    };
+    store = await openStore(join(directory.path, 'rune.db'), settings, recordingLogger().logger);
+  });
+
+  after(async () => {
+    await store.close();
+    await directory.remove();
+  });
+
   it('numbers its events without gaps and ends with its state and a count per run state', async () => {
-    const events = await eventsOf(execute(planOf(['a', 'b', 'c']), succeed));
+    const mediators = scriptedMediators({ start: succeed });
+    const execution = await executeRecorded(store, planOf(['a', 'b', 'c']), mediators);
+    const events = await execution.events();
     assert.deepEqual(
       events.map(({ seq }) => seq),
       events.map((_event, index) => index + 1),
     );
-    assert.equal(events[0]?.event?.$case, 'execution');
+    assert.deepEqual(states(events), [ExecutionState.RUNNING, ExecutionState.SUCCEEDED]);
     const last = events.at(-1)?.event;
     assert.ok(last?.$case === 'execution');
-    assert.equal(last.value.state, ExecutionState.SUCCEEDED);
     assert.deepEqual(last.value.counts, [{ state: RunState.SUCCEEDED, count: 3 }]);
   });
 
   it('carries a full header on its first event and a short one on the others', async () => {
-    const [first, second] = await eventsOf(execute(planOf(['a']), succeed));
+    const execution = await executeRecorded(store, planOf(['a']), scriptedMediators({ start: succeed }));
+    const [first, second] = await execution.events();
     assert.equal(first?.header?.payload?.schemaVersion, 'rcs_v2');
     assert.equal(second?.header?.payload, undefined);
     assert.equal(
@@ -136,206 +86,463 @@ describe('an execution', () => {
     );
   });
 
+  it('is recorded with the state of every run, and tells the mediator that it is', async () => {
+    const mediators = scriptedMediators({ start: succeed });
+    const execution = await executeRecorded(store, planOf(['a']), mediators);
+    await execution.finished;
+    const record = await store.execution(execution.id);
+    assert.equal(record?.state, ExecutionState.SUCCEEDED);
+    assert.ok(record.endedMs >= record.createdMs);
+    const [run] = await store.runs(execution.id, { after: -1, limit: 10 });
+    assert.equal(run?.state, RunState.SUCCEEDED);
+    assert.equal(run.mediator, 'm:1');
+    assert.equal(run.lmmInstanceId, 'm:1#1');
+    assert.equal(run.attempt, 1);
+    assert.ok(run.outcomeSeq > 1);
+    assert.deepEqual(mediators.acknowledged, [run.runId]);
+  });
+
+  it('is recorded as placed before it is sent', async () => {
+    const seen: string[] = [];
+    const start: Script = async function* (_node, identity) {
+      const [run] = await store.runs(identity.executionId, { after: -1, limit: 1 });
+      seen.push(`${run?.mediator} ${run?.lmmInstanceId} ${run?.attempt}`);
+      yield* succeed();
+    };
+    await (
+      await executeRecorded(store, planOf(['a']), scriptedMediators({ start }))
+    ).finished;
+    assert.deepEqual(seen, ['m:1 m:1#1 1']);
+  });
+
+  it('shows the rest to who asks for it from an event on, also long after its end', async () => {
+    const execution = await executeRecorded(store, planOf(['a']), scriptedMediators({ start: succeed }));
+    const all = await execution.events();
+    for (let fromSeq = 1; fromSeq <= all.length; fromSeq++) {
+      const rest = await execution.events(undefined, fromSeq);
+      assert.deepEqual(
+        rest.map(({ seq }) => seq),
+        all.slice(fromSeq - 1).map(({ seq }) => seq),
+      );
+    }
+    await assert.rejects(execution.events(undefined, all.length + 1), { name: 'FIELD_OUT_OF_RANGE' });
+  });
+
   it('never runs more at once than the plan allows', async () => {
     let now = 0;
     let most = 0;
     const names = Array.from({ length: 30 }, (_, index) => `n${index}`);
-    const events = await eventsOf(
-      execute(planOf(names, 4), async function* () {
-        most = Math.max(most, ++now);
-        yield accepted();
-        await new Promise(setImmediate);
-        now--;
-        yield outcome(RunState.SUCCEEDED);
-      }),
-    );
+    const start: Script = async function* () {
+      most = Math.max(most, ++now);
+      yield accepted;
+      await new Promise(setImmediate);
+      now--;
+      yield ended(RunState.SUCCEEDED);
+    };
+    const plan = planOf(names, { maxParallel: 4 });
+    const events = await (await executeRecorded(store, plan, scriptedMediators({ start }))).events();
     assert.equal(most, 4);
     assert.equal(outcomes(events).size, 30);
   });
 
   it('without any node has succeeded at once', async () => {
-    assert.equal(lastState(await eventsOf(execute(planOf([]), succeed))), ExecutionState.SUCCEEDED);
-  });
-
-  it('tells a refused run, a broken stream and an early end apart', async () => {
-    const events = await eventsOf(
-      execute(planOf(['refused', 'broken', 'short']), async function* ({ node }) {
-        if (node.name === 'refused') throw new RuneError('MEDIATOR_UNAVAILABLE', 'not there');
-        yield accepted();
-        if (node.name === 'broken') throw new RuneError('SERVICE_UNREACHABLE', 'connection reset');
-      }),
-    );
-    const seen = outcomes(events);
-    assert.equal(seen.get('refused')?.state, RunState.FAILED);
-    assert.equal(seen.get('refused')?.error?.errorData?.name, 'MEDIATOR_UNAVAILABLE');
-    assert.equal(seen.get('refused')?.maySurvive, false);
-    for (const node of ['broken', 'short']) {
-      assert.equal(seen.get(node)?.state, RunState.LOST);
-      assert.equal(seen.get(node)?.error?.errorData?.name, 'OUTCOME_UNKNOWN');
-      assert.ok(seen.get(node)?.stoppedOnNodeBy instanceof Date);
-    }
-    assert.equal(lastState(events), ExecutionState.FAILED);
+    const execution = await executeRecorded(store, planOf([]), scriptedMediators({ start: succeed }));
+    assert.deepEqual(states(await execution.events()), [ExecutionState.RUNNING, ExecutionState.SUCCEEDED]);
   });
 
   it('goes on when its watcher leaves', async () => {
-    const execution = execute(planOf(['a', 'b'], 1), succeed);
-    for await (const event of execution.events(new AbortController().signal)) {
-      assert.equal(event.seq, 1);
-      break;
-    }
+    const execution = await executeRecorded(store, planOf(['a', 'b']), scriptedMediators({ start: succeed }));
+    await assert.rejects(
+      execution.events(() => {
+        throw new Error('gone');
+      }),
+      /gone/,
+    );
     await execution.finished;
     assert.equal(execution.state, ExecutionState.SUCCEEDED);
   });
 
-  it('gives up a watcher that stalls, and goes on without it', async () => {
-    const script: Script = async function* () {
-      yield accepted();
-      for (let line = 0; line < 100; line++) yield logOf('x'.repeat(500));
-      yield outcome(RunState.SUCCEEDED);
+  it('records log up to its limit and then says how much followed', async () => {
+    const start: Script = async function* () {
+      yield accepted;
+      yield running;
+      for (let line = 0; line < 100; line++) yield logged('x'.repeat(200));
+      yield ended(RunState.SUCCEEDED);
     };
-    const execution = execute(planOf(['a']), script, { settings: { watcherStallMs: 20 } });
-    const watcher = execution.events(new AbortController().signal);
-    await watcher.next();
-    await execution.finished;
-    assert.equal(execution.state, ExecutionState.SUCCEEDED);
-    await assert.rejects(async () => {
-      while (!(await watcher.next()).done);
-    }, /READER_TOO_SLOW/);
+    const mediators = scriptedMediators({ start });
+    const execution = await executeRecorded(store, planOf(['a']), mediators);
+    const events = await execution.events();
+    const kinds = events.map(({ event }) => event?.$case);
+    assert.deepEqual(kinds.slice(-3), ['logTruncated', 'outcome', 'execution']);
+    const [cut] = events.flatMap(({ event }) => (event?.$case === 'logTruncated' ? [event.value] : []));
+    const shown = kinds.filter((kind) => kind === 'log').length;
+    assert.ok(shown > 5 && shown < 30, `${shown} lines`);
+    assert.ok((cut?.droppedBytes ?? 0) >= (100 - shown) * 200);
+  });
+
+  describe('whose mediator does not take a run', () => {
+    it('asks the next one, and records that it did', async () => {
+      const start: Script = async function* (_node, identity) {
+        const [run] = await store.runs(identity.executionId, { after: -1, limit: 1 });
+        if (run?.mediator === 'm:1') throw refusal('MEDIATOR_FULL');
+        yield* succeed();
+      };
+      const mediators = scriptedMediators({ start });
+      const execution = await executeRecorded(store, planOf(['a']), mediators);
+      await execution.finished;
+      assert.equal(execution.state, ExecutionState.SUCCEEDED);
+      assert.deepEqual(
+        mediators.starts.map(({ placement }) => placement.address),
+        ['m:1', 'm:2'],
+      );
+      assert.equal(new Set(mediators.starts.map(({ runId }) => runId)).size, 1);
+    });
+
+    it('ends the run as one that never started when none takes it', async () => {
+      const instanceAt = (address: string): Promise<string> =>
+        Promise.reject(new RuneError('MEDIATOR_UNAVAILABLE', `Nobody at ${address}.`));
+      const mediators = scriptedMediators({ start: succeed, instanceAt });
+      const events = await (await executeRecorded(store, planOf(['a']), mediators)).events();
+      const outcome = outcomes(events).get('a');
+      assert.equal(outcome?.state, RunState.FAILED);
+      assert.equal(errorOf(outcome), 'MEDIATOR_UNAVAILABLE');
+      assert.equal(outcome?.maySurvive, false);
+      assert.equal(mediators.starts.length, 0);
+    });
+
+    it('asks again where another process answers by now', async () => {
+      let asked = 0;
+      const start: Script = async function* () {
+        if (asked++ === 0) throw refusal('WRONG_INSTANCE');
+        yield* succeed();
+      };
+      const mediators = scriptedMediators({ start });
+      const execution = await executeRecorded(store, planOf(['a']), mediators);
+      await execution.finished;
+      assert.equal(execution.state, ExecutionState.SUCCEEDED);
+      assert.equal(mediators.attaches.length, 0);
+    });
+
+    it('ends the run with what the mediator refuses it for', async () => {
+      const start: Script = async function* () {
+        yield* [];
+        throw refusal('FIELD_MISSING');
+      };
+      const events = await (
+        await executeRecorded(store, planOf(['a']), scriptedMediators({ start }))
+      ).events();
+      assert.equal(errorOf(outcomes(events).get('a')), 'FIELD_MISSING');
+      assert.equal(outcomes(events).get('a')?.state, RunState.FAILED);
+    });
+  });
+
+  describe('whose stream breaks', () => {
+    const broken: Script = async function* () {
+      yield accepted;
+      yield running;
+      yield logged('first');
+      throw new RuneError('SERVICE_UNREACHABLE', 'connection reset');
+    };
+
+    it('finds the run again where it was and goes on behind what it has', async () => {
+      const attach: Script = async function* () {
+        yield logged('second');
+        yield ended(RunState.SUCCEEDED);
+      };
+      const mediators = scriptedMediators({ start: broken, attach });
+      const execution = await executeRecorded(store, planOf(['a']), mediators);
+      const events = await execution.events();
+      assert.equal(execution.state, ExecutionState.SUCCEEDED);
+      assert.deepEqual(textsOf(events), ['first', 'second']);
+      assert.deepEqual(
+        mediators.attaches.map(({ afterEvent, placement }) => [afterEvent, placement]),
+        [[3, { address: 'm:1', instanceId: 'm:1#1' }]],
+      );
+      assert.equal(mediators.starts.length, 1);
+    });
+
+    it('has lost it when another process answers there', async () => {
+      const mediators = scriptedMediators({ start: broken });
+      const events = await (await executeRecorded(store, planOf(['a']), mediators)).events();
+      const outcome = outcomes(events).get('a');
+      assert.equal(outcome?.state, RunState.LOST);
+      assert.equal(errorOf(outcome), 'OUTCOME_UNKNOWN');
+      assert.equal(outcome?.maySurvive, true);
+      assert.ok(outcome.stoppedOnNodeBy instanceof Date);
+      assert.equal(mediators.starts.length, 1);
+    });
+
+    it('looks for it until nothing can be left of it, and then has lost it', async () => {
+      const attach: Script = async function* () {
+        yield* [];
+        throw new RuneError('SERVICE_UNREACHABLE', 'still away');
+      };
+      const mediators = scriptedMediators({ start: broken, attach });
+      const events = await (await executeRecorded(store, planOf(['a']), mediators)).events();
+      assert.equal(outcomes(events).get('a')?.state, RunState.LOST);
+      assert.ok(mediators.attaches.length > 3, `${mediators.attaches.length} attempts`);
+    });
+
+    it('before the mediator had answered sends it again only after proof that it did not start', async () => {
+      let sent = 0;
+      const start: Script = async function* () {
+        if (sent++ === 0) throw new RuneError('SERVICE_UNREACHABLE', 'connection reset');
+        yield* succeed();
+      };
+      const attach: Script = async function* () {
+        yield* [];
+        throw refusal('RUN_NOT_FOUND');
+      };
+      const mediators = scriptedMediators({ start, attach });
+      const execution = await executeRecorded(store, planOf(['a']), mediators);
+      await execution.finished;
+      assert.equal(execution.state, ExecutionState.SUCCEEDED);
+      assert.equal(mediators.attaches.length, 1);
+      assert.equal(new Set(mediators.starts.map(({ runId }) => runId)).size, 1);
+    });
+  });
+
+  describe('that has a new owner', () => {
+    it('goes on: ended runs stay, sent ones are found, the others are sent', async () => {
+      const stall = gate();
+      const start: Script = async function* (node, _identity, signal) {
+        if (node === 'ended') return yield* succeed();
+        yield accepted;
+        yield running;
+        await Promise.race([
+          stall.opened,
+          new Promise((resolve) => signal.addEventListener('abort', resolve)),
+        ]);
+        throw new RuneError('CALL_CANCELLED', 'The call was cancelled.');
+      };
+      const plan = planOf(['ended', 'sent', 'waiting'], { maxParallel: 1 });
+      const first = scriptedMediators({ start });
+      const old = await executeRecorded(store, plan, first);
+      await eventually(() => first.starts.length === 2 && first.acknowledged.length === 1, {
+        label: 'two runs',
+      });
+      old.leave();
+      await old.finished;
+
+      await store.endLease('me');
+      const [record] = await store.takeOver('you', 10);
+      assert.equal(record?.epoch, 2);
+      const attach: Script = async function* () {
+        yield ended(RunState.SUCCEEDED);
+      };
+      const second = scriptedMediators({ start: succeed, attach });
+      const execution = await resumeExecution(store, record, plan, second);
+      const events = await execution.events();
+      assert.equal(execution.state, ExecutionState.SUCCEEDED);
+      assert.deepEqual(
+        events.map(({ seq }) => seq),
+        events.map((_event, index) => index + 1),
+      );
+      assert.equal(outcomes(events).size, 3);
+      assert.deepEqual(
+        second.starts.map(({ node }) => node),
+        ['waiting'],
+      );
+      assert.equal(second.attaches.length, 1);
+    });
+
+    it('has nothing more recorded by the old one', async () => {
+      const stall = gate();
+      const start: Script = async function* () {
+        yield accepted;
+        yield running;
+        await stall.opened;
+        yield ended(RunState.SUCCEEDED);
+      };
+      const plan = planOf(['a', 'b'], { maxParallel: 1 });
+      const mediators = scriptedMediators({ start });
+      const old = await executeRecorded(store, plan, mediators);
+      await eventually(async () => ((await store.execution(old.id))?.lastSeq ?? 0) >= 2, { label: 'a run' });
+      await store.endLease('me');
+      const [record] = await store.takeOver('you', 10);
+      assert.equal(record?.id, old.id);
+      stall.open();
+      await old.finished;
+      assert.equal(mediators.starts.length, 1);
+      assert.equal((await store.execution(old.id))?.lastSeq, record.lastSeq);
+      assert.deepEqual(mediators.acknowledged, []);
+    });
+
+    it('is cancelled by the new one if that was asked meanwhile', async () => {
+      const plan = planOf(['a']);
+      const record = await recordExecution(store, plan);
+      await store.askCancel(record.id, 'enough');
+      await store.endLease('me');
+      const taken = (await store.takeOver('you', 10)).find(({ id }) => id === record.id);
+      assert.ok(taken !== undefined);
+      const mediators = scriptedMediators({ start: succeed });
+      const execution = await resumeExecution(store, taken, plan, mediators);
+      assert.equal(states(await execution.events()).at(-1), ExecutionState.CANCELLED);
+      assert.equal(mediators.starts.length, 0);
+    });
+  });
+
+  describe('with a rollout', () => {
+    const failing: Script = async function* (node) {
+      yield accepted;
+      yield running;
+      yield ended(node.startsWith('bad') ? RunState.FAILED : RunState.SUCCEEDED);
+    };
+    const started = (mediators: { readonly starts: readonly { readonly node: string }[] }): string[] =>
+      mediators.starts.map(({ node }) => node);
+
+    it('ends one batch before the next', async () => {
+      let open = 0;
+      let most = 0;
+      const start: Script = async function* () {
+        most = Math.max(most, ++open);
+        yield accepted;
+        await new Promise(setImmediate);
+        open--;
+        yield ended(RunState.SUCCEEDED);
+      };
+      const rollout = { canary: true, batchSize: 3, failuresMax: Infinity };
+      const plan = planOf(['a', 'b', 'c', 'd', 'e', 'f', 'g'], { rollout });
+      const mediators = scriptedMediators({ start });
+      await (
+        await executeRecorded(store, plan, mediators)
+      ).finished;
+      assert.equal(most, 3);
+      assert.equal(mediators.starts.length, 7);
+    });
+
+    it('holds back the rest when the canary fails', async () => {
+      const rollout = { canary: true, batchSize: 10, failuresMax: Infinity };
+      const mediators = scriptedMediators({ start: failing });
+      const plan = planOf(['bad', 'b', 'c'], { rollout });
+      const execution = await executeRecorded(store, plan, mediators);
+      const events = await execution.events();
+      assert.deepEqual(started(mediators), ['bad']);
+      assert.equal(execution.counts.get(RunState.SKIPPED), 2);
+      assert.equal(errorOf(outcomes(events).get('c')), 'RUN_HELD_BACK');
+      assert.equal(execution.state, ExecutionState.FAILED);
+    });
+
+    it('holds back the rest after so many failures', async () => {
+      const rollout = { canary: false, batchSize: 10, failuresMax: 2 };
+      const mediators = scriptedMediators({ start: failing });
+      const plan = planOf(['a', 'bad1', 'bad2', 'd', 'e'], { rollout, maxParallel: 1 });
+      const execution = await executeRecorded(store, plan, mediators);
+      await execution.finished;
+      assert.deepEqual(started(mediators), ['a', 'bad1', 'bad2']);
+      assert.equal(execution.counts.get(RunState.SKIPPED), 2);
+      assert.equal(execution.state, ExecutionState.PARTIAL);
+    });
   });
 
   describe('when it is cancelled', () => {
+    const untilStopped = (stopped: Promise<void>): Script =>
+      async function* () {
+        yield accepted;
+        yield running;
+        await stopped;
+        yield ended(RunState.CANCELLED);
+      };
+
     it('tells the mediator once it has the run, and starts none of the waiting ones', async () => {
-      const cancelled: string[] = [];
-      let stopped = (): void => undefined;
-      const stop = new Promise<void>((resolve) => (stopped = resolve));
-      const execution = execute(
-        planOf(['first', 'waiting'], 1),
-        async function* () {
-          yield accepted();
-          yield running();
-          await stop;
-          yield outcome(RunState.CANCELLED);
-        },
-        {
-          cancel: async (_address, runId) => {
-            cancelled.push(runId);
-            stopped();
-          },
-        },
-      );
-      const events = await eventsOf(execution, cancelOnceRunning(execution));
-      assert.equal(cancelled.length, 1);
+      const stop = gate();
+      const mediators = scriptedMediators({
+        start: untilStopped(stop.opened),
+        cancel: async () => stop.open(),
+      });
+      const plan = planOf(['first', 'waiting'], { maxParallel: 1 });
+      const execution = await executeRecorded(store, plan, mediators);
+      const events = await execution.events(({ event }) => {
+        if (event?.$case === 'state') execution.cancel('enough');
+      });
+      assert.equal(mediators.cancels.length, 1);
       assert.equal(outcomes(events).get('waiting')?.state, RunState.CANCELLED);
       assert.equal(outcomes(events).get('waiting')?.startedAt, undefined);
-      assert.equal(lastState(events), ExecutionState.CANCELLED);
-      const states = events.flatMap(({ event }) => (event?.$case === 'execution' ? [event.value.state] : []));
-      assert.deepEqual(states, [ExecutionState.RUNNING, ExecutionState.CANCELLING, ExecutionState.CANCELLED]);
+      assert.deepEqual(states(events), [
+        ExecutionState.RUNNING,
+        ExecutionState.CANCELLING,
+        ExecutionState.CANCELLED,
+      ]);
     });
 
     it('tries again when the mediator cannot be told at once', async () => {
       let tried = 0;
-      let stopped = (): void => undefined;
-      const stop = new Promise<void>((resolve) => (stopped = resolve));
-      const execution = execute(
-        planOf(['a']),
-        async function* () {
-          yield accepted();
-          yield running();
-          await stop;
-          yield outcome(RunState.CANCELLED);
-        },
-        {
-          cancel: async () => {
-            if (++tried < 3) throw new RuneError('SERVICE_UNREACHABLE', 'not now');
-            stopped();
-          },
-        },
-      );
-      await eventsOf(execution, cancelOnceRunning(execution));
+      const stop = gate();
+      const cancel = async (): Promise<void> => {
+        if (++tried < 3) throw new RuneError('SERVICE_UNREACHABLE', 'not now');
+        stop.open();
+      };
+      const mediators = scriptedMediators({ start: untilStopped(stop.opened), cancel });
+      const execution = await executeRecorded(store, planOf(['a']), mediators);
+      await execution.events(({ event }) => {
+        if (event?.$case === 'state') execution.cancel('enough');
+      });
       assert.equal(tried, 3);
     });
 
     it('tells the mediators again when it is asked again', async () => {
       let told = 0;
-      let stopped = (): void => undefined;
-      const stop = new Promise<void>((resolve) => (stopped = resolve));
-      const execution = execute(
-        planOf(['a']),
-        async function* () {
-          yield accepted();
-          yield running();
-          await stop;
-          yield outcome(RunState.CANCELLED);
-        },
-        {
-          settings: { cancelTriesMax: 1 },
-          cancel: async () => {
-            if (++told === 1) throw new RuneError('MESSAGE_TOO_LARGE', 'never');
-            stopped();
-          },
-        },
-      );
-      const events = await eventsOf(execution, (event) => {
-        if (event.event?.$case !== 'state') return;
+      const stop = gate();
+      const cancel = async (): Promise<void> => {
+        if (++told === 1) throw new RuneError('MESSAGE_TOO_LARGE', 'never');
+        stop.open();
+      };
+      const mediators = scriptedMediators({ start: untilStopped(stop.opened), cancel });
+      const execution = await executeRecorded(store, planOf(['a']), mediators, {
+        settings: { cancelTriesMax: 1 },
+      });
+      await execution.events(({ event }) => {
+        if (event?.$case !== 'state') return;
         execution.cancel('first');
         setImmediate(() => execution.cancel('second'));
       });
       assert.equal(told, 2);
-      assert.equal(lastState(events), ExecutionState.CANCELLED);
+      assert.equal(execution.state, ExecutionState.CANCELLED);
     });
 
     it('reaches a run whose mediator had not accepted it yet', async () => {
-      let accept = (): void => undefined;
-      const acceptance = new Promise<void>((resolve) => (accept = resolve));
-      let stopped = (): void => undefined;
-      const stop = new Promise<void>((resolve) => (stopped = resolve));
-      const execution = execute(
-        planOf(['a']),
-        async function* () {
-          await acceptance;
-          yield accepted();
-          await stop;
-          yield outcome(RunState.CANCELLED);
-        },
-        { cancel: async () => stopped() },
-      );
-      const events = await eventsOf(execution, ({ seq }) => {
-        if (seq !== 1) return;
-        setImmediate(() => {
-          execution.cancel('enough');
-          accept();
-        });
-      });
-      assert.equal(lastState(events), ExecutionState.CANCELLED);
+      const acceptance = gate();
+      const stop = gate();
+      const start: Script = async function* () {
+        await acceptance.opened;
+        yield accepted;
+        await stop.opened;
+        yield ended(RunState.CANCELLED);
+      };
+      const mediators = scriptedMediators({ start, cancel: async () => stop.open() });
+      const execution = await executeRecorded(store, planOf(['a']), mediators);
+      await eventually(() => mediators.starts.length === 1, { label: 'the start' });
+      execution.cancel('enough');
+      acceptance.open();
+      await execution.finished;
+      assert.equal(execution.state, ExecutionState.CANCELLED);
     });
 
     it('says what is true when every run had ended before', async () => {
-      const execution = execute(planOf(['a']), succeed);
-      await eventually(() => execution.state === ExecutionState.SUCCEEDED, { label: 'the end' });
+      const execution = await executeRecorded(store, planOf(['a']), scriptedMediators({ start: succeed }));
+      await execution.finished;
       execution.cancel('too late');
       assert.equal(execution.state, ExecutionState.SUCCEEDED);
     });
   });
-});
 
-describe('the log of an execution', () => {
-  it('has a line for every run that did not succeed, with the name and the fingerprint of its error', async () => {
+  it('has a line in the log for every run that did not succeed, with name and fingerprint of its error', async () => {
     const { logger, lines } = recordingLogger();
-    const script: Script = async function* (run) {
-      if (run.node.name === 'good') yield* succeed();
-      else throw new RuneError('MEDIATOR_UNAVAILABLE', 'It is gone.');
+    const start: Script = async function* (node) {
+      if (node === 'good') yield* succeed();
+      else throw refusal('FIELD_MISSING');
     };
-    const execution = execute(planOf(['good', 'bad']), script, { logger });
-    const failed = outcomes(await eventsOf(execution)).get('bad');
+    const execution = await executeRecorded(store, planOf(['good', 'bad']), scriptedMediators({ start }), {
+      logger,
+    });
+    const failed = outcomes(await execution.events()).get('bad');
     assert.equal(lines.length, 1);
     const [line] = lines;
     assert.equal(line?.['level'], 'warn');
     assert.equal(line['node'], 'bad');
     assert.equal(line['execution_id'], execution.id);
     assert.match(String(line['run_id']), /^[0-9a-f-]{36}$/);
-    assert.deepEqual([line['state'], line['error']], ['FAILED', 'MEDIATOR_UNAVAILABLE']);
+    assert.deepEqual([line['state'], line['error']], ['FAILED', 'FIELD_MISSING']);
     assert.equal(line['error_fingerprint'], failed?.error?.observability?.errorFingerprint);
-    assert.equal(execution.counts.get(RunState.SUCCEEDED), 1);
-    assert.equal(execution.counts.get(RunState.FAILED), 1);
   });
 });

@@ -1,0 +1,154 @@
+import { createCommitQueue } from '../../services/lom/store/commit-queue.js';
+import { createFairSlots } from '../../services/lom/fair-slots.js';
+import { executionStatus } from '../../services/lom/execution-status.js';
+import {
+  performExecution,
+  type Execution,
+  type ExecutionSettings,
+  type OwnedExecution,
+} from '../../services/lom/execution.js';
+import type { Plan } from '../../services/lom/plan.js';
+import { createRecorder, eventRecord } from '../../services/lom/recorder.js';
+import type { ExecutionRecord, Store } from '../../services/lom/store/store.js';
+import { createWatchHub } from '../../services/lom/watch-hub.js';
+import { watchExecution } from '../../services/lom/watch.js';
+import type { Action } from '../../services/shared/bundle/action.js';
+import { SubmitExecutionRequest, type RunResponse } from '../../services/shared/gen/rune/v1/lom.js';
+import { ExecutionState, Node } from '../../services/shared/gen/rune/v1/run.js';
+import { acceptHeader } from '../../services/shared/header.js';
+import { newId } from '../../services/shared/ids.js';
+import type { Logger } from '../../services/shared/logger.js';
+import { recordingLogger } from './recording-logger.js';
+import type { ScriptedMediators } from './scripted-mediators.js';
+
+/** Settings with which nothing takes long. */
+export const QUICK: ExecutionSettings = {
+  lostAfterMs: 200,
+  attachRetryMs: 1,
+  attachRetryMsMax: 5,
+  sendsMax: 3,
+  cancelTriesMax: 3,
+  cancelRetryMs: 1,
+  logRunBytesMax: 4096,
+  logExecutionBytesMax: 1024 * 1024,
+};
+
+/** A plan for these nodes, each with the mediators `m:1` and `m:2`. */
+export function planOf(nodes: readonly string[], fields: Partial<Plan> = {}): Plan {
+  return {
+    action: { capability: { action: 'noop', version: '1.0.0', digest: 'd' } } as unknown as Action,
+    params: {},
+    arguments: [],
+    reason: '',
+    dryRun: false,
+    timeoutMs: 1000,
+    killGraceMs: 100,
+    connectTimeoutMs: 100,
+    maxParallel: 100,
+    rollout: { canary: false, batchSize: Math.max(1, nodes.length), failuresMax: Infinity },
+    runs: nodes.map((name) => ({
+      node: Node.fromPartial({ name }),
+      transport: 'ssh',
+      mediators: [
+        { address: 'm:1', zone: '' },
+        { address: 'm:2', zone: '' },
+      ],
+      jump: [],
+      configuration: {},
+      runAs: undefined,
+    })),
+    ...fields,
+  };
+}
+
+/** An execution that is performed from its record in a real store, and those who watch it. */
+export interface RecordedExecution extends Execution {
+  readonly record: ExecutionRecord;
+  /** Its events from `fromSeq` on, until the end. `seen` hears each at once. */
+  events(seen?: (event: RunResponse) => void, fromSeq?: number): Promise<RunResponse[]>;
+}
+
+const HEADER = acceptHeader(undefined, { identity: 'test', nowMs: Date.now() });
+
+/** Records an execution of this plan for the owner "me". */
+export async function recordExecution(store: Store, plan: Plan): Promise<ExecutionRecord> {
+  const { action, version, digest } = plan.action.capability;
+  const about = { state: ExecutionState.RUNNING, action, version, digest };
+  const status = executionStatus({ ...about, runs: plan.runs.length }, new Map());
+  const { execution } = await store.createExecution(
+    {
+      ...about,
+      id: newId(),
+      reason: '',
+      triggeredBy: 'test',
+      correlationId: 'c',
+      requestId: '',
+      requestDigest: Buffer.alloc(0),
+      dryRun: false,
+      rerunOf: '',
+      owner: 'me',
+      request: Buffer.from(SubmitExecutionRequest.encode(SubmitExecutionRequest.create()).finish()),
+      runs: plan.runs.map(({ node }) => ({ runId: newId(), node: node.name })),
+      event: eventRecord(1, undefined, new Date(), { $case: 'execution', value: status }),
+    },
+    60_000,
+  );
+  return execution;
+}
+
+/** Goes on with an execution from where it is recorded to be. */
+export async function resumeExecution(
+  store: Store,
+  record: ExecutionRecord,
+  plan: Plan,
+  dispatcher: ScriptedMediators,
+  fields: { settings?: Partial<ExecutionSettings>; logger?: Logger; runsMax?: number } = {},
+): Promise<RecordedExecution> {
+  const logger = fields.logger ?? recordingLogger().logger;
+  const hub = createWatchHub();
+  const commits = createCommitQueue(store, { bytesMax: 64 * 1024, groupBytesMax: 64 * 1024 }, logger);
+  const owned: OwnedExecution = {
+    record,
+    runs: await store.runs(record.id, { after: -1, limit: 20_000 }),
+    header: HEADER,
+    intent: { plan, runs: new Map(plan.runs.map((run) => [run.node.name, run])) },
+  };
+  const execution = performExecution(owned, {
+    dispatcher,
+    recorder: createRecorder(record, commits, hub),
+    slots: createFairSlots(fields.runsMax ?? 1000),
+    settings: { ...QUICK, ...fields.settings },
+    logger,
+  });
+  return {
+    record,
+    id: execution.id,
+    counts: execution.counts,
+    get state() {
+      return execution.state;
+    },
+    cancel: execution.cancel,
+    leave: execution.leave,
+    finished: execution.finished,
+    async events(seen = () => undefined, fromSeq = 1) {
+      const events: RunResponse[] = [];
+      const choice = { executionId: record.id, fromSeq, nodes: [], withoutLog: false };
+      const signal = new AbortController().signal;
+      for await (const event of watchExecution(choice, HEADER, signal, { store, hub, pollMs: 100 })) {
+        events.push(event);
+        seen(event);
+      }
+      return events;
+    },
+  };
+}
+
+/** Records an execution and performs it. */
+export async function executeRecorded(
+  store: Store,
+  plan: Plan,
+  dispatcher: ScriptedMediators,
+  fields: { settings?: Partial<ExecutionSettings>; logger?: Logger; runsMax?: number } = {},
+): Promise<RecordedExecution> {
+  return resumeExecution(store, await recordExecution(store, plan), plan, dispatcher, fields);
+}
