@@ -135,14 +135,15 @@ export interface Store {
   /**
    * Records an execution, its runs and its first event; epoch 1. With a request id that the same caller used within
    * `requestIdWindowMs`, nothing is written and the earlier execution is returned; throws REQUEST_ID_REUSED if the digest
-   * differs. Also for calls at the same instant on two replicas, exactly one makes the execution.
+   * differs. Also for calls at the same instant on two replicas, exactly one makes the execution. After STORE_UNAVAILABLE it may be
+   * called again with the same id: one execution is made.
    */
   createExecution(
     execution: NewExecution,
     requestIdWindowMs: number,
   ): Promise<{ readonly execution: ExecutionRecord; readonly existing: boolean }>;
   execution(id: string): Promise<ExecutionRecord | undefined>;
-  /** Newest first; `before` is the id of the last one of the page before (ids sort by time). */
+  /** Newest first, with an empty `request`; `before` is the id of the last one of the page before (ids sort by time). */
   executions(filter: ExecutionFilter, limit: number, before?: string): Promise<ExecutionRecord[]>;
   /** Runs of an execution by position, after the position `after` (-1 for the first page). */
   runs(
@@ -153,7 +154,8 @@ export interface Store {
   runCounts(executionId: string): Promise<ReadonlyMap<RunState, number>>;
   /**
    * Records changes in one transaction and resolves with the ids of those that were refused, because the execution has a newer
-   * epoch or is gone. In one call at most one change an execution.
+   * epoch or is gone. In one call at most one change an execution. After STORE_UNAVAILABLE a change may be repeated as it was: what is
+   * recorded already stays as it is, and does not count as refused.
    */
   commit(changes: readonly ExecutionChange[]): Promise<ReadonlySet<string>>;
   /** Events by seq. */
@@ -163,8 +165,10 @@ export interface Store {
   /** Of the unfinished executions of an owner, those whose cancel was asked. */
   cancelsAsked(owner: string): Promise<readonly { readonly id: string; readonly reason: string }[]>;
 
-  /** Says that the replica lives and owns what it owns for so long from now on. Resolves with false if its lease was over before
-   * this call: what it owned may have a new owner. */
+  /**
+   * Says that the replica lives and owns what it owns for so long from now on. Resolves with false if its lease was over before
+   * this call: what it owned may have a new owner. True for the first call of an owner, which is one life of one process.
+   */
   renewLease(owner: string, leaseMs: number): Promise<boolean>;
   /** Gives up to `limit` unfinished executions of replicas whose lease is over to `owner`, each with the next epoch. */
   takeOver(owner: string, limit: number): Promise<ExecutionRecord[]>;

@@ -1,0 +1,92 @@
+import type { Kysely } from 'kysely';
+import { RuneError } from '../../shared/errors.js';
+import { EXECUTION_COLUMNS, toExecutionRecord } from './execution-columns.js';
+import type { StoreDatabase } from './store-database.js';
+import type { StoreTables } from './store-tables.js';
+import type { ExecutionRecord, NewExecution } from './store.js';
+
+/** Each attempt but the first follows somebody who gave up the request id at the same instant. */
+const ATTEMPTS_MAX = 10;
+
+/** Store.createExecution. */
+export function createExecution(
+  database: StoreDatabase,
+  execution: NewExecution,
+  requestIdWindowMs: number,
+): Promise<{ readonly execution: ExecutionRecord; readonly existing: boolean }> {
+  return database.alone(async (db) => {
+    for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
+      const createdMs = await database.insertExecution(db, execution);
+      if (createdMs !== undefined) return { execution: newRecord(execution, createdMs), existing: false };
+      // A statement of its own: it sees what was committed while the insert waited for it.
+      const found = await findExisting(database, db, execution);
+      if (found === undefined) continue; // Who was first has not committed after all.
+      if (found.record.id === execution.id) return { execution: found.record, existing: false };
+      if (found.ageMs > requestIdWindowMs) {
+        await releaseRequestId(db, found.record);
+        continue;
+      }
+      if (!found.digest.equals(execution.requestDigest)) throw reused(execution, found.record);
+      return { execution: found.record, existing: true };
+    }
+    throw new Error('An execution could not be created: its request id was given up again and again.');
+  });
+}
+
+function newRecord(execution: NewExecution, createdMs: number): ExecutionRecord {
+  const { runs, event, requestDigest: _, ...rest } = execution;
+  return {
+    ...rest,
+    runs: runs.length,
+    createdMs,
+    endedMs: 0,
+    lastSeq: event.seq,
+    cancelAsked: false,
+    cancelReason: '',
+    epoch: 1,
+  };
+}
+
+async function findExisting(
+  { nowMs }: StoreDatabase,
+  db: Kysely<StoreTables>,
+  { id, triggeredBy, requestId }: NewExecution,
+): Promise<{ record: ExecutionRecord; digest: Buffer; ageMs: number } | undefined> {
+  const row = await db
+    .selectFrom('executions')
+    .innerJoin('requests', 'requests.execution_id', 'executions.id')
+    .select(EXECUTION_COLUMNS)
+    .select(['requests.body', 'executions.request_digest as requestDigest'])
+    .select((eb) => eb(nowMs, '-', eb.ref('executions.created_ms')).as('ageMs'))
+    .where((eb) =>
+      eb.or([
+        eb('executions.id', '=', id),
+        eb.and([
+          eb('executions.triggered_by', '=', triggeredBy),
+          eb('executions.request_id', '=', requestId),
+          eb('executions.request_id', '<>', ''),
+        ]),
+      ]),
+    )
+    .executeTakeFirst();
+  if (row === undefined) return undefined;
+  const { body, requestDigest, ageMs, ...columns } = row;
+  return { record: toExecutionRecord(columns, body), digest: requestDigest, ageMs };
+}
+
+async function releaseRequestId(db: Kysely<StoreTables>, old: ExecutionRecord): Promise<void> {
+  await db
+    .updateTable('executions')
+    .set({ request_id: '' })
+    .where('id', '=', old.id)
+    .where('request_id', '=', old.requestId)
+    .execute();
+}
+
+function reused(execution: NewExecution, earlier: ExecutionRecord): RuneError {
+  return new RuneError(
+    'REQUEST_ID_REUSED',
+    `The request id ${JSON.stringify(execution.requestId)} belongs to the execution ${earlier.id}, which asked for something else.`,
+    { field: 'request_id', executionId: earlier.id },
+  );
+}

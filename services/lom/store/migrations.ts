@@ -1,0 +1,90 @@
+/** How a database spells the types of columns. */
+export interface ColumnTypes {
+  readonly text: string;
+  readonly integer: string;
+  readonly bytes: string;
+  /** What follows the parenthesis of a table. */
+  readonly options: string;
+}
+
+/**
+ * The schema as steps, forward only: the statements of step N bring a store from version N to N+1. A step that was released is
+ * never changed. Steps only add, because a replica of the release before may still be running.
+ */
+export function migrations({ text, integer, bytes, options }: ColumnTypes): readonly (readonly string[])[] {
+  return [
+    [
+      `create table executions (
+        id ${text} not null primary key,
+        state ${integer} not null,
+        action ${text} not null,
+        version ${text} not null,
+        digest ${text} not null,
+        reason ${text} not null,
+        triggered_by ${text} not null,
+        correlation_id ${text} not null,
+        request_id ${text} not null,
+        request_digest ${bytes} not null,
+        dry_run ${integer} not null,
+        rerun_of ${text} not null,
+        runs ${integer} not null,
+        created_ms ${integer} not null,
+        ended_ms ${integer} not null,
+        last_seq ${integer} not null,
+        cancel_asked ${integer} not null,
+        cancel_reason ${text} not null,
+        owner ${text} not null,
+        epoch ${integer} not null
+      ) ${options}`,
+      `create unique index executions_request on executions (triggered_by, request_id) where request_id <> ''`,
+      `create index executions_action on executions (action, id)`,
+      `create index executions_caller on executions (triggered_by, id)`,
+      `create index executions_correlation on executions (correlation_id, id)`,
+      `create index executions_state on executions (state, id)`,
+      `create index executions_created on executions (created_ms, id)`,
+      `create index executions_unfinished on executions (owner, id) where ended_ms = 0`,
+      `create index executions_ended on executions (ended_ms, id) where ended_ms > 0`,
+      `create table requests (
+        execution_id ${text} not null primary key,
+        body ${bytes} not null
+      ) ${options}`,
+      `create table runs (
+        execution_id ${text} not null,
+        position ${integer} not null,
+        run_id ${text} not null,
+        node ${text} not null,
+        attempt ${integer} not null,
+        state ${integer} not null,
+        mediator ${text} not null,
+        lmm_instance_id ${text} not null,
+        mediator_event ${integer} not null,
+        placed_ms ${integer} not null,
+        started_ms ${integer} not null,
+        ended_ms ${integer} not null,
+        log_bytes ${integer} not null,
+        outcome_seq ${integer} not null,
+        primary key (execution_id, position)
+      ) ${options}`,
+      `create index runs_state on runs (execution_id, state, position)`,
+      `create index runs_node on runs (node, execution_id)`,
+      `create table events (
+        execution_id ${text} not null,
+        seq ${integer} not null,
+        node ${text} not null,
+        kind ${text} not null,
+        bytes ${integer} not null,
+        body ${bytes} not null,
+        primary key (execution_id, seq)
+      ) ${options}`,
+      `create table replicas (
+        owner ${text} not null primary key,
+        until_ms ${integer} not null
+      ) ${options}`,
+      `create table leftovers (
+        execution_id ${text} not null primary key,
+        last_seq ${integer} not null,
+        runs ${integer} not null
+      ) ${options}`,
+    ],
+  ];
+}

@@ -1,0 +1,74 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { sql } from 'kysely';
+import type { Kysely } from 'kysely';
+import type { StoreTables } from './store-tables.js';
+
+/** Rows that one transaction deletes. */
+const ROWS_MAX = 2_000;
+
+/**
+ * Store.deleteOld. An execution disappears at once, its runs and events after it in small transactions; what a crash leaves of
+ * them is found by the next call.
+ */
+export async function deleteOld(
+  db: Kysely<StoreTables>,
+  endedBeforeMs: number,
+  keepMax: number,
+  limit: number,
+): Promise<number> {
+  await deleteLeftovers(db);
+  const ids = await chooseOld(db, endedBeforeMs, keepMax, limit);
+  if (ids.length === 0) return 0;
+  const deleted = await db.transaction().execute((transaction) => deleteExecutions(transaction, ids));
+  await deleteLeftovers(db);
+  return deleted;
+}
+
+async function chooseOld(
+  db: Kysely<StoreTables>,
+  endedBeforeMs: number,
+  keepMax: number,
+  limit: number,
+): Promise<string[]> {
+  // Written out, not bound: so the index of ended executions fits.
+  const ended = db.selectFrom('executions').where('ended_ms', '>', sql.lit(0));
+  const { count } = await ended
+    .select((eb) => eb.fn.countAll<number>().as('count'))
+    .executeTakeFirstOrThrow();
+  const oldest = await ended
+    .select(['id', 'ended_ms as endedMs'])
+    .orderBy('ended_ms')
+    .orderBy('id')
+    .limit(limit)
+    .execute();
+  return oldest
+    .filter(({ endedMs }, index) => index < count - keepMax || endedMs < endedBeforeMs)
+    .map(({ id }) => id);
+}
+
+/** Another replica may be at the same: what counts is what this transaction has deleted. */
+async function deleteExecutions(db: Kysely<StoreTables>, ids: readonly string[]): Promise<number> {
+  const gone = await db
+    .deleteFrom('executions')
+    .where('id', 'in', ids)
+    .returning(['id as execution_id', 'last_seq', 'runs'])
+    .execute();
+  if (gone.length > 0) await db.insertInto('leftovers').values(gone).execute();
+  return gone.length;
+}
+
+async function deleteLeftovers(db: Kysely<StoreTables>): Promise<void> {
+  const rows = await db.selectFrom('leftovers').select(['execution_id', 'last_seq', 'runs']).execute();
+  for (const { execution_id: id, last_seq: lastSeq, runs } of rows) {
+    for (let below = ROWS_MAX; below < lastSeq + ROWS_MAX; below += ROWS_MAX) {
+      await db.deleteFrom('events').where('execution_id', '=', id).where('seq', '<=', below).execute();
+      await nextTurn();
+    }
+    for (let below = ROWS_MAX; below < runs + ROWS_MAX; below += ROWS_MAX) {
+      await db.deleteFrom('runs').where('execution_id', '=', id).where('position', '<', below).execute();
+      await nextTurn();
+    }
+    await db.deleteFrom('requests').where('execution_id', '=', id).execute();
+    await db.deleteFrom('leftovers').where('execution_id', '=', id).execute();
+  }
+}

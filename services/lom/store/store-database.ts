@@ -1,0 +1,24 @@
+import type { Kysely, RawBuilder } from 'kysely';
+import type { ExecutionChange, NewExecution } from './store.js';
+import type { StoreTables } from './store-tables.js';
+
+/** A database that holds a store: what is done differently over SQLite and over PostgreSQL. */
+export interface StoreDatabase {
+  readonly db: Kysely<StoreTables>;
+  /** The clock of the database in milliseconds since 1970. */
+  readonly nowMs: RawBuilder<number>;
+  /** Locks the rows that a query in a transaction chooses, leaving out those that are locked; undefined where one writes at a time. */
+  readonly skipLocked: boolean;
+  /**
+   * Performs `attempt` so that nobody else writes in between, where that is possible without waiting for a network: over SQLite
+   * in a transaction.
+   */
+  alone<T>(attempt: (db: Kysely<StoreTables>) => Promise<T>): Promise<T>;
+  /**
+   * Writes an execution with its request, runs and first event, all or nothing. Resolves with its createdMs, or undefined if its
+   * id or its request id is there already.
+   */
+  insertExecution(db: Kysely<StoreTables>, execution: NewExecution): Promise<number | undefined>;
+  /** Writes changes in one transaction, and resolves with the ids of those that are neither of an older epoch nor written before. */
+  writeChanges(changes: readonly ExecutionChange[]): Promise<ReadonlySet<string>>;
+}
