@@ -1,9 +1,11 @@
 import { RuneError } from '../shared/errors.js';
-import type { LmmServiceService, MediateResponse } from '../shared/gen/rune/v1/lmm.js';
+import type { LmmServiceService, MediateRequest, MediateResponse } from '../shared/gen/rune/v1/lmm.js';
+import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
 import { replyHeader } from '../shared/header.js';
+import { pageOf } from '../shared/page.js';
 import { checkReason } from '../shared/reason.js';
 import type { Handlers } from '../shared/rpc-binding.js';
-import type { Mediator } from './mediate.js';
+import type { MediatedEvents, Mediator } from './mediate.js';
 
 const EVENT_TYPE: Readonly<Record<NonNullable<MediateResponse['event']>['$case'], string>> = {
   accepted: 'ACTION_ACCEPTED',
@@ -13,45 +15,58 @@ const EVENT_TYPE: Readonly<Record<NonNullable<MediateResponse['event']>['$case']
   outcome: 'ACTION_RESULT',
 };
 
+function mediated(mediator: Mediator, command: MediateRequest['command'], header: RcsHeader): MediatedEvents {
+  if (command === undefined) {
+    throw new RuneError('FIELD_MISSING', 'The request holds no command.', { field: 'start' });
+  }
+  return command.$case === 'start' ? mediator.start(command.value, header) : mediator.attach(command.value);
+}
+
 /** LmmService, served by this mediator. */
-export function lmmHandlers(mediator: Mediator, instanceId: string): Handlers<LmmServiceService> {
+export function lmmHandlers(mediator: Mediator): Handlers<LmmServiceService> {
+  const lmmInstanceId = mediator.instanceId;
   return {
     async *mediate(request, call) {
-      if (request.command?.$case !== 'start') {
-        throw new RuneError('FIELD_MISSING', 'The request holds no command.', {
-          field: 'start',
-          lmmInstanceId: instanceId,
-        });
-      }
-      const run = mediator.start(request.command.value, call.header);
+      const run = mediated(mediator, request.command, call.header);
+      let first = true;
       for await (const { eventNo, at, event } of run.events(call.signal)) {
-        const first = eventNo === 1;
         yield {
           header: replyHeader(call.header, EVENT_TYPE[event.$case], 'lmm', first),
           runId: run.runId,
           eventNo,
           at,
-          lmmInstanceId: first ? instanceId : '',
+          lmmInstanceId: first ? lmmInstanceId : '',
           event,
         };
+        first = false;
       }
-    },
-
-    async listRuns() {
-      throw new RuneError('METHOD_NOT_FOUND', 'Not served yet.');
-    },
-
-    async ackRun() {
-      throw new RuneError('METHOD_NOT_FOUND', 'Not served yet.');
     },
 
     async cancelRun(request, call) {
       checkReason(request.reason);
-      mediator.cancel(request.runId, request.reason);
+      mediator.cancel(request);
+      return { header: replyHeader(call.header, 'RUN_CANCEL_ACCEPTED', 'lmm', true), lmmInstanceId };
+    },
+
+    async listRuns(request, call) {
+      const runs = mediator
+        .list()
+        .filter(({ executionId }) => request.executionId === '' || executionId === request.executionId);
+      const page = pageOf(runs, ({ runId }) => runId, request);
       return {
-        header: replyHeader(call.header, 'RUN_CANCEL_ACCEPTED', 'lmm', true),
-        lmmInstanceId: instanceId,
+        header: replyHeader(call.header, 'RUNS_LISTED', 'lmm', true),
+        lmmInstanceId,
+        runs: page.items,
+        nextPageToken: page.nextPageToken,
+        transports: [...mediator.transports],
+        runsMax: mediator.runsMax,
+        runsActive: mediator.runCount,
       };
+    },
+
+    async ackRun(request, call) {
+      mediator.acknowledge(request);
+      return { header: replyHeader(call.header, 'RUNS_ACKNOWLEDGED', 'lmm', true), lmmInstanceId };
     },
 
     async probeNode(request, call) {
@@ -61,7 +76,7 @@ export function lmmHandlers(mediator: Mediator, instanceId: string): Handlers<Lm
       const probe = await mediator.probe(request.target, request.connectTimeout, call.signal);
       return {
         header: replyHeader(call.header, 'NODE_PROBED', 'lmm', true),
-        lmmInstanceId: instanceId,
+        lmmInstanceId,
         probe,
       };
     },

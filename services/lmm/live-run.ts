@@ -1,11 +1,9 @@
-import { createEventQueue } from '../shared/event-queue.js';
-import { weighEvent } from '../shared/event-weight.js';
 import { RuneError } from '../shared/errors.js';
 import type { ErrorFacts, ValidationError } from '../shared/gen/rune/v1/eps.js';
-import type { MediateResponse } from '../shared/gen/rune/v1/lmm.js';
 import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
 import { RunState, StopReason, type Outcome } from '../shared/gen/rune/v1/run.js';
 import { createByteCollector } from './byte-collector.js';
+import type { EventLog } from './event-log.js';
 import { createLogBatcher, type LogLimits } from './log-batcher.js';
 import { createLogDecoder } from './log-decoder.js';
 import { endedOutcome, notStartedOutcome, type RunRecord } from './outcome.js';
@@ -16,8 +14,6 @@ const STDERR_TAIL_BYTES_MAX = 2048;
 
 /** Settings of every run on this mediator. */
 export interface LiveRunSettings extends Omit<LogLimits, 'logBytesMax'> {
-  /** Events kept for a reader that is behind; beyond this the node is held back. */
-  readonly bufferBytesMax: number;
   /** A longer line comes in parts. */
   readonly lineBytesMax: number;
 }
@@ -32,29 +28,18 @@ export interface LiveRunSpec {
   readonly protocol: PluginProtocol;
   readonly outputBytesMax: number;
   readonly logBytesMax: number;
-  readonly orphanAfterMs: number;
   readonly checkOutput: (output: unknown) => ValidationError[];
-}
-
-/** One event of a run, numbered without gaps from 1. */
-export interface RunEvent {
-  readonly eventNo: number;
-  readonly at: Date;
-  readonly event: NonNullable<MediateResponse['event']>;
 }
 
 /** A run that this process owns from its start to its outcome, whoever is watching. */
 export interface LiveRun {
-  readonly runId: string;
   /** Asks the run to stop, and why in words. The first reason counts; asking again is harmless. */
   stop(reason: StopReason, words?: string): void;
-  /** The run's events, for one reader. When the reader leaves, the run goes on for orphanAfterMs. */
-  events(signal: AbortSignal): AsyncGenerator<RunEvent, void, undefined>;
+  /** The node said that the plugin's process had begun. */
+  readonly started: boolean;
   /** Settles when the outcome is known; never rejects. */
   readonly finished: Promise<Outcome>;
 }
-
-type Event = RunEvent['event'];
 
 /** Keeps the last bytes of a stream. */
 function createTail(bytesMax: number): { add(chunk: Buffer): void; text(): string } {
@@ -82,17 +67,14 @@ function faultyEnding(command: NodeCommand, stopReason: StopReason | undefined):
   };
 }
 
-/** Starts a run at once; it needs nobody to go on. */
-export function startLiveRun(spec: LiveRunSpec, settings: LiveRunSettings): LiveRun {
+/** Starts a run at once and writes its events into the log; it needs nobody to go on. */
+export function startLiveRun(spec: LiveRunSpec, settings: LiveRunSettings, log: EventLog): LiveRun {
   const { command } = spec;
   const stopper = new AbortController();
-  const queue = createEventQueue<{ at: Date; event: Event }>(settings.bufferBytesMax, ({ event }) =>
-    weighEvent(event),
-  );
   // Settles when there is room again for what the plugin says; undefined while there is.
   let room: Promise<void> | undefined;
-  const emit = (event: Event): void => {
-    const waiting = queue.push({ at: new Date(), event });
+  const emit = (...event: Parameters<EventLog['push']>): void => {
+    const waiting = log.push(...event);
     room = waiting;
     void waiting?.then(() => {
       if (room === waiting) room = undefined;
@@ -106,8 +88,8 @@ export function startLiveRun(spec: LiveRunSpec, settings: LiveRunSettings): Live
   let cancelReason = '';
   let overdue: NodeJS.Timeout | undefined;
   const tail = createTail(STDERR_TAIL_BYTES_MAX);
-  const batcher = createLogBatcher({ ...settings, logBytesMax: spec.logBytesMax }, (batch) =>
-    emit({ $case: 'log', value: batch }),
+  const batcher = createLogBatcher({ ...settings, logBytesMax: spec.logBytesMax }, (batch, bytes) =>
+    emit({ $case: 'log', value: batch }, bytes),
   );
   const decoder = createLogDecoder(
     {
@@ -133,7 +115,7 @@ export function startLiveRun(spec: LiveRunSpec, settings: LiveRunSettings): Live
     stderrTail: tail.text(),
     startedAt,
     cancelReason,
-    logDroppedBytes: batcher.droppedBytes + queue.droppedBytes,
+    logDroppedBytes: batcher.droppedBytes,
     checkOutput: spec.checkOutput,
   });
 
@@ -141,7 +123,7 @@ export function startLiveRun(spec: LiveRunSpec, settings: LiveRunSettings): Live
     started() {
       startedAt = new Date();
       // A reader that stalls must not keep the node from saying how it ended.
-      overdue = setTimeout(() => queue.relax(), command.timeoutMs);
+      overdue = setTimeout(log.relax, command.timeoutMs);
       emit({ $case: 'state', value: RunState.RUNNING });
     },
     stdout: (chunk) => stdout.add(chunk),
@@ -168,42 +150,21 @@ export function startLiveRun(spec: LiveRunSpec, settings: LiveRunSettings): Live
   };
 
   emit({ $case: 'accepted', value: {} });
-  let over = false;
   const finished = perform().then((outcome) => {
-    over = true;
     clearTimeout(overdue);
-    emit({ $case: 'outcome', value: outcome });
-    queue.end();
+    log.end(outcome);
     return outcome;
   });
-  const stop = (reason: StopReason, words = ''): void => {
-    queue.relax();
-    if (stopper.signal.aborted) return;
-    cancelReason = words;
-    stopper.abort(reason);
-  };
 
   return {
-    runId: command.runId,
-    stop,
-    async *events(signal) {
-      let eventNo = 0;
-      let reportedBytes = 0;
-      try {
-        for await (const { at, event } of queue.read(signal)) {
-          if (event.$case === 'log' && queue.droppedBytes > reportedBytes) {
-            event.value.droppedBytes += queue.droppedBytes - reportedBytes;
-            reportedBytes = queue.droppedBytes;
-          }
-          yield { eventNo: ++eventNo, at, event };
-        }
-      } finally {
-        queue.abandon();
-        if (!over) {
-          const orphaned = setTimeout(() => stop(StopReason.ORPHANED), spec.orphanAfterMs);
-          void finished.then(() => clearTimeout(orphaned));
-        }
-      }
+    stop(reason, words = '') {
+      log.relax();
+      if (stopper.signal.aborted) return;
+      cancelReason = words;
+      stopper.abort(reason);
+    },
+    get started() {
+      return startedAt !== undefined;
     },
     finished,
   };

@@ -22,10 +22,14 @@ export interface LogBatcher {
   readonly droppedBytes: number;
 }
 
-/** Makes a LogBatcher; `emit` receives each batch. */
-export function createLogBatcher(limits: LogLimits, emit: (batch: LogLines) => void): LogBatcher {
+/** Makes a LogBatcher; `emit` receives each batch and how many bytes the plugin printed of it. */
+export function createLogBatcher(
+  limits: LogLimits,
+  emit: (batch: LogLines, bytes: number) => void,
+): LogBatcher {
   let lines: LogLine[] = [];
   let batchBytes = 0;
+  let batchCost = 0;
   let passedBytes = 0;
   let droppedBytes = 0;
   let reportedBytes = 0;
@@ -36,10 +40,12 @@ export function createLogBatcher(limits: LogLimits, emit: (batch: LogLines) => v
     timer = undefined;
     if (lines.length === 0) return;
     const batch = { lines, droppedBytes: droppedBytes - reportedBytes };
+    const bytes = batchBytes;
     reportedBytes = droppedBytes;
     lines = [];
     batchBytes = 0;
-    emit(batch);
+    batchCost = 0;
+    emit(batch, bytes);
   };
 
   return {
@@ -50,10 +56,11 @@ export function createLogBatcher(limits: LogLimits, emit: (batch: LogLines) => v
       }
       passedBytes += bytes;
       const cost = bytes + LINE_OVERHEAD_BYTES;
-      if (batchBytes > 0 && batchBytes + cost > limits.batchBytesMax) flush();
+      if (batchCost > 0 && batchCost + cost > limits.batchBytesMax) flush();
       lines.push(line);
-      batchBytes += cost;
-      if (batchBytes >= limits.batchBytesMax) flush();
+      batchBytes += bytes;
+      batchCost += cost;
+      if (batchCost >= limits.batchBytesMax) flush();
       else timer ??= setTimeout(flush, limits.batchAfterMs);
     },
     flush,

@@ -1,53 +1,41 @@
-import { durationText, toMs } from '../shared/duration.js';
+import { durationText } from '../shared/duration.js';
 import { RuneError } from '../shared/errors.js';
 import type { Duration } from '../shared/gen/google/protobuf/duration.js';
-import type { MediateStart, NodeTarget } from '../shared/gen/rune/v1/lmm.js';
+import type {
+  AckRunRequest,
+  CancelRunRequest,
+  MediateAttach,
+  MediatedRun,
+  MediateStart,
+  NodeTarget,
+} from '../shared/gen/rune/v1/lmm.js';
 import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
-import { StopReason, type NodeProbe } from '../shared/gen/rune/v1/run.js';
+import { StopReason, type NodeProbe, type Outcome } from '../shared/gen/rune/v1/run.js';
 import type { Logger } from '../shared/logger.js';
-import { settledWithin } from '../shared/settled-within.js';
 import type { SchemaCompiler } from '../shared/schema.js';
 import type { BlobCache } from './blob-cache.js';
+import { within } from './bounds.js';
+import type { RunEvent } from './event-log.js';
+import { createKeptRuns, type KeptRunsSettings } from './kept-runs.js';
 import { logOutcome } from './log-outcome.js';
-import { startLiveRun, type LiveRun, type LiveRunSettings } from './live-run.js';
-import { protocolOf } from './plugin-protocols/protocol-of.js';
-import { readPlugin } from './read-plugin.js';
-import { readRunAs } from './read-run-as.js';
-import { refuseField } from './refuse-field.js';
+import { startLiveRun, type LiveRunSettings } from './live-run.js';
+import { msOf, readStart, type RunBounds } from './read-start.js';
+import { readTarget } from './read-target.js';
 import type { Transport } from './transports/transport.js';
 
-const PARAMS_BYTES_MAX = 1024 * 1024;
-const PORT_MAX = 65_535;
-/** Hosts on the way to a node. */
-const HOPS_MAX = 8;
-/** How a mediator comes to offer a transport that it does not. */
-const REMEDIES: Readonly<Record<string, string>> = {
-  local: ': set local_enabled: true in its configuration',
-  openssh: ': install the ssh of OpenSSH there, or name it as openssh.program in its configuration',
-};
 const RUN_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-/** Run ids remembered after their end, so that none is started twice. */
-const ENDED_RUNS_REMEMBERED_MAX = 100_000;
-
-/** A limit that a request may set within bounds. */
-export interface Bounds {
-  readonly default: number;
-  readonly max: number;
-}
+/** Runs that one request may acknowledge. */
+const ACKNOWLEDGED_MAX = 1000;
 
 /** What a mediator allows. */
-export interface MediatorSettings extends LiveRunSettings {
+export interface MediatorSettings extends LiveRunSettings, RunBounds, KeptRunsSettings {
   readonly runsMax: number;
-  readonly timeoutMs: Bounds;
-  readonly killGraceMs: Bounds;
-  readonly connectTimeoutMs: Bounds;
-  readonly orphanAfterMs: Bounds;
-  readonly outputBytesMax: Bounds;
-  readonly logBytesMax: Bounds;
 }
 
 /** What a mediator works with. */
 export interface MediatorDeps {
+  /** Names this process among all that were ever started. */
+  readonly instanceId: string;
   readonly transports: ReadonlyMap<string, Transport>;
   readonly blobs: BlobCache;
   readonly schemas: SchemaCompiler;
@@ -55,200 +43,158 @@ export interface MediatorDeps {
   readonly logger: Logger;
 }
 
-/** Starts, finds and ends the runs of this process. */
+/** A run as its caller sees it. */
+export interface MediatedEvents {
+  readonly runId: string;
+  /** Its events from the one that was asked for on. Ends with READER_REPLACED when somebody else reads them. */
+  events(signal: AbortSignal): AsyncGenerator<RunEvent, void, undefined>;
+}
+
+/** A run that was started. */
+export interface StartedRun extends MediatedEvents {
+  /** Settles when the outcome is known; never rejects. */
+  readonly finished: Promise<Outcome>;
+}
+
+/** Starts, finds and ends the runs of this process. Whatever names another process throws WRONG_INSTANCE. */
 export interface Mediator {
+  readonly instanceId: string;
   /** Checks everything, then starts. Throws a RuneError when it refuses: then nothing has reached the node. */
-  start(start: MediateStart, header: RcsHeader): LiveRun;
-  /** Asks a run to stop; its outcome tells the reason. Throws RUN_NOT_FOUND. */
-  cancel(runId: string, reason?: string): void;
+  start(start: MediateStart, header: RcsHeader): StartedRun;
+  /** Shows a run again. Throws STALE_OWNER, RUN_NOT_FOUND, RUN_RECORD_GONE or FIELD_OUT_OF_RANGE. */
+  attach(attach: MediateAttach): MediatedEvents;
+  /** Asks a run to stop; its outcome tells the reason. Throws RUN_NOT_FOUND or STALE_OWNER. */
+  cancel(request: Omit<CancelRunRequest, 'header'>): void;
+  /** Forgets runs whose outcome is recorded elsewhere. */
+  acknowledge(request: Omit<AckRunRequest, 'header'>): void;
+  /** Every run that goes on or waits to be acknowledged, by run id. */
+  list(): MediatedRun[];
   probe(target: NodeTarget, connectTimeout: Duration | undefined, signal: AbortSignal): Promise<NodeProbe>;
+  /** Names of the transports that it offers. */
+  readonly transports: readonly string[];
+  readonly runsMax: number;
   /** Number of runs that have not ended. */
   readonly runCount: number;
-  /** Refuses new runs, gives those in flight `graceMs` to end, then stops them and waits until each has its outcome. */
+  /**
+   * Refuses new runs, gives those in flight `graceMs` to end, then stops them and waits until each has its outcome. What is left
+   * of the grace is for owners that have not fetched theirs yet. A second call with a shorter grace shortens it.
+   */
   drain(graceMs: number): Promise<void>;
 }
 
-function within(
-  field: string,
-  asked: number | undefined,
-  bounds: Bounds,
-  write: (amount: number) => string = String,
-): number {
-  if (asked === undefined || asked === 0) return bounds.default;
-  if (asked > 0 && asked <= bounds.max) return asked;
-  throw new RuneError('FIELD_OUT_OF_RANGE', `${field} is not within what this mediator allows.`, {
-    field: `start.limits.${field}`,
-    originalValue: write(asked),
-    expectedFormat: `more than 0 and at most ${write(bounds.max)}`,
-  });
-}
-
-const ms = (duration: Duration | undefined): number | undefined =>
-  duration === undefined ? undefined : toMs(duration);
-
-function checkJsonObject(field: string, bytes: Buffer): void {
-  if (bytes.length === 0) return;
-  if (bytes.length > PARAMS_BYTES_MAX)
-    refuseField(field, `${field} is larger than ${PARAMS_BYTES_MAX} bytes.`, 'at most 1 MiB');
-  let value: unknown;
-  try {
-    value = JSON.parse(bytes.toString());
-  } catch {
-    // Reported below, with every other shape that is not an object.
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    refuseField(field, `${field} is not one JSON object.`, 'a JSON object');
-  }
-}
-
 /** Makes the mediator. */
-export function createMediator({ transports, blobs, schemas, settings, logger }: MediatorDeps): Mediator {
-  const live = new Map<string, LiveRun>();
-  const ended = new Set<string>();
+export function createMediator(deps: MediatorDeps): Mediator {
+  const { instanceId, transports, settings, logger } = deps;
+  const runs = createKeptRuns(settings, logger);
   let draining = false;
+  let endGrace = (): void => undefined;
+  const graceOver = new Promise<void>((resolve) => (endGrace = resolve));
 
-  const transportFor = (target: NodeTarget | undefined): { target: NodeTarget; transport: Transport } => {
-    if (target === undefined || target.name === '')
-      return refuseField('target.name', 'The target has no name.', 'the name of a node');
-    if (target.port > PORT_MAX)
-      refuseField('target.port', 'The target has no such port.', `0 to ${PORT_MAX}`);
-    if (target.jump.length > HOPS_MAX)
-      refuseField('target.jump', 'The way to the target is too long.', `at most ${HOPS_MAX} hosts`);
-    for (const [index, hop] of target.jump.entries()) {
-      if (hop.name === '' || hop.address === '' || hop.port > PORT_MAX)
-        refuseField(
-          `target.jump[${index}]`,
-          'A host on the way is incomplete.',
-          'a name, an address and a port',
-        );
-    }
-    const transport = transports.get(target.transport);
-    if (transport === undefined) {
-      const remedy = REMEDIES[target.transport] ?? '';
-      throw new RuneError(
-        'TRANSPORT_NOT_AVAILABLE',
-        `This mediator does not offer the transport "${target.transport}"${remedy}.`,
-        {
-          node: target.name,
-          field: 'start.target.transport',
-          originalValue: target.transport,
-          expectedFormat: [...transports.keys()].join(', '),
-        },
-      );
-    }
-    return { target, transport };
+  const checkInstance = (asked: string): void => {
+    if (asked === instanceId) return;
+    throw new RuneError('WRONG_INSTANCE', `This mediator is the process ${instanceId}, not ${asked}.`);
+  };
+  const requireInstance = (field: string, asked: string): void => {
+    if (asked !== '') return checkInstance(asked);
+    const message = 'The request does not say which process it means.';
+    throw new RuneError('FIELD_MISSING', message, { field, expectedFormat: 'as ListRuns tells it' });
+  };
+  const checkRunId = (field: string, runId: string): void => {
+    if (RUN_ID.test(runId)) return;
+    const facts = { field, expectedFormat: 'a lower-case UUID' };
+    throw new RuneError('FIELD_MALFORMED', 'The run id is not a UUID.', facts);
   };
 
   return {
+    instanceId,
+
     start(start, header) {
+      if (start.lmmInstanceId !== '') checkInstance(start.lmmInstanceId);
+      checkRunId('start.run_id', start.runId);
+      runs.checkStart(start);
       if (draining)
         throw new RuneError('SERVICE_SHUTTING_DOWN', 'The mediator is shutting down and takes no new runs.');
-      if (!RUN_ID.test(start.runId)) refuseField('run_id', 'The run id is not a UUID.', 'a lower-case UUID');
-      if (live.has(start.runId) || ended.has(start.runId)) {
-        throw new RuneError('RUN_ALREADY_EXISTS', 'This run was started before.', { runId: start.runId });
-      }
-      if (live.size >= settings.runsMax) {
+      if (runs.liveCount >= settings.runsMax) {
         throw new RuneError(
           'MEDIATOR_FULL',
           `The mediator already has the ${settings.runsMax} runs that it may have.`,
         );
       }
-      const { target, transport } = transportFor(start.target);
-      checkJsonObject('params_json', start.paramsJson);
-      checkJsonObject('context.node_vars_json', start.context?.nodeVarsJson ?? Buffer.alloc(0));
-      checkJsonObject('context.configuration_json', start.context?.configurationJson ?? Buffer.alloc(0));
-      const protocol = protocolOf(start.plugin);
-      const limits = start.limits;
-      const output = start.outputSchema === '' ? undefined : schemas.compile(start.outputSchema, 'output');
-      const outputBytesMax = within('output_bytes_max', limits?.outputBytesMax, settings.outputBytesMax);
-      const run = startLiveRun(
-        {
-          command: {
-            runId: start.runId,
-            target,
-            runAs: readRunAs(start.runAs),
-            ...readPlugin(start.plugin, blobs),
-            input: protocol.input(start, header),
-            environment: protocol.environment(start),
-            timeoutMs: within('timeout', ms(limits?.timeout), settings.timeoutMs, durationText),
-            killGraceMs: within('kill_grace', ms(limits?.killGrace), settings.killGraceMs, durationText),
-            connectTimeoutMs: within(
-              'connect_timeout',
-              ms(limits?.connectTimeout),
-              settings.connectTimeoutMs,
-              durationText,
-            ),
-          },
-          transport,
-          header,
-          facts: {
-            node: target.name,
-            action: start.action,
-            executionId: start.executionId,
-            runId: start.runId,
-            attempt: start.attempt,
-          },
-          dryRun: start.context?.dryRun ?? false,
-          protocol,
-          outputBytesMax,
-          logBytesMax: within('log_bytes_max', limits?.logBytesMax, settings.logBytesMax),
-          orphanAfterMs: within(
-            'orphan_after',
-            ms(limits?.orphanAfter),
-            settings.orphanAfterMs,
-            durationText,
-          ),
-          checkOutput: (value) => output?.validate(value) ?? [],
-        },
-        settings,
+      const { spec, orphanAfterMs } = readStart(start, header, { ...deps, bounds: settings });
+      const { runId, executionId, attempt, action } = start;
+      const node = spec.command.target.name;
+      const { log, finished } = runs.add(
+        { runId, executionId, attempt, node, action },
+        start.ownerEpoch,
+        orphanAfterMs,
+        (events) => startLiveRun(spec, settings, events),
       );
-      live.set(run.runId, run);
-      void run.finished.then((outcome) => {
+      void finished.then((outcome) =>
         logOutcome(logger, outcome, {
-          node: target.name,
-          run_id: run.runId,
-          execution_id: start.executionId,
+          node,
+          run_id: runId,
+          execution_id: executionId,
           trace_id: header.observability?.traceId,
-        });
-        live.delete(run.runId);
-        ended.add(run.runId);
-        if (ended.size > ENDED_RUNS_REMEMBERED_MAX) {
-          const [oldest] = ended;
-          ended.delete(oldest as string);
-        }
-      });
-      return run;
+        }),
+      );
+      return { runId, finished, events: (signal) => log.read(0, signal) };
     },
 
-    cancel(runId, reason) {
-      const run = live.get(runId);
-      if (run === undefined)
-        throw new RuneError('RUN_NOT_FOUND', 'This mediator has no such run in flight.', { runId });
-      run.stop(StopReason.CANCEL, reason);
+    attach(attach) {
+      requireInstance('attach.lmm_instance_id', attach.lmmInstanceId);
+      checkRunId('attach.run_id', attach.runId);
+      const log = runs.attach(attach);
+      log.checkPosition(attach.afterEvent);
+      return { runId: attach.runId, events: (signal) => log.read(attach.afterEvent, signal) };
     },
+
+    cancel(request) {
+      if (request.lmmInstanceId !== '') checkInstance(request.lmmInstanceId);
+      runs.stop(request, StopReason.CANCEL, request.reason);
+    },
+
+    acknowledge({ lmmInstanceId, runIds }) {
+      requireInstance('lmm_instance_id', lmmInstanceId);
+      if (runIds.length > ACKNOWLEDGED_MAX) {
+        throw new RuneError('FIELD_OUT_OF_RANGE', 'The request names too many runs.', {
+          field: 'run_ids',
+          originalValue: String(runIds.length),
+          expectedFormat: `at most ${ACKNOWLEDGED_MAX}`,
+        });
+      }
+      runs.acknowledge(runIds);
+    },
+
+    list: () => runs.list().toSorted((one, other) => (one.runId < other.runId ? -1 : 1)),
 
     async probe(asked, connectTimeout, signal) {
-      const { target, transport } = transportFor(asked);
+      const { target, transport } = readTarget(asked, transports);
       const timeoutMs = within(
         'connect_timeout',
-        ms(connectTimeout),
+        msOf(connectTimeout),
         settings.connectTimeoutMs,
         durationText,
       );
       return transport.probe(target, timeoutMs, signal);
     },
 
+    transports: [...transports.keys()],
+    runsMax: settings.runsMax,
+
     get runCount() {
-      return live.size;
+      return runs.liveCount;
     },
 
     async drain(graceMs) {
       draining = true;
-      const runs = [...live.values()];
-      const all = Promise.all(runs.map((run) => run.finished));
-      await settledWithin(all, graceMs);
-      for (const run of runs) run.stop(StopReason.SHUTDOWN);
+      const timer = setTimeout(endGrace, graceMs);
+      const live = runs.live();
+      const all = Promise.all(live.map((run) => run.finished));
+      await Promise.race([all, graceOver]);
+      for (const run of live) run.stop(StopReason.SHUTDOWN);
       await all;
+      await Promise.race([runs.fetched(), graceOver]);
+      clearTimeout(timer);
     },
   };
 }

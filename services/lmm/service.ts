@@ -31,6 +31,8 @@ export type LmmSettings = SettingsOf<typeof LMM_SETTINGS>;
 
 const HOME_PREFIX = '~/';
 const LOG_BYTES_MAX = 4 * 1024 ** 3;
+/** How long the last events of runs have to reach their readers when the service stops. */
+const LAST_EVENTS_MS = 2_000;
 const OUTPUT_BYTES_MAX = 3 * 1024 ** 2;
 
 const expandHome = (path: string): string =>
@@ -111,6 +113,7 @@ export async function startLmm(
     logger.warn('this mediator can reach no node: it has no credentials, and local_enabled is false');
   }
   const mediator = createMediator({
+    instanceId,
     transports,
     blobs: createBlobCache(settings.pluginCacheBytesMax),
     schemas: createSchemaCompiler(),
@@ -123,7 +126,12 @@ export async function startLmm(
       orphanAfterMs: { default: settings.orphanAfterMs, max: 86_400_000 },
       outputBytesMax: { default: settings.outputBytesMax, max: OUTPUT_BYTES_MAX },
       logBytesMax: { default: settings.logBytesMax, max: LOG_BYTES_MAX },
-      bufferBytesMax: settings.eventBufferBytesMax,
+      unreadBytesMax: settings.eventBufferBytesMax,
+      replayBytesMax: settings.eventReplayBytesMax,
+      replayTotalBytesMax: settings.eventReplayTotalBytesMax,
+      outcomeKeepMs: settings.outcomeKeepMs,
+      outcomesMax: settings.outcomesMax,
+      outcomesTotalBytesMax: settings.outcomesTotalBytesMax,
       lineBytesMax: settings.logLineBytesMax,
       batchBytesMax: settings.logBatchBytesMax,
       batchAfterMs: settings.logBatchAfterMs,
@@ -134,20 +142,19 @@ export async function startLmm(
     listen: settings.listen,
     ...(tls === undefined ? {} : { tls }),
     allowPlaintext: settings.allowPlaintext,
-    bindings: [bindService(LmmServiceService, lmmHandlers(mediator, instanceId))],
+    bindings: [bindService(LmmServiceService, lmmHandlers(mediator))],
     logger,
     source: 'lmm',
+    facts: { lmmInstanceId: instanceId },
   });
   logger.info('mediator ready', { lmm_instance_id: instanceId, transports: [...transports.keys()] });
   return {
     address: server.address,
     async stop(graceMs) {
-      // The server refuses new calls at once; its streams end by themselves as the runs get their outcomes.
-      const drained = mediator.drain(graceMs);
-      await Promise.all([
-        drained,
-        server.stop(graceMs + settings.killGraceMs + DEFAULT_NODE_PROTOCOL.endMarginMs),
-      ]);
+      server.announceStop();
+      // Until then owners can still fetch and acknowledge outcomes: only new runs are refused.
+      await mediator.drain(graceMs);
+      await server.stop(LAST_EVENTS_MS);
       await Promise.all([...transports.values()].map((transport) => transport.close()));
       await openssh?.close();
     },

@@ -136,6 +136,7 @@ export const ERRORS = {
   WRONG_INSTANCE: row(-32518, 'FAILED_PRECONDITION', 'REFUSED', 'MEDIUM', false, 'Another process answers at this address now: ask it which one it is, and what runs it has.'),
   STALE_OWNER: row(-32519, 'FAILED_PRECONDITION', 'REFUSED', 'MEDIUM', false, 'Another orchestrator owns the execution by now and goes on with it.'),
   RUN_RECORD_GONE: row(-32520, 'FAILED_PRECONDITION', 'REFUSED', 'MEDIUM', false, 'The run ended and its outcome was not fetched in time: look at the node.'),
+  READER_REPLACED: row(-32523, 'ABORTED', 'REFUSED', 'LOW', false, 'A newer call shows the events of this run: read that one.'),
   REQUEST_ID_REUSED: row(-32521, 'ALREADY_EXISTS', 'REFUSED', 'LOW', false, 'Nothing ran. Use a new request id for a new request.'),
   EXECUTION_NOT_ENDED: row(-32522, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', false, 'Wait until the execution has ended, or cancel it first.'),
   DRY_RUN_NOT_SUPPORTED: row(-32516, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', false, 'Nothing ran. Use --plan to see what would run where without contacting any node.'),

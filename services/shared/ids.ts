@@ -6,6 +6,13 @@ export function newId(): string {
   return v7();
 }
 
+/** When a UUID of version 7 was made, in Unix milliseconds by its maker's clock; undefined for other versions. */
+export function idTimeMs(id: string): number | undefined {
+  return /^[0-9a-f]{8}-[0-9a-f]{4}-7/.test(id)
+    ? Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)
+    : undefined;
+}
+
 /** A new W3C trace id: 32 lower-case hexadecimal digits. */
 export function newTraceId(): string {
   return randomBytes(16).toString('hex');

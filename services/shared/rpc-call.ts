@@ -1,7 +1,7 @@
 import type { ServerUnaryCall, ServerWritableStream, sendUnaryData } from '@grpc/grpc-js';
 import { toEps } from './eps.js';
 import { RuneError } from './errors.js';
-import type { EpsError } from './gen/rune/v1/eps.js';
+import type { EpsError, ErrorFacts } from './gen/rune/v1/eps.js';
 import type { RcsHeader } from './gen/rune/v1/rcs.js';
 import { acceptHeader } from './header.js';
 import type { Logger } from './logger.js';
@@ -48,6 +48,8 @@ export interface CallHost {
   readonly logger: Logger;
   /** Module name in headers and errors. */
   readonly source: string;
+  /** Facts that every error carries. */
+  readonly facts: Partial<ErrorFacts>;
   readonly tls: boolean;
   /** Calls in progress. */
   readonly open: Set<OpenCall>;
@@ -215,7 +217,7 @@ function openCall(
   };
   const fail = (error: RuneError): void => {
     if (!close()) return;
-    const { status, fingerprint } = describe(error, host.source, header);
+    const { status, fingerprint } = describe(error, host, header);
     logEnd(error, fingerprint);
     sendStatus(status);
   };
@@ -229,7 +231,7 @@ function openCall(
   const report = (thrown: unknown): void => {
     if (thrown === controller.signal.reason || isAbortError(thrown)) return;
     const error = RuneError.from(thrown);
-    if (error.name === 'INTERNAL') logEnd(error, describe(error, host.source, header).fingerprint);
+    if (error.name === 'INTERNAL') logEnd(error, describe(error, host, header).fingerprint);
   };
 
   // The event comes at the end of every call, also after a good one.
@@ -291,16 +293,20 @@ interface DescribedError {
 }
 
 /** An error that cannot be described must not leave its caller without an end. */
-function describe(error: RuneError, source: string, header: RcsHeader | undefined): DescribedError {
+function describe(
+  error: RuneError,
+  { source, facts }: Pick<CallHost, 'source' | 'facts'>,
+  header: RcsHeader | undefined,
+): DescribedError {
   const described = (eps: EpsError): DescribedError => ({
     status: statusOf(eps),
     fingerprint: eps.observability?.errorFingerprint ?? '',
   });
   try {
-    return described(toEps(error, header === undefined ? { source } : { source, header }));
+    return described(toEps(error, header === undefined ? { source, facts } : { source, facts, header }));
   } catch {
     return described(
-      toEps(new RuneError('INTERNAL', 'The error of this call could not be described.'), { source }),
+      toEps(new RuneError('INTERNAL', 'The error of this call could not be described.'), { source, facts }),
     );
   }
 }

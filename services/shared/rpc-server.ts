@@ -1,6 +1,7 @@
 import { Server, setLogger } from '@grpc/grpc-js';
 import type { ServerCredentials, ServiceDefinition, UntypedHandleCall } from '@grpc/grpc-js';
 import { RuneError } from './errors.js';
+import type { ErrorFacts } from './gen/rune/v1/eps.js';
 import type { Logger } from './logger.js';
 import { formatAddress, isLoopbackHost, parseAddress } from './rpc-address.js';
 import type { RpcAddress } from './rpc-address.js';
@@ -45,6 +46,8 @@ export interface RpcServerOptions {
   readonly logger: Logger;
   /** Module name in headers and errors, such as "rune-lom". */
   readonly source: string;
+  /** Facts that every error of this server carries. */
+  readonly facts?: Partial<ErrorFacts>;
 }
 
 /** A listening server. */
@@ -53,6 +56,8 @@ export interface RpcServer {
   readonly address: string;
   /** 0 for a Unix socket. */
   readonly port: number;
+  /** Health says NOT_SERVING from now on. Calls are still taken. */
+  announceStop(): void;
   /**
    * Ends gracefully: health says NOT_SERVING, new calls are refused, open calls have `graceMs` to end by themselves, then
    * their signals abort and they end with SERVICE_SHUTTING_DOWN. Resolves when everything is closed. A second call with a
@@ -79,6 +84,7 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
     limits: settings,
     logger: options.logger,
     source: options.source,
+    facts: options.facts ?? {},
     tls: options.tls !== undefined,
     open,
     stopping: () => stopping,
@@ -98,6 +104,7 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   return {
     address: formatAddress({ ...listen, port: listen.unix ? 0 : port }),
     port: listen.unix ? 0 : port,
+    announceStop: health.stop,
     stop(graceMs) {
       stopping = true;
       health.stop();

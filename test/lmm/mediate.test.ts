@@ -8,7 +8,7 @@ import { acceptHeader } from '../../services/shared/header.js';
 import { RuneError } from '../../services/shared/errors.js';
 import { createSchemaCompiler } from '../../services/shared/schema.js';
 import { createBlobCache } from '../../services/lmm/blob-cache.js';
-import type { RunEvent } from '../../services/lmm/live-run.js';
+import type { RunEvent } from '../../services/lmm/event-log.js';
 import { createMediator, type Mediator, type MediatorSettings } from '../../services/lmm/mediate.js';
 import type { NodeCommand, NodeEnding, RunSink } from '../../services/lmm/transports/transport.js';
 import type { Logger } from '../../services/shared/logger.js';
@@ -17,7 +17,12 @@ import { ended, lost, scriptedTransport, untilStopped } from '../support/scripte
 
 const SETTINGS: MediatorSettings = {
   runsMax: 2,
-  bufferBytesMax: 4096,
+  unreadBytesMax: 4096,
+  replayBytesMax: 4096,
+  replayTotalBytesMax: 1_000_000,
+  outcomeKeepMs: 60_000,
+  outcomesMax: 100,
+  outcomesTotalBytesMax: 1_000_000,
   lineBytesMax: 1024,
   batchBytesMax: 512,
   batchAfterMs: 5,
@@ -55,6 +60,7 @@ function mediatorWith(
   logger: Logger = recordingLogger().logger,
 ): Mediator {
   return createMediator({
+    instanceId: 'this-process',
     transports: new Map([['scripted', scriptedTransport('scripted', run)]]),
     blobs: createBlobCache(1024),
     schemas: createSchemaCompiler(),
@@ -81,6 +87,9 @@ async function outcomeOf(mediator: Mediator, fields: Fields = {}): Promise<Outco
   assert.ok(last?.$case === 'outcome');
   return last.value;
 }
+
+const cancel = (mediator: Mediator, runId: string, reason = ''): void =>
+  mediator.cancel({ runId, reason, ownerEpoch: 0, lmmInstanceId: '' });
 
 const refusal = (mediator: Mediator, fields: Fields): string => {
   try {
@@ -290,10 +299,10 @@ describe('the mediator', () => {
     const mediator = mediatorWith((_command, _sink, stop) => untilStopped(stop));
     const runs = [mediator.start(start(), header), mediator.start(start(), header)];
     assert.equal(refusal(mediator, {}), 'MEDIATOR_FULL');
-    mediator.cancel(runs[0]!.runId);
+    cancel(mediator, runs[0]!.runId);
     await runs[0]!.finished;
     const third = mediator.start(start(), header);
-    for (const run of [runs[1]!, third]) mediator.cancel(run.runId);
+    for (const run of [runs[1]!, third]) cancel(mediator, run.runId);
     await Promise.all([runs[1]!.finished, third.finished]);
   });
 
@@ -301,7 +310,7 @@ describe('the mediator', () => {
     const mediator = mediatorWith((_command, _sink, stop) => untilStopped(stop));
     const messageAfter = async (...reasons: string[]): Promise<string | undefined> => {
       const run = mediator.start(start(), header);
-      for (const reason of reasons) mediator.cancel(run.runId, reason);
+      for (const reason of reasons) cancel(mediator, run.runId, reason);
       return (await run.finished).error?.errorData?.message;
     };
     assert.equal(await messageAfter('maintenance.', 'other'), 'The run was cancelled: maintenance.');
@@ -315,14 +324,16 @@ describe('the mediator', () => {
       return untilStopped(stop);
     });
     const run = mediator.start(start(), header);
-    mediator.cancel(run.runId);
-    mediator.cancel(run.runId);
+    cancel(mediator, run.runId);
+    cancel(mediator, run.runId);
     const outcome = await run.finished;
     assert.equal(outcome.state, RunState.CANCELLED);
     assert.equal(outcome.stopReason, StopReason.CANCEL);
     assert.equal(outcome.cancelConfirmed, true);
     assert.equal(outcome.signal, 'TERM');
-    assert.throws(() => mediator.cancel(run.runId), { name: 'RUN_NOT_FOUND' });
+    cancel(mediator, run.runId);
+    mediator.acknowledge({ lmmInstanceId: 'this-process', runIds: [run.runId] });
+    assert.throws(() => cancel(mediator, run.runId), { name: 'RUN_NOT_FOUND' });
   });
 
   it('goes on with a run whose reader has left, and cancels it after orphan_after', async () => {
@@ -368,11 +379,16 @@ describe('the mediator', () => {
     const run = mediator.start(start(), header);
     const reader = run.events(new AbortController().signal);
     await reader.next();
-    mediator.cancel(run.runId);
-    const outcome = await run.finished;
-    assert.equal(outcome.state, RunState.CANCELLED);
-    assert.ok(outcome.logDroppedBytes > 0);
-    await reader.return();
+    cancel(mediator, run.runId);
+    await run.finished;
+    let announced = 0;
+    for await (const { event } of reader) {
+      if (event.$case === 'log') announced += event.value.droppedBytes;
+      if (event.$case !== 'outcome') continue;
+      assert.equal(event.value.state, RunState.CANCELLED);
+      assert.ok(event.value.logDroppedBytes > 0);
+      assert.equal(event.value.logDroppedBytes, announced);
+    }
   });
 
   it('holds a node back that floods it with progress, and lets nothing pile up when nobody reads', async () => {
@@ -484,7 +500,7 @@ describe('the mediator', () => {
         return untilStopped(stop);
       });
       const run = mediator.start(start(plugin(PluginProtocol.RAW)), header);
-      mediator.cancel(run.runId);
+      cancel(mediator, run.runId);
       const outcome = await run.finished;
       assert.equal(outcome.state, RunState.CANCELLED);
       assert.equal(outcome.result?.outputJson.toString(), '{"stdout":"half","stderr":""}');

@@ -1,4 +1,4 @@
-import { RuneError } from '../shared/errors.js';
+import { RuneError } from './errors.js';
 
 const PAGE_SIZE_DEFAULT = 100;
 const PAGE_SIZE_MAX = 1000;
