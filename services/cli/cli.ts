@@ -4,6 +4,7 @@ import { packageVersion } from '../shared/package-version.js';
 import { type ActionsOptions, defineActions } from './commands/actions.js';
 import { defineCompletion, type Shell } from './commands/completion.js';
 import { defineDoctor, type DoctorOptions } from './commands/doctor.js';
+import { defineExecutions, type ExecutionsOptions } from './commands/executions.js';
 import { defineHelp } from './commands/help.js';
 import { defineNodes, type NodesOptions } from './commands/nodes.js';
 import {
@@ -21,6 +22,7 @@ import { reportError } from './report-error.js';
 /** What each command does, apart from how it is written. Every handler answers the exit code. */
 export interface Handlers {
   run(options: RunOptions): Promise<number>;
+  executions(options: ExecutionsOptions): Promise<number>;
   actions(options: ActionsOptions): Promise<number>;
   nodes(options: NodesOptions): Promise<number>;
   doctor(options: DoctorOptions): Promise<number>;
@@ -38,6 +40,7 @@ Examples:
   rune up                                       # start the services on this machine
   rune run host-facts --node localhost          # run an action and show its result
   rune run host-facts --node localhost --plan   # what would run where; contacts no node
+  rune executions                               # what ran, what runs
   rune actions                                  # what can be run
   rune doctor --node localhost                  # is everything there that a run needs?
   rune plugin new rotate-logs                   # write an action of your own
@@ -49,6 +52,8 @@ export function createHandlers(io: Io): Handlers {
   const deps = async () => ({ io, createClient: (await import('./client.js')).createClient });
   return {
     run: async (options) => (await import('./run/run-command.js')).runCommand(options, await deps()),
+    executions: async (options) =>
+      (await import('./executions/executions-command.js')).executionsCommand(options, await deps()),
     actions: async (options) =>
       (await import('./catalogue/actions-command.js')).actionsCommand(options, await deps()),
     nodes: async (options) =>
@@ -96,6 +101,7 @@ export function createProgram(io: Io, handlers: Handlers, done: (code: number) =
       done(await handler(options));
 
   defineRun(program, start(handlers.run));
+  defineExecutions(program, start(handlers.executions));
   defineActions(program, start(handlers.actions));
   defineNodes(program, start(handlers.nodes));
   defineDoctor(program, start(handlers.doctor));

@@ -4,17 +4,27 @@ import {
   type CancelExecutionResponse,
   GetActionRequest,
   type GetActionResponse,
+  GetExecutionRequest,
+  type GetExecutionResponse,
   GetNodeRequest,
   type GetNodeResponse,
   ListActionsRequest,
   type ListActionsResponse,
+  ListExecutionsRequest,
+  type ListExecutionsResponse,
   ListNodesRequest,
   type ListNodesResponse,
   LomServiceService,
   PlanExecutionRequest,
   type PlanExecutionResponse,
+  RerunExecutionRequest,
+  type RerunExecutionResponse,
   RunRequest,
   type RunResponse,
+  SubmitExecutionRequest,
+  type SubmitExecutionResponse,
+  WatchExecutionRequest,
+  type WatchExecutionResponse,
 } from '../shared/gen/rune/v1/lom.js';
 import type { ClientTls } from '../shared/rpc-tls.js';
 
@@ -35,6 +45,37 @@ export interface LomClient {
     request: Partly<typeof RunRequest>,
     options?: CallOptions,
   ): AsyncGenerator<RunResponse, void, undefined>;
+  /**
+   * Accepts what `run` accepts and answers as soon as it is recorded; `watchExecution` shows what happens. With a `requestId`
+   * the call may be repeated: the same caller gets the same execution.
+   */
+  submitExecution(
+    request: Partly<typeof SubmitExecutionRequest>,
+    options?: CallOptions,
+  ): Promise<SubmitExecutionResponse>;
+  /**
+   * The events of an execution from `fromSeq` on; the last one is the final state, also of an execution that ended long ago. A
+   * stream that broke goes on with the number after the last event that was read.
+   */
+  watchExecution(
+    request: Partly<typeof WatchExecutionRequest>,
+    options?: CallOptions,
+  ): AsyncGenerator<WatchExecutionResponse, void, undefined>;
+  /** One execution and a page of its runs; their outcomes only with `outcomes`. */
+  getExecution(
+    request: Partly<typeof GetExecutionRequest>,
+    options?: CallOptions,
+  ): Promise<GetExecutionResponse>;
+  /** One page of the executions, newest first. */
+  listExecutions(
+    request?: Partly<typeof ListExecutionsRequest>,
+    options?: CallOptions,
+  ): Promise<ListExecutionsResponse>;
+  /** Submits an execution again, on all of its nodes or on those where it did not succeed. */
+  rerunExecution(
+    request: Partly<typeof RerunExecutionRequest>,
+    options?: CallOptions,
+  ): Promise<RerunExecutionResponse>;
   /** Asks an execution to stop; its stream carries the confirmed outcomes. */
   cancelExecution(
     request: Partly<typeof CancelExecutionRequest>,
@@ -86,6 +127,13 @@ export function createClient(options: ClientOptions): LomClient {
   const lom = createRpcClient(LomServiceService, options);
   return {
     run: (request, call) => lom.run(RunRequest.fromPartial(request), call),
+    submitExecution: (request, call) =>
+      lom.submitExecution(SubmitExecutionRequest.fromPartial(request), call),
+    watchExecution: (request, call) => lom.watchExecution(WatchExecutionRequest.fromPartial(request), call),
+    getExecution: (request, call) => lom.getExecution(GetExecutionRequest.fromPartial(request), call),
+    listExecutions: (request, call) =>
+      lom.listExecutions(ListExecutionsRequest.fromPartial(request ?? {}), call),
+    rerunExecution: (request, call) => lom.rerunExecution(RerunExecutionRequest.fromPartial(request), call),
     cancelExecution: (request, call) =>
       lom.cancelExecution(CancelExecutionRequest.fromPartial(request), call),
     planExecution: (request, call) => lom.planExecution(PlanExecutionRequest.fromPartial(request), call),

@@ -105,9 +105,11 @@ function foreignError(code: number, text: string, address: string): RuneError {
     new RuneError(name, message, { reason: codeName }, { cause: details });
   switch (code) {
     case grpcStatus.UNAVAILABLE:
-      return make(
+      return new RuneError(
         'SERVICE_UNREACHABLE',
         `The service at ${address} cannot be reached${whyUnreachable(text)}.`,
+        { reason: NEVER_SENT.test(text) ? NOT_CONNECTED : codeName },
+        { cause: details },
       );
     case grpcStatus.INTERNAL:
       return details.startsWith('Received RST_STREAM')
@@ -134,6 +136,12 @@ function foreignError(code: number, text: string, address: string): RuneError {
   }
 }
 
+/** How the library says that it had no connection to send the call on. */
+const NEVER_SENT = /^(?:No connection established|Name resolution failed|No addresses resolved)/;
+
+/** The `reason` of a SERVICE_UNREACHABLE whose call never left this process, so that the service cannot have seen it. */
+export const NOT_CONNECTED = 'NOT_CONNECTED';
+
 /** Why no connection came about, by what the library's and the system's texts hold; the first that fits. */
 const UNREACHABLE: readonly (readonly [RegExp, string])[] = [
   [/ECONNREFUSED/, 'connection refused'],
@@ -151,5 +159,5 @@ function whyUnreachable(text: string): string {
   if (known !== undefined) return `: ${known[1]}`;
   // The library's own words tell a person nothing; those of a proxy may.
   const foreign = startOf(text, FOREIGN_TEXT_BYTES_MAX).replace(/[\s.]+$/, '');
-  return foreign === '' || foreign.startsWith('No connection established') ? '' : `: ${foreign}`;
+  return foreign === '' || NEVER_SENT.test(foreign) ? '' : `: ${foreign}`;
 }

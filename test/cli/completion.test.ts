@@ -18,10 +18,12 @@ describe('completion', () => {
   const catalogue = {
     actions: () => Promise.resolve(['host-facts', 'noop']),
     nodes: () => Promise.resolve(['web01', 'web02', 'db01']),
+    executions: (which: 'newest' | 'unfinished') =>
+      Promise.resolve(which === 'newest' ? ['0199a', '0199b'] : ['0199b']),
   };
   const cases: [string[], string[], boolean?][] = [
     [['ru'], ['run']],
-    [[''], ['run', 'actions', 'nodes', 'doctor', 'up', 'plugin', 'completion', 'help']],
+    [[''], ['run', 'executions', 'actions', 'nodes', 'doctor', 'up', 'plugin', 'completion', 'help']],
     [
       ['run', ''],
       ['host-facts', 'noop'],
@@ -51,6 +53,21 @@ describe('completion', () => {
     ],
     [['actions', 'show', 'h'], ['host-facts']],
     [
+      ['executions', ''],
+      ['list', 'show', 'watch', 'cancel', 'rerun'],
+    ],
+    [
+      ['executions', 'watch', ''],
+      ['0199a', '0199b'],
+    ],
+    [['executions', 'cancel', ''], ['0199b']],
+    [['executions', 'cancel', '--all', '--action', 'n'], ['noop']],
+    [['executions', 'list', '--node', 'd'], ['db01']],
+    [
+      ['executions', 'list', '--state', 'ca'],
+      ['cancelling', 'cancelled'],
+    ],
+    [
       ['nodes', 'show', 'w'],
       ['web01', 'web02'],
     ],
@@ -68,7 +85,7 @@ describe('completion', () => {
       ['plugin', 'new', 'x', '--language', 'p'],
       ['python', 'perl'],
     ],
-    [['help', 'e'], ['exit-codes']],
+    [['help', 'exit'], ['exit-codes']],
   ];
   for (const [words, expected, files = false] of cases) {
     it(`of "rune ${words.join(' ')}" offers ${files ? 'files' : expected.join(', ') || 'nothing'}`, async () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { configPath } from '../../services/cli/config/load-config.js';
 import { parseConfig } from '../../services/cli/config/parse-config.js';
 import { parseDuration } from '../../services/cli/config/parse-duration.js';
+import { parseTime, timeOf } from '../../services/cli/config/parse-time.js';
 import { resolveConnection } from '../../services/cli/config/resolve-connection.js';
 import type { RuneError } from '../../services/shared/errors.js';
 
@@ -165,6 +166,32 @@ describe('a duration on the command line', () => {
         name: 'COMMAND_INVALID',
         message: /^--timeout/,
       });
+    });
+  }
+});
+
+describe('a time on the command line', () => {
+  const nowMs = Date.parse('2026-01-31T12:00:00Z');
+  const cases: [string, string][] = [
+    ['30m', '2026-01-31T11:30:00Z'],
+    ['1h30m', '2026-01-31T10:30:00Z'],
+    ['7d', '2026-01-24T12:00:00Z'],
+    ['2026-01-02T03:04:05Z', '2026-01-02T03:04:05Z'],
+    ['2026-01-02T03:04+02:00', '2026-01-02T01:04:00Z'],
+  ];
+  for (const [text, expected] of cases) {
+    it(`${text} is ${expected}`, () => {
+      assert.equal(timeOf(parseTime('--since')(text), nowMs).getTime(), Date.parse(expected));
+    });
+  }
+  it('without a zone is of the local one', () => {
+    const at = (text: string) => timeOf(parseTime('--since')(text), nowMs).getTime();
+    assert.equal(at('2026-01-02'), new Date(2026, 0, 2).getTime());
+    assert.equal(at('2026-01-02 03:04'), new Date(2026, 0, 2, 3, 4).getTime());
+  });
+  for (const text of ['', 'yesterday', '0d', '2', '2026-13-01', '2026-02-31T99:00', 'Jan 2 2026', '2026']) {
+    it(`"${text}" is refused`, () => {
+      assert.throws(() => parseTime('--since')(text), { name: 'COMMAND_INVALID', message: /^--since/ });
     });
   }
 });

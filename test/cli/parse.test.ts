@@ -12,7 +12,7 @@ async function parse(
     return Promise.resolve(0);
   };
   const names = [
-    ...(['run', 'actions', 'nodes', 'doctor', 'up', 'script', 'complete'] as const),
+    ...(['run', 'executions', 'actions', 'nodes', 'doctor', 'up', 'script', 'complete'] as const),
     ...(['pluginNew', 'pluginLint', 'pluginTest', 'pluginRun'] as const),
   ];
   const handlers = Object.fromEntries(names.map((name) => [name, note(name)])) as unknown as Handlers;
@@ -33,9 +33,43 @@ const EXECUTION = {
   mode: 'run',
   dryRun: false,
   acknowledgeRisk: false,
+  canary: false,
   cancelOnDisconnect: false,
 };
 const RUN = { ...EXECUTION, action: 'noop' };
+const LIST = {
+  kind: 'list',
+  service: SERVICE,
+  action: undefined,
+  node: undefined,
+  states: [],
+  by: undefined,
+  since: undefined,
+  until: undefined,
+  correlationId: undefined,
+  limit: 100,
+};
+const WATCH = {
+  kind: 'watch',
+  service: SERVICE,
+  id: 'e',
+  fromSeq: 1,
+  nodes: [],
+  log: true,
+  resumeForMs: undefined,
+};
+const CANCEL = { kind: 'cancel', service: SERVICE, reason: undefined, yes: false };
+const RERUN = {
+  kind: 'rerun',
+  service: SERVICE,
+  id: 'e',
+  onlyFailed: false,
+  reason: undefined,
+  acknowledgeRisk: false,
+  detach: false,
+  requestId: undefined,
+  resumeForMs: undefined,
+};
 
 describe('the command line', () => {
   const understood: [string, string, unknown][] = [
@@ -72,6 +106,48 @@ describe('the command line', () => {
       { ...RUN, service: { ...SERVICE, output: 'json', server: 'h:1', context: 'c' } },
     ],
     ['run noop -n a --call-timeout 1s', 'run', { ...RUN, service: { callTimeoutMs: 1000 } }],
+    ['run noop -n a --detach', 'run', { ...RUN, mode: 'detach' }],
+    ['run noop -n a --request-id r --resume-for 5m', 'run', { ...RUN, requestId: 'r', resumeForMs: 300_000 }],
+    [
+      'run noop -n a --batch 25% --max-failures 3 --canary',
+      'run',
+      { ...RUN, batchSize: '25%', maxFailures: '3', canary: true },
+    ],
+    ['executions', 'executions', LIST],
+    [
+      'executions list -a noop -n a -s failed,timed-out -s RUNNING --by me --since 2h --correlation-id c --limit 5',
+      'executions',
+      {
+        ...LIST,
+        action: 'noop',
+        node: 'a',
+        states: ['failed', 'timed_out', 'running'],
+        by: 'me',
+        since: { agoMs: 7_200_000 },
+        correlationId: 'c',
+        limit: 5,
+      },
+    ],
+    ['executions show e', 'executions', { kind: 'show', service: SERVICE, id: 'e', outcomes: false }],
+    ['executions watch e', 'executions', WATCH],
+    [
+      'executions watch e --from-seq 7 -n a,b --no-log --resume-for 1s',
+      'executions',
+      { ...WATCH, fromSeq: 7, nodes: ['a', 'b'], log: false, resumeForMs: 1000 },
+    ],
+    ['executions cancel e f e', 'executions', { ...CANCEL, what: { ids: ['e', 'f'] } }],
+    ['executions cancel --all', 'executions', { ...CANCEL, what: { action: undefined } }],
+    [
+      'executions cancel --all -a noop -y --reason r',
+      'executions',
+      { ...CANCEL, what: { action: 'noop' }, yes: true, reason: 'r' },
+    ],
+    ['executions rerun e', 'executions', RERUN],
+    [
+      'executions rerun e --failed --detach -y --reason r --request-id q',
+      'executions',
+      { ...RERUN, onlyFailed: true, detach: true, acknowledgeRisk: true, reason: 'r', requestId: 'q' },
+    ],
     ['actions', 'actions', { service: SERVICE }],
     ['actions list -o ndjson', 'actions', { service: { ...SERVICE, output: 'ndjson' } }],
     ['actions show noop', 'actions', { service: SERVICE, name: 'noop' }],
@@ -160,6 +236,21 @@ describe('the command line', () => {
     ['run noop -n a -o yaml', /Allowed choices are pretty, json, ndjson/],
     ['run noop -n a --use-ssm', /unknown option '--use-ssm'/],
     ['run noop -n a --plan --save d', /cannot be used with/],
+    ['run noop -n a --detach --plan', /cannot be used with/],
+    ['run noop -n a --detach --save d', /cannot be used with/],
+    ['run noop -n a --detach --standalone', /cannot be used with/],
+    ['run noop -n a --detach --cancel-on-disconnect', /cannot be used with/],
+    ['run noop -n a --plan --request-id r', /cannot be used with/],
+    ['run noop -n a --batch 101%', /--batch 101%: write a count such as 10, or a share such as 25%/],
+    ['run noop -n a --max-failures few', /--max-failures few: write a count/],
+    ['executions show', /missing required argument 'id'[^]*See: rune executions show --help/],
+    ['executions list --state done', /--state done: there is no such state; known: pending_approval, queued/],
+    ['executions list --since yesterday', /--since yesterday: write how long ago/],
+    ['executions list --limit 0', /--limit 0: must be a whole number/],
+    ['executions cancel', /Name the executions, or give --all/],
+    ['executions cancel e --all', /Name executions or give --all, not both/],
+    ['executions cancel e --action noop', /--action belongs to --all/],
+    ['plugin run d --detach', /unknown option '--detach'/],
     ['run noop -n a --standalone --server h:1', /cannot be used with/],
     ['run noop -n a --plugins p', /--plugins, --inventory and --lmm-config belong to --standalone/],
     ['run noop -n a -p =v', /--param =v: write key=value/],

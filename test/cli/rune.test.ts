@@ -159,6 +159,13 @@ describe('rune against a scripted LOM', () => {
         'ssh',
         '--max-parallel',
         '7',
+        '--batch',
+        '25%',
+        '--max-failures',
+        '3',
+        '--canary',
+        '--request-id',
+        'INC-1/2',
         '--cancel-on-disconnect',
       );
       const { header: _, ...request } = lom.runs[0]!;
@@ -172,12 +179,12 @@ describe('rune against a scripted LOM', () => {
           allowEmpty: true,
         },
         params: { lines: 50, unit: '7', extra: { a: [1] } },
-        requestId: '',
+        requestId: 'INC-1/2',
         reason: 'INC-1',
         timeout: { seconds: 90, nanos: 0 },
         dryRun: true,
         transport: 'ssh',
-        rollout: { batchSize: '', maxParallel: 7, maxFailures: '', canary: false },
+        rollout: { batchSize: '25%', maxParallel: 7, maxFailures: '3', canary: true },
         acknowledgeRisk: true,
         cancelOnDisconnect: true,
       });
@@ -235,11 +242,18 @@ describe('rune against a scripted LOM', () => {
           yield* [events.accepted(2), events.running('web01'), events.succeeded('web01')];
           throw new RuneError('SERVICE_SHUTTING_DOWN', 'This service is shutting down.');
         },
+        watchExecution() {
+          throw new RuneError('SERVICE_SHUTTING_DOWN', 'This service is shutting down.');
+        },
       });
-      const pretty = await run(await lomOf(script));
+      const pretty = await run(await lomOf(script), '--resume-for', '200ms');
       assert.equal(pretty.code, 3);
       assert.match(pretty.err, /1 succeeded, 1 not known to have ended/);
-      const json = await run(await lomOf(script), '-o', 'json');
+      assert.match(
+        pretty.err,
+        new RegExp(`to go on: rune executions watch ${EXECUTION_ID} --from-seq 4$`, 'm'),
+      );
+      const json = await run(await lomOf(script), '-o', 'json', '--resume-for', '200ms');
       const document = JSON.parse(json.out);
       assert.equal(json.code, 3);
       assert.equal(document.runs.length, 1);
@@ -1171,6 +1185,8 @@ describe('rune alone', () => {
   it('every command has help with an example', async () => {
     for (const command of [
       ['run'],
+      ['executions'],
+      ['executions', 'watch'],
       ['actions'],
       ['actions', 'show'],
       ['nodes'],

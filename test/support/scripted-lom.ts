@@ -8,8 +8,12 @@ import {
   ListActionsResponse,
   ListNodesResponse,
   LomServiceService,
+  type ListExecutionsRequest,
   PlanExecutionResponse,
+  type RerunExecutionRequest,
   type RunRequest,
+  type SubmitExecutionRequest,
+  type WatchExecutionRequest,
 } from '../../services/shared/gen/rune/v1/lom.js';
 import { Node } from '../../services/shared/gen/rune/v1/run.js';
 import { createLogger } from '../../services/shared/logger.js';
@@ -22,6 +26,10 @@ type LomHandlers = Handlers<typeof LomServiceService>;
 export interface ScriptedLom {
   readonly address: string;
   readonly runs: readonly RunRequest[];
+  readonly submits: readonly SubmitExecutionRequest[];
+  readonly watches: readonly WatchExecutionRequest[];
+  readonly lists: readonly ListExecutionsRequest[];
+  readonly reruns: readonly RerunExecutionRequest[];
   readonly cancels: readonly CancelExecutionRequest[];
   /** Settles with the first cancel that arrives. */
   readonly cancelled: Promise<void>;
@@ -67,11 +75,16 @@ function unscripted(): never {
   throw new Error('This script has no such call.');
 }
 
-/** Starts the server on a free loopback port. `handlers` replace the answers that every script has. */
+/** Starts the server, on a free loopback port unless it is told where. `handlers` replace the answers that every script has. */
 export async function startScriptedLom(
   handlers: (cancelled: Promise<void>) => Partial<LomHandlers>,
+  listen = '127.0.0.1:0',
 ): Promise<ScriptedLom> {
   const runs: RunRequest[] = [];
+  const submits: SubmitExecutionRequest[] = [];
+  const watches: WatchExecutionRequest[] = [];
+  const lists: ListExecutionsRequest[] = [];
+  const reruns: RerunExecutionRequest[] = [];
   const cancels: CancelExecutionRequest[] = [];
   let noteCancel: () => void = () => undefined;
   const cancelled = new Promise<void>((resolve) => {
@@ -95,13 +108,29 @@ export async function startScriptedLom(
   };
   const discard = new Writable({ write: (_chunk, _encoding, done) => done() });
   const server = await startRpcServer({
-    listen: '127.0.0.1:0',
+    listen,
     bindings: [
       bindService(LomServiceService, {
         ...all,
         run: (request, call) => {
           runs.push(request);
           return all.run(request, call);
+        },
+        submitExecution: (request, call) => {
+          submits.push(request);
+          return all.submitExecution(request, call);
+        },
+        watchExecution: (request, call) => {
+          watches.push(request);
+          return all.watchExecution(request, call);
+        },
+        listExecutions: (request, call) => {
+          lists.push(request);
+          return all.listExecutions(request, call);
+        },
+        rerunExecution: (request, call) => {
+          reruns.push(request);
+          return all.rerunExecution(request, call);
         },
         cancelExecution: (request, call) => {
           cancels.push(request);
@@ -113,5 +142,6 @@ export async function startScriptedLom(
     logger: createLogger({ level: 'error', service: 'scripted-lom', stream: discard }),
     source: 'scripted-lom',
   });
-  return { address: server.address, runs, cancels, cancelled, stop: () => server.stop(0) };
+  const requests = { runs, submits, watches, lists, reruns, cancels };
+  return { address: server.address, ...requests, cancelled, stop: () => server.stop(0) };
 }

@@ -1,4 +1,11 @@
+import { RuneError } from '../../shared/errors.js';
 import type { CallOptions } from '../../shared/rpc-client.js';
+import type {
+  Execution,
+  ExecutionRun,
+  GetExecutionRequest,
+  ListExecutionsRequest,
+} from '../../shared/gen/rune/v1/lom.js';
 import type { ActionCapability } from '../../shared/gen/rune/v1/mrs.js';
 import type { Node } from '../../shared/gen/rune/v1/run.js';
 import type { LomClient } from '../client.js';
@@ -7,16 +14,19 @@ import type { LomClient } from '../client.js';
 const PAGES_MAX = 1_000;
 /** The most that the service gives. */
 const PAGE_SIZE = 1_000;
+/** No execution has more runs, and a page may hold a single one if its outcome is large. */
+const RUNS_MAX = 10_000;
 
 async function* pages<T>(
   fetch: (page: {
     pageSize: number;
     pageToken: string;
   }) => Promise<{ items: readonly T[]; nextPageToken: string }>,
+  { pageSize = PAGE_SIZE, pagesMax = PAGES_MAX } = {},
 ): AsyncGenerator<T, void, undefined> {
   let pageToken = '';
-  for (let page = 0; page < PAGES_MAX; page += 1) {
-    const { items, nextPageToken } = await fetch({ pageSize: PAGE_SIZE, pageToken });
+  for (let page = 0; page < pagesMax; page += 1) {
+    const { items, nextPageToken } = await fetch({ pageSize, pageToken });
     yield* items;
     if (nextPageToken === '') return;
     pageToken = nextPageToken;
@@ -41,4 +51,40 @@ export function allNodes(
     const { nodes, nextPageToken } = await client.listNodes({ ...page, ...(targets && { targets }) }, call);
     return { items: nodes, nextPageToken };
   });
+}
+
+/** Executions that `filter` chooses, newest first, page after page; asked for as if `limit` of them were wanted. */
+export function allExecutions(
+  client: Pick<LomClient, 'listExecutions'>,
+  call: CallOptions,
+  filter: Partial<ListExecutionsRequest>,
+  limit = PAGE_SIZE,
+) {
+  return pages<Execution>(
+    async (page) => {
+      const { executions, nextPageToken } = await client.listExecutions({ ...filter, ...page }, call);
+      return { items: executions, nextPageToken };
+    },
+    { pageSize: Math.min(PAGE_SIZE, limit) },
+  );
+}
+
+/** An execution and all its runs, page after page. */
+export async function executionWithRuns(
+  client: Pick<LomClient, 'getExecution'>,
+  call: CallOptions,
+  request: Pick<GetExecutionRequest, 'executionId' | 'outcomes'>,
+): Promise<{ execution: Execution; runs: AsyncGenerator<ExecutionRun, void, undefined> }> {
+  const first = await client.getExecution({ ...request, pageSize: PAGE_SIZE }, call);
+  const { execution } = first;
+  if (execution === undefined) throw new RuneError('INTERNAL', 'The service answered without an execution.');
+  const runs = pages<ExecutionRun>(
+    async (page) => {
+      const { runs: items, nextPageToken } =
+        page.pageToken === '' ? first : await client.getExecution({ ...request, ...page }, call);
+      return { items, nextPageToken };
+    },
+    { pagesMax: RUNS_MAX },
+  );
+  return { execution, runs };
 }

@@ -32,3 +32,16 @@ export function parseCount(flag: string): (text: string) => number {
     throw new RuneError('COMMAND_INVALID', `${flag} ${text}: must be a whole number above zero.`);
   };
 }
+
+/** A number of nodes, `10`, or a share of them, `25%`, as the service reads it. Throws COMMAND_INVALID naming the flag. */
+export function parseShare(flag: string): (text: string) => string {
+  return (text) => {
+    const [, count, percent] = /^(\d+)(%)?$/.exec(text) ?? [];
+    const max = percent === undefined ? 0xffff_ffff : 100;
+    if (count !== undefined && Number(count) <= max) return text;
+    throw new RuneError(
+      'COMMAND_INVALID',
+      `${flag} ${text}: write a count such as 10, or a share such as 25%.`,
+    );
+  };
+}

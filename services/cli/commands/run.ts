@@ -2,7 +2,8 @@ import { type Command, Option } from 'commander';
 import { RuneError } from '../../shared/errors.js';
 import { parseDuration } from '../config/parse-duration.js';
 import { type ParamAssignment, parseAssignment } from '../params/parse-assignment.js';
-import { collectLabel, collectNames, parseCount } from './parse-flags.js';
+import { collectLabel, collectNames, parseCount, parseShare } from './parse-flags.js';
+import { addResumeOption } from './resume-option.js';
 import {
   addServiceOptions,
   type ParsedServiceOptions,
@@ -21,13 +22,22 @@ export interface RunOptions {
   readonly allowEmpty: boolean;
   readonly params: readonly ParamAssignment[];
   readonly paramsFile?: string;
-  readonly mode: 'run' | 'plan';
+  /** Run and watch, only submit, or only ask what would run. */
+  readonly mode: 'run' | 'detach' | 'plan';
   readonly dryRun: boolean;
   readonly acknowledgeRisk: boolean;
   readonly transport?: string;
   readonly timeoutMs?: number;
   readonly reason?: string;
   readonly maxParallel?: number;
+  /** A count, or a percentage that ends in %. */
+  readonly batchSize?: string;
+  readonly maxFailures?: string;
+  readonly canary: boolean;
+  /** Absent for one of our own. */
+  readonly requestId?: string;
+  /** How long a service that was lost is waited for; absent for the usual time. */
+  readonly resumeForMs?: number;
   readonly cancelOnDisconnect: boolean;
   readonly saveDirectory?: string;
   /** Start LOM and LMM for this one command; with these bundles and inventories. */
@@ -58,11 +68,17 @@ export interface ParsedExecution extends ParsedServiceOptions {
   timeout?: number;
   reason?: string;
   maxParallel?: number;
+  batch?: string;
+  maxFailures?: string;
+  canary?: true;
   cancelOnDisconnect?: true;
   save?: string;
 }
 
 interface Parsed extends ParsedExecution {
+  detach?: true;
+  requestId?: string;
+  resumeFor?: number;
   standalone?: true;
   plugins?: string[];
   inventory?: string[];
@@ -76,15 +92,16 @@ Examples:
   rune run host-facts --select role=web --exclude web03 --plan     # what would run where; contacts no node
   rune run host-facts --node localhost -o json | jq '.runs[].result.output'
   rune run host-facts --node localhost --standalone                # without services that run already
+  id=$(rune run host-facts --group web --detach)                   # do not wait; rune executions watch $id
 
 Ctrl-C cancels the execution and waits until each node has confirmed the kill; a second one leaves at once,
-with exit code 3, because the action may still be running.
+with exit code 3, because the action may still be running. A service that is lost meanwhile is waited for.
 What the exit code means: rune help exit-codes`;
 
 /** The flags of an execution as RunOptions, apart from what runs. Throws COMMAND_INVALID if no node is named. */
 export function executionOptions(parsed: ParsedExecution): Omit<RunOptions, 'action' | 'standalone'> {
   const { node = [], group = [], select = {}, exclude = [] } = parsed;
-  const { transport, paramsFile, timeout, reason, maxParallel, save } = parsed;
+  const { transport, paramsFile, timeout, reason, maxParallel, batch, maxFailures, save } = parsed;
   if (node.length + group.length + Object.keys(select).length === 0) {
     throw new RuneError('COMMAND_INVALID', 'Name the nodes: --node, --group or --select.');
   }
@@ -99,19 +116,27 @@ export function executionOptions(parsed: ParsedExecution): Omit<RunOptions, 'act
     mode: parsed.plan === true ? 'plan' : 'run',
     dryRun: parsed.dryRun === true,
     acknowledgeRisk: parsed.yes === true,
+    canary: parsed.canary === true,
     cancelOnDisconnect: parsed.cancelOnDisconnect === true,
     ...(paramsFile === undefined ? {} : { paramsFile }),
     ...(transport === undefined ? {} : { transport }),
     ...(timeout === undefined ? {} : { timeoutMs: timeout }),
     ...(reason === undefined ? {} : { reason }),
     ...(maxParallel === undefined ? {} : { maxParallel }),
+    ...(batch === undefined ? {} : { batchSize: batch }),
+    ...(maxFailures === undefined ? {} : { maxFailures }),
     ...(save === undefined ? {} : { saveDirectory: save }),
   };
 }
 
 function toOptions(action: string, parsed: Parsed): RunOptions {
-  const { plugins = [], inventory: inventories = [], lmmConfig } = parsed;
-  const options = executionOptions(parsed);
+  const { plugins = [], inventory: inventories = [], lmmConfig, requestId, resumeFor } = parsed;
+  const options = {
+    ...executionOptions(parsed),
+    ...(parsed.detach === undefined ? {} : { mode: 'detach' as const }),
+    ...(requestId === undefined ? {} : { requestId }),
+    ...(resumeFor === undefined ? {} : { resumeForMs: resumeFor }),
+  };
   if (parsed.standalone !== undefined) {
     const standalone = { plugins, inventories, ...(lmmConfig === undefined ? {} : { lmmConfig }) };
     return { ...options, action, standalone };
@@ -163,6 +188,13 @@ export function addExecutionOptions(command: Command): Command {
     .option('--dry-run', 'let the plugin say what it would do, changing nothing')
     .option('--transport <name>', 'ssh, openssh or local, where the nodes list it')
     .option('--max-parallel <n>', 'runs at the same time', parseCount('--max-parallel'))
+    .option('--batch <n>', 'nodes at a time, as a count or a share such as 25%', parseShare('--batch'))
+    .option(
+      '--max-failures <n>',
+      'failures, as a count or a share of the nodes, after which the rest is skipped',
+      parseShare('--max-failures'),
+    )
+    .option('--canary', 'one node first, the rest if it succeeds')
     .option('--cancel-on-disconnect', 'losing the connection to the service cancels the execution')
     .option('--save <directory>', 'write result, log, outcome and files of each node below it');
 }
@@ -174,7 +206,23 @@ export function defineRun(program: Command, start: (options: RunOptions) => Prom
     .description('run an action on nodes and show what happens')
     .argument('<action>', 'name or name@version')
     .allowExcessArguments();
-  addExecutionOptions(command)
+  addResumeOption(
+    addExecutionOptions(command)
+      .addOption(
+        new Option('--detach', 'do not wait: print the id of the execution, which goes on').conflicts([
+          'plan',
+          'save',
+          'standalone',
+          'cancelOnDisconnect',
+        ]),
+      )
+      .addOption(
+        new Option(
+          '--request-id <id>',
+          'makes repeating the command harmless: the same id gives the same execution',
+        ).conflicts('plan'),
+      ),
+  )
     .optionsGroup('Service:')
     .addOption(
       new Option('--standalone', 'start LOM and LMM for this one command').conflicts(['server', 'context']),

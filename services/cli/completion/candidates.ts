@@ -4,6 +4,8 @@ import type { Command, Option } from 'commander';
 export interface Catalogue {
   actions(): Promise<readonly string[]>;
   nodes(): Promise<readonly string[]>;
+  /** Ids of the newest executions, or of those that have not ended. */
+  executions(which: 'newest' | 'unfinished'): Promise<readonly string[]>;
 }
 
 /** What the shell can offer for the word under the cursor. */
@@ -24,6 +26,7 @@ const FILE_FLAGS = new Set([
 ]);
 /** Commands whose operand is a directory. */
 const FILE_COMMANDS = new Set(['plugin lint', 'plugin test', 'plugin run']);
+const ACTION_FLAGS = new Set(['--action']);
 const NODE_FLAGS = new Set(['--node', '--exclude']);
 
 const visible = (command: Command) => command.commands.filter((one) => !one.name().startsWith('_'));
@@ -60,6 +63,7 @@ async function valuesOf(option: Option, current: string, catalogue: Catalogue): 
   const flag = option.long ?? '';
   if (option.argChoices !== undefined) return { words: option.argChoices, files: false };
   if (FILE_FLAGS.has(flag)) return { words: [], files: true };
+  if (ACTION_FLAGS.has(flag)) return { words: await catalogue.actions(), files: false };
   if (!NODE_FLAGS.has(flag)) return NONE;
   // Names may be joined by commas: what stands before the last one stays.
   const joined = current.slice(0, current.lastIndexOf(',') + 1);
@@ -74,6 +78,12 @@ async function operandsOf(path: string, program: Command, catalogue: Catalogue):
     case 'nodes show':
     case 'nodes trust':
       return catalogue.nodes();
+    case 'executions show':
+    case 'executions watch':
+    case 'executions rerun':
+      return catalogue.executions('newest');
+    case 'executions cancel':
+      return catalogue.executions('unfinished');
     case 'completion':
       return ['bash', 'zsh'];
     case 'help':

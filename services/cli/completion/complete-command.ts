@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
 import { EXIT_CODE } from '../../shared/errors.js';
-import { allActions, allNodes } from '../catalogue/pages.js';
+import { allActions, allExecutions, allNodes } from '../catalogue/pages.js';
 import { loadConfig } from '../config/load-config.js';
 import { resolveConnection } from '../config/resolve-connection.js';
 import type { LomClient } from '../client.js';
 import { connect, type Deps } from '../connect.js';
+import { UNFINISHED_STATES } from '../executions/state-words.js';
 import { type Catalogue, candidates } from './candidates.js';
 import { FILES_MARK } from './script.js';
 
@@ -12,13 +13,15 @@ import { FILES_MARK } from './script.js';
 const CALL_TIMEOUT_MS = 1_000;
 /** More would not help anybody who pressed the tab key. */
 const NAMES_MAX = 2_000;
+/** Ids tell a person nothing, so that only the newest help. */
+const EXECUTIONS_MAX = 50;
 /** Names that are safe to hand to a shell's completion. */
 const SAFE_NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/;
 
-async function namesOf(items: AsyncIterable<string>): Promise<string[]> {
+async function namesOf(items: AsyncIterable<string>, namesMax: number): Promise<string[]> {
   const names: string[] = [];
   for await (const name of items) {
-    if (names.length >= NAMES_MAX) break;
+    if (names.length >= namesMax) break;
     if (SAFE_NAME.test(name)) names.push(name);
   }
   return names;
@@ -41,11 +44,19 @@ async function* named<T>(items: AsyncIterable<T>, name: (item: T) => string): As
 /** The names that the service knows; none when it cannot be asked, for a prompt is no place for errors. */
 function catalogueOf(deps: Deps): Catalogue {
   const call = { timeoutMs: CALL_TIMEOUT_MS };
-  const ask = (names: (client: LomClient) => AsyncIterable<string>) =>
-    withClient(deps, (client) => namesOf(names(client))).catch(() => []);
+  const ask = (names: (client: LomClient) => AsyncIterable<string>, namesMax = NAMES_MAX) =>
+    withClient(deps, (client) => namesOf(names(client), namesMax)).catch(() => []);
   return {
     actions: () => ask((client) => named(allActions(client, call), ({ action }) => action)),
     nodes: () => ask((client) => named(allNodes(client, call), ({ name }) => name)),
+    executions(which) {
+      const filter = { states: which === 'unfinished' ? [...UNFINISHED_STATES] : [] };
+      return ask(
+        (client) =>
+          named(allExecutions(client, call, filter, EXECUTIONS_MAX), ({ executionId }) => executionId),
+        EXECUTIONS_MAX,
+      );
+    },
   };
 }
 

@@ -8,6 +8,8 @@ const ORDER = [
   RunState.CANCELLED,
   RunState.SKIPPED,
   RunState.LOST,
+  RunState.RUNNING,
+  RunState.QUEUED,
 ];
 
 /** "2 succeeded", "1 failed": a part for each state that occurs, in a fixed order. */

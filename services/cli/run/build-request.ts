@@ -6,7 +6,14 @@ import type { Defaults } from '../config/parse-config.js';
 export function buildRequest(options: RunOptions, defaults: Defaults, params: Record<string, unknown>) {
   const { nodes, groups, labels, exclude, allowEmpty } = options;
   const timeoutMs = options.timeoutMs ?? defaults.timeoutMs;
+  const { batchSize, maxFailures, canary } = options;
   const maxParallel = options.maxParallel ?? defaults.maxParallel;
+  const rollout = {
+    ...(maxParallel === undefined ? {} : { maxParallel }),
+    ...(batchSize === undefined ? {} : { batchSize }),
+    ...(maxFailures === undefined ? {} : { maxFailures }),
+    ...(canary ? { canary } : {}),
+  };
   return {
     action: options.action,
     targets: {
@@ -22,7 +29,7 @@ export function buildRequest(options: RunOptions, defaults: Defaults, params: Re
     transport: options.transport ?? defaults.transport ?? '',
     acknowledgeRisk: options.acknowledgeRisk,
     ...(timeoutMs === undefined ? {} : { timeout: toDuration(timeoutMs) }),
-    ...(maxParallel === undefined ? {} : { rollout: { maxParallel } }),
+    ...(Object.keys(rollout).length === 0 ? {} : { rollout }),
   };
 }
 

@@ -44,6 +44,7 @@ export function createJsonView({ stdout, stderr }: Pick<Io, 'stdout' | 'stderr'>
     return text;
   };
   return {
+    begin: (tally) => stdout.write(open(tally)),
     async event(event, tally) {
       if (event.event?.$case === 'execution') await stdout.write(open(tally));
       if (event.event?.$case !== 'outcome') return;

@@ -8,6 +8,7 @@ import type { View } from './view.js';
 export function createNdjsonView({ stdout, stderr }: Pick<Io, 'stdout' | 'stderr'>): View {
   const line = (value: unknown) => stdout.write(`${escapeJson(JSON.stringify(value))}\n`);
   return {
+    begin: () => Promise.resolve(),
     event: (event) => line(RunResponse.toJSON(event)),
     notice: (text) => stderr.write(`${escapeText(text)}\n`),
     async end(_tally, error) {

@@ -13,19 +13,21 @@ import { describeCounts } from '../render/describe-counts.js';
 import { outcomeMs, outcomeRemarks, stateWords } from '../render/describe-outcome.js';
 import { escapeBytes, escapeText } from '../render/escape-text.js';
 import { formatDuration } from '../render/format-duration.js';
-import { formatSize } from '../render/format-size.js';
 import { errorDetails, errorHeadline } from '../render/render-error.js';
 import { renderValue } from '../render/render-value.js';
 import { createStyle, type Style } from '../render/style.js';
 import { createFailureGroups } from './failure-groups.js';
 import { createLiveRegion } from './live-region.js';
-import { decodeBase64, mapContent } from './map-content.js';
-import type { OutputSchema } from './output-schema.js';
-import { resultValue } from './result-value.js';
+import { progressLine } from './progress-line.js';
+import { createRate } from './rate.js';
+import { type ContentOptions, readableResult } from './readable-result.js';
+import type { Tally } from './tally.js';
 import type { View } from './view.js';
 
 /** Runs that are shown one a line at the bottom of a terminal; the rest is counted. */
 const LIVE_RUNS_MAX = 12;
+/** On a terminal, a success among more runs than this is counted and gets no line of its own. */
+const QUIET_RUNS_MIN = 20;
 /** Failures that are explained at once; later ones get one line and are explained by kind at the end. */
 const EXPLAINED_FAILURES_MAX = 10;
 /** On anything but a terminal, progress of one run is printed at most this often. */
@@ -33,8 +35,6 @@ const PROGRESS_EVERY_MS = 1000;
 /** Where nothing limits a line, tables up to this width stay tables. */
 const FILE_COLUMNS = 200;
 const INDENT = '  ';
-/** A result without so many characters in a row holds no bytes worth asking the service for the output schema. */
-const LONG_TEXT = /[^"\s]{200}/;
 
 interface ActiveRun {
   readonly node: string;
@@ -79,20 +79,6 @@ function dressState(state: RunState, style: Style): string {
   return state === RunState.CANCELLED || state === RunState.SKIPPED ? style.yellow(words) : style.red(words);
 }
 
-/** A string of base64 as what it is: nobody reads 100 KiB of it on a terminal. */
-function contentWords(text: string, saved: boolean): string {
-  const bytes = decodeBase64(text);
-  if (bytes === undefined) return `${formatSize(text.length)}, not valid base64; --output json shows it`;
-  return `${formatSize(bytes.length)}, base64${saved ? '' : '; --save DIR keeps it'}`;
-}
-
-/** What the view needs to show bytes as such. */
-export interface ContentOptions {
-  readonly outputSchema: OutputSchema;
-  /** Whether --save writes them to files. */
-  readonly saved: boolean;
-}
-
 /**
  * An execution for a person: what happens on standard error (on a terminal with a region that is redrawn in place), results as
  * readable fields on standard output. Memory grows with the runs in flight, not with the number of nodes.
@@ -107,23 +93,37 @@ export function createPrettyView(
   const active = new Map<string, ActiveRun>();
   const groups = createFailureGroups();
   const startedMs = nowMs();
+  const rate = createRate();
+  const ended = new Map<RunState, number>();
+  let begun = false;
   let total = 0;
-  let ended = 0;
+  let partial = false;
   let failures = 0;
   let cancelling = false;
 
   const activeLine = ({ node, sinceMs, progress }: ActiveRun) =>
     `${node}  ${cancelling ? 'cancelling' : 'running'} ${formatDuration(nowMs() - sinceMs)}  ${progress}`.trimEnd();
 
+  const live = stderr.terminal && env['TERM'] !== 'dumb';
   const region = createLiveRegion({
     output: stderr,
-    enabled: stderr.terminal && env['TERM'] !== 'dumb',
+    enabled: live,
     dress: style.dim,
     lines() {
       const shown = [...active.values()].slice(0, LIVE_RUNS_MAX).map(activeLine);
       const more = active.size - shown.length;
       if (more > 0) shown.push(`and ${more} more running`);
-      if (total > 1) shown.push(`${ended} of ${total} done, ${formatDuration(nowMs() - startedMs)}`);
+      if (total > 1) {
+        shown.push(
+          progressLine({
+            total: partial ? undefined : total,
+            ended,
+            active: active.size,
+            elapsedMs: nowMs() - startedMs,
+            perSecond: rate.perSecond(nowMs()),
+          }),
+        );
+      }
       return shown;
     },
   });
@@ -155,16 +155,9 @@ export function createPrettyView(
     await say([`${run.node}  ${run.progress}`]);
   }
 
-  /** The result's value with strings of base64 replaced by their size. */
-  async function readable(result: Result): Promise<unknown> {
-    const value = resultValue(result);
-    if (content === undefined || !LONG_TEXT.test(result.outputJson.toString('latin1'))) return value;
-    return mapContent(await content.outputSchema(), value, ({ text }) => contentWords(text, content.saved));
-  }
-
   async function showResult(node: string, result: Result): Promise<void> {
     const width = stdout.terminal ? stdout.size().columns - INDENT.length : FILE_COLUMNS;
-    const lines = renderValue((await readable(result)) ?? {}, width);
+    const lines = renderValue((await readableResult(result, content)) ?? {}, width);
     const single = total <= 1;
     if (single && lines.length === 1 && lines[0] === '(none)') return;
     const text = block(single ? lines : [heading.bold(`${node}:`), ...indent(lines)]);
@@ -174,46 +167,50 @@ export function createPrettyView(
   async function showOutcome(runId: string, node: string, outcome: Outcome, action: string): Promise<void> {
     const run = track(runId, node);
     active.delete(runId);
-    ended += 1;
     const { state, error, result } = outcome;
+    ended.set(state, (ended.get(state) ?? 0) + 1);
+    rate.note(nowMs());
     const tookMs = outcomeMs(outcome);
     const took =
       tookMs === undefined
         ? ''
         : ` ${state === RunState.SUCCEEDED ? 'in' : 'after'} ${formatDuration(tookMs)}`;
     const headline = error === undefined ? '' : `  ${errorHeadline(error)}`;
-    const lines = [`${style.bold(run.node)}  ${dressState(state, style)}${took}${headline}`];
+    const remarks = outcomeRemarks(outcome, run.node);
+    const quiet = live && total >= QUIET_RUNS_MIN && state === RunState.SUCCEEDED && remarks.length === 0;
+    const lines = quiet ? [] : [`${style.bold(run.node)}  ${dressState(state, style)}${took}${headline}`];
     if (error !== undefined) {
       failures += 1;
       groups.add(error, run.node, action);
     }
     if (failures <= EXPLAINED_FAILURES_MAX) {
-      lines.push(...indent(outcomeRemarks(outcome, run.node)));
+      lines.push(...indent(remarks));
       if (error !== undefined) lines.push(...indent(errorDetails(error, { withLog: !run.logged })));
     } else {
-      lines.push(
-        ...indent(outcomeRemarks(outcome, run.node).filter((remark) => remark.includes('NOT confirmed'))),
-      );
+      lines.push(...indent(remarks.filter((remark) => remark.includes('NOT confirmed'))));
     }
     await say(lines);
     if (result !== undefined) await showResult(run.node, result);
   }
 
+  async function begin(tally: Tally): Promise<void> {
+    if (begun || tally.first === undefined) return;
+    begun = true;
+    const { action, version, runs } = tally.first;
+    total = runs;
+    partial = tally.partial;
+    const nodes = runs === 1 ? '1 node' : `${runs} nodes`;
+    await say([style.dim(escapeText(`${action} ${version} on ${nodes}, execution ${tally.executionId}`))]);
+  }
+
   return {
+    begin,
     async event({ runId, node, event }, tally) {
+      await begin(tally);
       switch (event?.$case) {
-        case 'execution': {
-          const { state, action, version, runs } = event.value;
-          if (event.value === tally.first) {
-            total = runs;
-            const nodes = runs === 1 ? '1 node' : `${runs} nodes`;
-            await say([
-              style.dim(escapeText(`${action} ${version} on ${nodes}, execution ${tally.executionId}`)),
-            ]);
-          }
-          cancelling = state === ExecutionState.CANCELLING;
+        case 'execution':
+          cancelling = event.value.state === ExecutionState.CANCELLING;
           return;
-        }
         case 'state':
           if (event.value === RunState.RUNNING) track(runId, node);
           return;
@@ -221,6 +218,10 @@ export function createPrettyView(
           return showLog(track(runId, node), event.value);
         case 'progress':
           return showProgress(track(runId, node), event.value);
+        case 'logTruncated':
+          return say([
+            `${style.dim(`${escapeText(node)} |`)} ${style.yellow(`(${event.value.droppedBytes} bytes of log not kept)`)}`,
+          ]);
         case 'outcome':
           return showOutcome(runId, node, event.value, tally.first?.action ?? '');
         default:
@@ -238,12 +239,12 @@ export function createPrettyView(
         );
       }
       if (tally.first !== undefined && (total !== 1 || tally.final === undefined)) {
-        const unknown = Math.max(0, total - ended);
+        const sum = [...tally.ended.values()].reduce((one, more) => one + more, 0);
+        const unknown = partial ? 0 : Math.max(0, total - sum);
         const open = tally.final === undefined && unknown > 0 ? [`${unknown} not known to have ended`] : [];
         const counts = [...describeCounts(tally.ended), ...open];
-        await stderr.write(
-          `${style.bold(counts.length === 0 ? 'no nodes' : counts.join(', '))} in ${took}\n`,
-        );
+        if (counts.length === 0) counts.push(total === 0 ? 'no nodes' : 'no run ended');
+        await stderr.write(`${style.bold(counts.join(', '))} in ${took}\n`);
       }
     },
   };

@@ -1,8 +1,9 @@
 import { EXIT_CODE, RuneError } from '../../shared/errors.js';
+import { newId } from '../../shared/ids.js';
 import { PlanExecutionResponse } from '../../shared/gen/rune/v1/lom.js';
+import { RESUME_FOR_MS } from '../commands/resume-option.js';
 import type { RunOptions } from '../commands/run.js';
 import type { Io } from '../io.js';
-import type { OutputFormat } from '../output-format.js';
 import { collectParams } from '../params/collect-params.js';
 import { mayAsk } from '../question.js';
 import { escapeText } from '../render/escape-text.js';
@@ -12,20 +13,13 @@ import { type Session, withService } from '../with-service.js';
 import { writeAnswer } from '../write-answer.js';
 import { buildRequest, type RequestFields } from './build-request.js';
 import { confirmRisk } from './confirm-risk.js';
-import { createJsonView } from './json-view.js';
-import { createNdjsonView } from './ndjson-view.js';
-import { createOutputSchema } from './output-schema.js';
-import { type ContentOptions, createPrettyView } from './pretty-view.js';
+import { openView } from './open-view.js';
 import { renderPlan } from './render-plan.js';
 import { createSaver } from './save-outcomes.js';
-import type { View } from './view.js';
+import { submit } from './submit.js';
+import { createTally } from './tally.js';
 import { watchExecution } from './watch-execution.js';
-
-const VIEWS: Readonly<Record<OutputFormat, (io: Io, content: ContentOptions) => View>> = {
-  pretty: createPrettyView,
-  json: createJsonView,
-  ndjson: createNdjsonView,
-};
+import { writeSubmitted } from './write-submitted.js';
 
 /** The action's input schema; asked for once. */
 function schemaReader(action: string, { client, call }: Session): () => Promise<unknown> {
@@ -66,11 +60,19 @@ async function execute(
   session: Session,
   request: RequestFields,
 ): Promise<number> {
-  const { saveDirectory, cancelOnDisconnect } = options;
-  // The first Ctrl-C cancels the execution, whose outcomes are still shown and saved.
-  const call = { timeoutMs: session.call.timeoutMs, signal: io.interrupts.second };
-  const outputSchema = createOutputSchema(session.client, options.action, call, (text) => view.notice(text));
-  const view = VIEWS[session.output](io, { outputSchema, saved: saveDirectory !== undefined });
+  const { saveDirectory, cancelOnDisconnect, requestId = newId() } = options;
+  // Services of our own do not come back.
+  const resumeForMs = options.standalone === undefined ? (options.resumeForMs ?? RESUME_FOR_MS) : 0;
+  if (options.mode === 'detach') {
+    const submitted = await submit(
+      (call) => session.client.submitExecution({ ...request, requestId }, call),
+      { ...session.call, requestId, resumeForMs, tell: (text) => io.stderr.write(`${escapeText(text)}\n`) },
+    );
+    return writeSubmitted(io, session.output, submitted);
+  }
+  const { view, outputSchema } = openView(io, session, options.action, {
+    saved: saveDirectory !== undefined,
+  });
   const saver =
     saveDirectory === undefined
       ? undefined
@@ -80,12 +82,15 @@ async function execute(
         );
   return watchExecution({
     client: session.client,
-    request: { ...request, cancelOnDisconnect },
+    source: { request: { ...request, cancelOnDisconnect, requestId } },
+    tally: createTally(),
     view,
     saver,
     interrupts: io.interrupts,
+    onInterrupt: 'cancel',
     readerGone: io.stdout.closed,
     callTimeoutMs: options.service.callTimeoutMs,
+    resumeForMs,
   });
 }
 

@@ -194,6 +194,8 @@ export async function createSaver(
   return {
     async event({ node, event }) {
       if (event?.$case === 'log') await guarded(node, () => saveLog(node, event.value));
+      else if (event?.$case === 'logTruncated')
+        await guarded(node, () => saveLog(node, { lines: [], droppedBytes: event.value.droppedBytes }));
       else if (event?.$case === 'outcome') await guarded(node, () => saveOutcome(node, event.value));
       else if (event?.$case === 'state' && event.value === RunState.RUNNING) {
         await guarded(node, async () => void (await placeOf(node)));

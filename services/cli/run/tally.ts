@@ -1,5 +1,5 @@
 import { ExecutionState, type RunState } from '../../shared/gen/rune/v1/run.js';
-import type { ExecutionStatus, RunResponse } from '../../shared/gen/rune/v1/lom.js';
+import type { Execution, ExecutionStatus, RunResponse } from '../../shared/gen/rune/v1/lom.js';
 import { type ExitName, exitNameOfOutcome } from '../exit-code.js';
 
 /** What is known of an execution so far; its size does not grow with the number of runs. */
@@ -10,27 +10,51 @@ export interface Tally {
   first?: ExecutionStatus;
   /** The final status; absent until the stream's last event. */
   final?: ExecutionStatus;
+  /** Number of the newest event that was taken. */
+  seq: number;
+  /** Not all events are watched, so that outcomes are missing. */
+  readonly partial: boolean;
   readonly exits: Set<ExitName>;
   readonly ended: Map<RunState, number>;
 }
 
-/** A tally of nothing. */
-export function createTally(): Tally {
-  return { executionId: '', exits: new Set(), ended: new Map() };
+/** A tally of nothing, or of an execution that is there already and none of whose events were taken yet. */
+export function createTally(known?: { readonly execution: Execution; readonly partial: boolean }): Tally {
+  const tally: Tally = {
+    executionId: '',
+    seq: 0,
+    partial: known?.partial === true,
+    exits: new Set(),
+    ended: new Map(),
+  };
+  if (known === undefined) return tally;
+  const { executionId, state, action, version, digest, runs } = known.execution;
+  return { ...tally, executionId, first: { state, action, version, digest, runs, counts: [] } };
 }
 
 const isFinal = (state: ExecutionState) => state >= ExecutionState.SUCCEEDED;
 
 /** Takes one event into the tally. */
-export function addToTally(tally: Tally, { executionId, event }: RunResponse): void {
+export function addToTally(tally: Tally, { executionId, seq, event }: RunResponse): void {
   if (executionId !== '') tally.executionId = executionId;
+  tally.seq = seq;
   if (event?.$case === 'execution') {
     tally.first ??= event.value;
-    if (isFinal(event.value.state)) tally.final = event.value;
+    if (isFinal(event.value.state)) addFinal(tally, event.value);
   }
   if (event?.$case === 'outcome') {
     const { state } = event.value;
     tally.exits.add(exitNameOfOutcome(event.value));
     tally.ended.set(state, (tally.ended.get(state) ?? 0) + 1);
+  }
+}
+
+/** The counts of the final state tell of the runs whose outcomes were not watched. */
+function addFinal(tally: Tally, final: ExecutionStatus): void {
+  tally.final = final;
+  for (const { state, count } of final.counts) {
+    if (count <= (tally.ended.get(state) ?? 0)) continue;
+    tally.ended.set(state, count);
+    tally.exits.add(exitNameOfOutcome({ state, error: undefined }));
   }
 }

@@ -4,6 +4,8 @@ import type { Tally } from './tally.js';
 
 /** Shows one execution while it happens. Every call resolves when the reader has kept up. */
 export interface View {
+  /** What `tally` knows of an execution before any event of it is shown. */
+  begin(tally: Tally): Promise<void>;
   /** One event; `tally` has it already. */
   event(event: RunResponse, tally: Tally): Promise<void>;
   /** A sentence for the person who watches. */
