@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ExecutionState, RunState, type Outcome } from '../../services/shared/gen/rune/v1/run.js';
 import type { RunResponse } from '../../services/shared/gen/rune/v1/lom.js';
+import { DeliveryMode } from '../../services/shared/gen/rune/v1/rcs.js';
 import { RuneError } from '../../services/shared/errors.js';
 import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/free-port.js';
@@ -342,7 +343,11 @@ describe('the main job, through both services over a real sshd', () => {
       ],
       [
         'a field that is not served',
-        { action: 'noop', targets: { nodes: ['user'] }, requestId: 'x' },
+        {
+          action: 'noop',
+          targets: { nodes: ['user'] },
+          header: { messageMetadata: { deliveryMode: DeliveryMode.EXACTLY_ONCE } },
+        },
         'FIELD_NOT_SUPPORTED',
       ],
       [

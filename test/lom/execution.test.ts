@@ -9,6 +9,7 @@ import { eventually } from '../support/eventually.js';
 import { executeRecorded, planOf, recordExecution, resumeExecution } from '../support/recorded-execution.js';
 import { recordingLogger } from '../support/recording-logger.js';
 import {
+  abortOf,
   accepted,
   ended,
   logged,
@@ -304,15 +305,11 @@ describe('an execution', () => {
 
   describe('that has a new owner', () => {
     it('goes on: ended runs stay, sent ones are found, the others are sent', async () => {
-      const stall = gate();
       const start: Script = async function* (node, _identity, signal) {
         if (node === 'ended') return yield* succeed();
         yield accepted;
         yield running;
-        await Promise.race([
-          stall.opened,
-          new Promise((resolve) => signal.addEventListener('abort', resolve)),
-        ]);
+        await abortOf(signal);
         throw new RuneError('CALL_CANCELLED', 'The call was cancelled.');
       };
       const plan = planOf(['ended', 'sent', 'waiting'], { maxParallel: 1 });

@@ -100,3 +100,11 @@ export function scriptedMediators(scripts: {
     close: () => undefined,
   };
 }
+
+/** Resolves once the signal has aborted. */
+export function abortOf(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

@@ -16,8 +16,11 @@ export interface ServicePairOptions {
 
 /** LOM and the one LMM that it knows, as processes. */
 export interface ServicePair {
+  /** The newest process of each. */
   readonly lom: ServiceProcess;
   readonly lmm: ServiceProcess;
+  /** Starts one that has ended again, at the same address and with the same configuration. */
+  restart(name: 'lom' | 'lmm'): Promise<void>;
 }
 
 /** Starts an LMM and a LOM on free loopback ports. */
@@ -36,8 +39,23 @@ export async function startServicePair(options: ServicePairOptions): Promise<Ser
     mediators: [lmm.address],
     store: join(options.directory, 'rune.db'),
   };
+  const start = async (name: 'lom' | 'lmm', env: NodeJS.ProcessEnv = {}): Promise<ServiceProcess> =>
+    startService(name, join(options.directory, `${name}.yaml`), env);
   try {
-    return { lmm, lom: await startService('lom', await file('lom.yaml', { ...settings, ...options.lom })) };
+    await file('lom.yaml', { ...settings, ...options.lom });
+    const current = { lmm, lom: await start('lom') };
+    return {
+      get lom() {
+        return current.lom;
+      },
+      get lmm() {
+        return current.lmm;
+      },
+      async restart(name) {
+        await current[name].exited;
+        current[name] = await start(name, { [`${name.toUpperCase()}_LISTEN`]: current[name].address });
+      },
+    };
   } catch (error) {
     await lmm.stop();
     throw error;

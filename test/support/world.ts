@@ -42,7 +42,7 @@ export function sshNode(sshd: TestSshd, user: string): Record<string, unknown> {
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const directory = await mkdtemp(join(tmpdir(), 'rune-world-'));
   const sshd = await startSshd(options.sshd ?? {});
-  const { lom, lmm } = await startServicePair({
+  const services = await startServicePair({
     directory,
     nodes: {
       root: sshNode(sshd, sshd.users.root),
@@ -67,18 +67,23 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     await rm(directory, { recursive: true, force: true });
     throw error;
   });
-  const client = createClient({ address: lom.address });
+  const client = createClient({ address: services.lom.address });
   return {
     sshd,
-    lom,
-    lmm,
+    get lom() {
+      return services.lom;
+    },
+    get lmm() {
+      return services.lmm;
+    },
+    restart: services.restart,
     client,
     directory,
     async stop() {
       client.close();
-      lom.kill('SIGKILL');
-      lmm.kill('SIGKILL');
-      await Promise.all([lom.exited, lmm.exited]);
+      const processes = [services.lom, services.lmm];
+      for (const process of processes) process.kill('SIGKILL');
+      await Promise.all(processes.map((process) => process.exited));
       await sshd.stop();
       await rm(directory, { recursive: true, force: true });
     },
