@@ -9,7 +9,7 @@ import { residentBytes } from '../support/resident-bytes.js';
 import { runAction } from '../support/run-action.js';
 import { startWorld, type World } from '../support/world.js';
 
-const RSS_GROWTH_BYTES_MAX = 32 * 1024 ** 2;
+const RSS_GROWTH_BYTES_MAX = 64 * 1024 ** 2;
 
 const errorOf = async (calling: Promise<unknown>): Promise<RuneError> => {
   try {
