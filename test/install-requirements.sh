@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes sure that the Debian packages are there which the tests run against: a real sshd, a real Python client, shellcheck.
+# Makes sure that the Debian packages are there which the tests run against: a real sshd, a real PostgreSQL, a real
+# Python client, shellcheck.
 # As root it installs what is missing; otherwise it names it and fails. With arguments, only of those packages.
 set -eu
 
@@ -23,6 +24,7 @@ need tcsh command -v tcsh
 need zsh command -v zsh
 need shellcheck command -v shellcheck
 need perl /usr/bin/perl -MJSON::PP -e 1
+need postgresql sh -c 'ls /usr/lib/postgresql/*/bin/initdb'
 need python3-grpcio /usr/bin/python3 -c 'import grpc'
 need python3-grpc-tools /usr/bin/python3 -c 'import grpc_tools'
 
@@ -31,6 +33,11 @@ if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then
   echo "installing Debian packages:$missing" >&2
   export DEBIAN_FRONTEND=noninteractive
   log=$(mktemp)
+  # The tests start servers of their own: the package shall make and start none.
+  no_cluster=/etc/postgresql-common/createcluster.d/rune-tests.conf
+  mkdir -p "${no_cluster%/*}"
+  echo 'create_main_cluster = off' >"$no_cluster"
+  trap 'rm -f "$no_cluster"' EXIT
   # shellcheck disable=SC2086 # a list of package names
   if { apt-get update && apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1; then
     rm -f "$log"

@@ -3,15 +3,18 @@ export interface ColumnTypes {
   readonly text: string;
   readonly integer: string;
   readonly bytes: string;
-  /** What follows the parenthesis of a table. */
+  /** What follows the parenthesis of a table, … */
   readonly options: string;
+  /** … and of one whose rows change often. */
+  readonly optionsOfChanging: string;
 }
 
 /**
  * The schema as steps, forward only: the statements of step N bring a store from version N to N+1. A step that was released is
  * never changed. Steps only add, because a replica of the release before may still be running.
  */
-export function migrations({ text, integer, bytes, options }: ColumnTypes): readonly (readonly string[])[] {
+export function migrations(types: ColumnTypes): readonly (readonly string[])[] {
+  const { text, integer, bytes, options, optionsOfChanging } = types;
   return [
     [
       `create table executions (
@@ -35,7 +38,7 @@ export function migrations({ text, integer, bytes, options }: ColumnTypes): read
         cancel_reason ${text} not null,
         owner ${text} not null,
         epoch ${integer} not null
-      ) ${options}`,
+      ) ${optionsOfChanging}`,
       `create unique index executions_request on executions (triggered_by, request_id) where request_id <> ''`,
       `create index executions_action on executions (action, id)`,
       `create index executions_caller on executions (triggered_by, id)`,
@@ -64,7 +67,7 @@ export function migrations({ text, integer, bytes, options }: ColumnTypes): read
         log_bytes ${integer} not null,
         outcome_seq ${integer} not null,
         primary key (execution_id, position)
-      ) ${options}`,
+      ) ${optionsOfChanging}`,
       `create index runs_state on runs (execution_id, state, position)`,
       `create index runs_node on runs (node, execution_id)`,
       `create table events (

@@ -46,7 +46,13 @@ export function sqliteMigration(db: Kysely<StoreTables>, shown: string): Migrati
   return {
     db,
     shown,
-    types: { text: 'text', integer: 'integer', bytes: 'blob', options: 'strict' },
+    types: {
+      text: 'text',
+      integer: 'integer',
+      bytes: 'blob',
+      options: 'strict',
+      optionsOfChanging: 'strict',
+    },
     // The process has the file alone.
     lock: () => Promise.resolve(),
     async hasMeta(on) {

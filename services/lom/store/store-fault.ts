@@ -29,9 +29,17 @@ export async function callStore<T>(call: () => Promise<T>): Promise<T> {
 
 /** What a caller is told when the database threw. */
 export function toStoreError(thrown: unknown): RuneError {
-  if (thrown instanceof DatabaseUnavailable || thrown instanceof TransactionConflict) {
-    const message = `The store cannot be used now: ${thrown.message}.`;
-    return new RuneError('STORE_UNAVAILABLE', message, {}, { cause: thrown.cause });
+  return toError('The store cannot be used now', thrown);
+}
+
+/** The same while a store is opened: it is for who starts the service, so it names the store. */
+export function toOpenError(shown: string, thrown: unknown): RuneError {
+  return toError(`The store ${shown} cannot be used`, thrown);
+}
+
+function toError(what: string, thrown: unknown): RuneError {
+  if (!(thrown instanceof DatabaseUnavailable) && !(thrown instanceof TransactionConflict)) {
+    return RuneError.from(thrown);
   }
-  return RuneError.from(thrown);
+  return new RuneError('STORE_UNAVAILABLE', `${what}: ${thrown.message}.`, {}, { cause: thrown.cause });
 }

@@ -1,0 +1,88 @@
+import { Kysely, PostgresDialect, sql } from 'kysely';
+import { Pool } from 'pg';
+import type { PoolConfig } from 'pg';
+import { RuneError } from '../../shared/errors.js';
+import type { Logger } from '../../shared/logger.js';
+import { createStore } from './create-store.js';
+import { migrate } from './migrate.js';
+import type { Migration } from './migrate.js';
+import { postgresChanges } from './postgres-changes.js';
+import { postgresConfig } from './postgres-config.js';
+import { postgresDatabase } from './postgres-database.js';
+import { isMisconfigured } from './postgres-fault.js';
+import { postgresLeases } from './postgres-leases.js';
+import { postgresPool } from './postgres-pool.js';
+import { DatabaseUnavailable } from './store-fault.js';
+import type { StoreSettings } from './store-settings.js';
+import type { StoreTables } from './store-tables.js';
+import type { Store } from './store.js';
+
+/** Any number that no other program of the same database takes for its own locks. */
+const MIGRATION_LOCK = 7_853_021_001;
+
+/** Opens the store in a PostgreSQL database, which many processes may share. See openStore. */
+export async function openPostgresStore(
+  { url, shown }: { readonly url: string; readonly shown: string },
+  settings: StoreSettings,
+  logger: Logger,
+): Promise<Store> {
+  const config = postgresConfig(url, shown, settings);
+  const db = openPostgres(config, logger);
+  try {
+    const serverKey = await migrate(postgresMigration(db, shown));
+    const database = postgresDatabase(db);
+    const notify = async (channel: string, payloads: readonly string[]): Promise<void> => {
+      await sql`select pg_notify(${channel}, payload) from unnest(${payloads}::text[]) as payload`.execute(
+        db,
+      );
+    };
+    return createStore({
+      database,
+      leases: postgresLeases(database),
+      changes: postgresChanges({ notify, config, logger }),
+      serverKey,
+      close: () => db.destroy(),
+    });
+  } catch (thrown) {
+    await db.destroy();
+    if (!(thrown instanceof DatabaseUnavailable) || !isMisconfigured(thrown.cause)) throw thrown;
+    throw new RuneError(
+      'CONFIGURATION_INVALID',
+      `The store ${shown} cannot be used: ${thrown.message}.`,
+      { field: 'store' },
+      { cause: thrown.cause },
+    );
+  }
+}
+
+/** Kysely over a pool of connections, of which none is made yet. */
+export function openPostgres(config: PoolConfig, logger: Logger): Kysely<StoreTables> {
+  const pool = new Pool(config);
+  pool.on('error', (error) => logger.debug('an idle connection to the store ended', { err: error }));
+  return new Kysely<StoreTables>({ dialect: new PostgresDialect({ pool: postgresPool(pool) }) });
+}
+
+/** How the schema is kept over PostgreSQL. */
+export function postgresMigration(db: Kysely<StoreTables>, shown: string): Migration {
+  return {
+    db,
+    shown,
+    // Ids sort by their bytes, as in SQLite, whatever the language of the database.
+    types: {
+      text: 'text collate "C"',
+      integer: 'bigint',
+      bytes: 'bytea',
+      options: '',
+      // Room for the next version of a row beside it: then its indexes need not change.
+      optionsOfChanging: 'with (fillfactor = 70)',
+    },
+    async lock(transaction) {
+      await sql`select pg_advisory_xact_lock(${MIGRATION_LOCK}::bigint)`.execute(transaction);
+    },
+    async hasMeta(on) {
+      const query = sql<{ found: boolean }>`select to_regclass('meta') is not null as found`;
+      const { rows } = await query.execute(on);
+      return rows[0]?.found === true;
+    },
+  };
+}
