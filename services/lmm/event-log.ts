@@ -1,26 +1,7 @@
 import { RuneError } from '../shared/errors.js';
-import { weighEvent } from '../shared/event-weight.js';
-import type { MediateResponse } from '../shared/gen/rune/v1/lmm.js';
-import { Outcome } from '../shared/gen/rune/v1/run.js';
-import { createDroppedLog } from './dropped-log.js';
+import type { Outcome } from '../shared/gen/rune/v1/run.js';
+import { createKeptEvents, type KeptEventsLimits, type PassingEvent, type RunEvent } from './kept-events.js';
 import type { ReplayBudget } from './replay-budget.js';
-
-type Event = NonNullable<MediateResponse['event']>;
-
-/** One event of a run, numbered from 1 in the order in which they were made. */
-export interface RunEvent {
-  readonly eventNo: number;
-  readonly at: Date;
-  readonly event: Event;
-}
-
-/** Bounds of what is kept of a run's log and progress. States and the outcome are few, and always kept. */
-export interface EventLogLimits {
-  /** Events that the reader has not got yet; beyond this the node is held back. */
-  readonly unreadBytesMax: number;
-  /** Events that it has got, for one that comes back. With no reader at all both together. */
-  readonly replayBytesMax: number;
-}
 
 /** The events of one run, for one reader at a time. */
 export interface EventLog {
@@ -29,7 +10,7 @@ export interface EventLog {
    * when there is room again, so that the node can be held back. With no reader, or once relaxed, the oldest log and progress is
    * dropped instead, and nobody waits.
    */
-  push(event: Exclude<Event, { $case: 'outcome' }>, logBytes?: number): Promise<void> | undefined;
+  push(event: PassingEvent, logBytes?: number): Promise<void> | undefined;
   /** From now on nobody is kept waiting: the node must not be held back any longer. */
   relax(): void;
   /** Adds the last event. */
@@ -57,169 +38,31 @@ export interface ReaderWatch {
   left(): void;
 }
 
-interface KeptEvent extends RunEvent {
-  readonly bytes: number;
-  readonly logBytes: number;
-}
-
-interface Reader {
-  wake: () => void;
-}
-
 const nothing = (): void => undefined;
 
-/** Makes an EventLog. The outcome is kept as bytes, so that what it costs is known whatever its result holds. */
-export function createEventLog(limits: EventLogLimits, budget: ReplayBudget, watch: ReaderWatch): EventLog {
-  const { unreadBytesMax, replayBytesMax } = limits;
-  /** Log and progress. Only the oldest are dropped, and the reader has got all before `unreadAt`. */
-  const items: KeptEvent[] = [];
-  let unreadAt = 0;
-  let unreadBytes = 0;
-  let readBytes = 0;
-  const facts: KeptEvent[] = [];
-  let factAt = 0;
-  let outcome: { readonly eventNo: number; readonly at: Date; readonly bytes: Uint8Array } | undefined;
-  let delivered = false;
-
-  const dropped = createDroppedLog();
-  /** Bytes dropped just before the next batch that the reader gets. */
-  let missedBytes = 0;
-  /** The newest event that the reader has got, or had when it left. */
-  let seenNo = 0;
-  let lastNo = 0;
-
-  let reader: Reader | undefined;
+/** Makes an EventLog. A reader may be behind by `unreadBytesMax` before the node is held back. */
+export function createEventLog(limits: KeptEventsLimits, budget: ReplayBudget, watch: ReaderWatch): EventLog {
+  const { unreadBytesMax } = limits;
+  const events = createKeptEvents(limits, budget);
+  let reader: { wake: () => void } | undefined;
   let relaxed = false;
-  let released = false;
+  let ended = false;
+  let delivered = false;
   let room: { readonly promise: Promise<void>; readonly settle: () => void } | undefined;
 
   const makeRoom = (): void => {
     room?.settle();
     room = undefined;
   };
-
-  const holder = { dropOldest };
-  const keepRead = (bytes: number): void => {
-    readBytes += bytes;
-    if (!released) budget.add(holder, bytes);
-  };
-  const giveBack = (bytes: number): void => {
-    readBytes -= bytes;
-    if (!released) budget.remove(holder, bytes);
-  };
-
-  function dropOldest(): void {
-    const oldest = items.shift();
-    if (oldest === undefined) return;
-    const { event, eventNo, bytes, logBytes } = oldest;
-    if (unreadAt > 0) {
-      unreadAt -= 1;
-      giveBack(bytes);
-    } else {
-      unreadBytes -= bytes;
-    }
-    if (event.$case !== 'log') return;
-    const seen = eventNo <= seenNo;
-    dropped.add({ eventNo, logBytes, announcedBytes: event.value.droppedBytes, seen });
-    if (!seen) missedBytes += logBytes + event.value.droppedBytes;
-  }
-
-  const trim = (): void => {
-    if (reader === undefined) {
-      while (readBytes > replayBytesMax + unreadBytesMax) dropOldest();
-      return;
-    }
-    while (readBytes > replayBytesMax) dropOldest();
-    while (relaxed && unreadBytes > unreadBytesMax) dropOldest();
-  };
-
-  /** Divides what is kept into what a reader has and what it has not. */
-  const seek = (afterEvent: number): void => {
-    const found = items.findIndex(({ eventNo }) => eventNo > afterEvent);
-    unreadAt = found < 0 ? items.length : found;
-    unreadBytes = items.slice(unreadAt).reduce((sum, { bytes }) => sum + bytes, 0);
-    const fact = facts.findIndex(({ eventNo }) => eventNo > afterEvent);
-    factAt = fact < 0 ? facts.length : fact;
-  };
-
-  const attach = (next: Reader, afterEvent: number): void => {
-    const keptBytes = readBytes + unreadBytes;
-    const before = reader;
-    reader = next;
-    if (before === undefined) watch.attached();
-    else before.wake();
-    seek(afterEvent);
-    const nowRead = keptBytes - unreadBytes;
-    if (nowRead > readBytes) keepRead(nowRead - readBytes);
-    else giveBack(readBytes - nowRead);
-    seenNo = afterEvent;
-    missedBytes = dropped.missedAfter(afterEvent);
-    if (unreadBytes < unreadBytesMax / 2) makeRoom();
-    trim();
-  };
-
-  const detach = (): void => {
-    reader = undefined;
-    const bytes = unreadBytes;
-    unreadAt = items.length;
-    unreadBytes = 0;
-    makeRoom();
-    keepRead(bytes);
-    trim();
-    watch.left();
-  };
-
-  const takeItem = (item: KeptEvent): RunEvent => {
-    unreadAt += 1;
-    unreadBytes -= item.bytes;
-    seenNo = item.eventNo;
-    keepRead(item.bytes);
-    trim();
-    if (unreadBytes < unreadBytesMax / 2) makeRoom();
-    const { eventNo, at, event } = item;
-    if (event.$case !== 'log' || missedBytes === 0) return item;
-    const value = { ...event.value, droppedBytes: event.value.droppedBytes + missedBytes };
-    missedBytes = 0;
-    return { eventNo, at, event: { $case: 'log', value } };
-  };
-
-  /** The next event for the reader: items and facts in the order of their numbers, then the outcome. */
-  const take = (): RunEvent | undefined => {
-    const item = items[unreadAt];
-    const fact = facts[factAt];
-    if (fact !== undefined && (item === undefined || fact.eventNo < item.eventNo)) {
-      factAt += 1;
-      seenNo = fact.eventNo;
-      return fact;
-    }
-    if (item !== undefined) return takeItem(item);
-    if (outcome === undefined || outcome.eventNo <= seenNo) return undefined;
-    seenNo = outcome.eventNo;
-    const value = Outcome.decode(outcome.bytes);
-    value.logDroppedBytes += dropped.unseenBytes;
-    return { eventNo: outcome.eventNo, at: outcome.at, event: { $case: 'outcome', value } };
+  const makeRoomIfRead = (): void => {
+    if (events.unreadBytes < unreadBytesMax / 2) makeRoom();
   };
 
   return {
     push(event, logBytes = 0) {
-      const { bytes, droppable } = weighEvent(event);
-      lastNo += 1;
-      const kept = { eventNo: lastNo, at: new Date(), event, bytes, logBytes };
-      if (!droppable) {
-        facts.push(kept);
-        if (reader === undefined) factAt = facts.length;
-      } else {
-        items.push(kept);
-        if (reader === undefined) {
-          unreadAt = items.length;
-          keepRead(bytes);
-        } else {
-          unreadBytes += bytes;
-        }
-        trim();
-      }
+      events.add(event, logBytes);
       reader?.wake();
-      if (reader === undefined || relaxed || unreadBytes < unreadBytesMax) return undefined;
+      if (reader === undefined || relaxed || events.unreadBytes < unreadBytesMax) return undefined;
       if (room === undefined) {
         let settle = nothing;
         const promise = new Promise<void>((resolve) => (settle = resolve));
@@ -230,67 +73,74 @@ export function createEventLog(limits: EventLogLimits, budget: ReplayBudget, wat
 
     relax() {
       relaxed = true;
+      events.relax();
       makeRoom();
     },
 
-    end(value) {
-      lastNo += 1;
-      outcome = { eventNo: lastNo, at: new Date(), bytes: Outcome.encode(value).finish() };
+    end(outcome) {
+      ended = true;
+      events.end(outcome);
       makeRoom();
       reader?.wake();
     },
 
     checkPosition(afterEvent) {
-      if (afterEvent <= lastNo) return;
+      if (afterEvent <= events.lastEvent) return;
       throw new RuneError('FIELD_OUT_OF_RANGE', 'The run has no such event.', {
         field: 'attach.after_event',
         originalValue: String(afterEvent),
-        expectedFormat: `0 to ${lastNo}`,
+        expectedFormat: `0 to ${events.lastEvent}`,
       });
     },
 
     async *read(afterEvent, signal) {
-      const self: Reader = { wake: nothing };
+      const self = { wake: nothing };
       const wake = (): void => self.wake();
+      const before = reader;
+      reader = self;
+      if (before === undefined) watch.attached();
+      else before.wake();
+      events.seek(afterEvent);
+      makeRoomIfRead();
       signal.addEventListener('abort', wake);
-      attach(self, afterEvent);
       try {
         while (!signal.aborted) {
           if (reader !== self) {
             throw new RuneError('READER_REPLACED', 'Another reader has attached to this run.');
           }
-          const next = take();
+          const next = events.take();
           if (next !== undefined) {
+            makeRoomIfRead();
             yield next;
             if (next.event.$case === 'outcome') delivered = true;
             continue;
           }
-          if (outcome !== undefined) return;
+          if (ended) return;
           await new Promise<void>((resolve) => (self.wake = resolve));
         }
       } finally {
         signal.removeEventListener('abort', wake);
-        if (reader === self) detach();
+        if (reader === self) {
+          reader = undefined;
+          events.seek(undefined);
+          makeRoom();
+          watch.left();
+        }
       }
     },
 
-    release() {
-      if (released) return;
-      budget.remove(holder, readBytes);
-      released = true;
-    },
-
+    release: events.release,
     get attached() {
       return reader !== undefined;
     },
     get lastEvent() {
-      return lastNo;
+      return events.lastEvent;
     },
     get delivered() {
       return delivered;
     },
     get outcomeBytes() {
-      return outcome?.bytes.length ?? 0;
+      return events.outcomeBytes;
     },
   };
 }

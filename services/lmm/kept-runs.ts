@@ -2,7 +2,8 @@ import { RuneError } from '../shared/errors.js';
 import type { MediatedRun } from '../shared/gen/rune/v1/lmm.js';
 import { RunState, StopReason, type Outcome } from '../shared/gen/rune/v1/run.js';
 import type { Logger } from '../shared/logger.js';
-import { createEventLog, type EventLog, type EventLogLimits } from './event-log.js';
+import { createEventLog, type EventLog } from './event-log.js';
+import type { KeptEventsLimits } from './kept-events.js';
 import type { LiveRun } from './live-run.js';
 import { createReplayBudget } from './replay-budget.js';
 import { createRunMemory } from './run-memory.js';
@@ -13,7 +14,7 @@ const REMEMBERED_RUNS_MAX = 100_000;
 const KEPT_RUN_BYTES = 2048;
 
 /** How much of runs is kept for owners that come back. */
-export interface KeptRunsSettings extends EventLogLimits {
+export interface KeptRunsSettings extends KeptEventsLimits {
   /** What all runs together keep for readers that come back. */
   readonly replayTotalBytesMax: number;
   /** An outcome that nobody acknowledges is kept for this long, … */

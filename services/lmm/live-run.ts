@@ -1,7 +1,7 @@
 import { RuneError } from '../shared/errors.js';
 import type { ErrorFacts, ValidationError } from '../shared/gen/rune/v1/eps.js';
 import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
-import { RunState, StopReason, type Outcome } from '../shared/gen/rune/v1/run.js';
+import { RunState, type Outcome, type StopReason } from '../shared/gen/rune/v1/run.js';
 import { createByteCollector } from './byte-collector.js';
 import type { EventLog } from './event-log.js';
 import { createLogBatcher, type LogLimits } from './log-batcher.js';

@@ -15,7 +15,7 @@ import type { Logger } from '../shared/logger.js';
 import type { SchemaCompiler } from '../shared/schema.js';
 import type { BlobCache } from './blob-cache.js';
 import { within } from './bounds.js';
-import type { RunEvent } from './event-log.js';
+import type { RunEvent } from './kept-events.js';
 import { createKeptRuns, type KeptRunsSettings } from './kept-runs.js';
 import { logOutcome } from './log-outcome.js';
 import { startLiveRun, type LiveRunSettings } from './live-run.js';

@@ -26,18 +26,21 @@ export function createReplayBudget(bytesMax: number): ReplayBudget {
     else holders.delete(holder);
   };
 
+  const isOver = (): boolean => total > bytesMax;
+  const dropNext = (): void => {
+    for (const [holder, bytes] of holders) {
+      // To the end of the line: nobody loses a second piece before everybody has lost one.
+      holders.delete(holder);
+      holders.set(holder, bytes);
+      holder.dropOldest();
+      return;
+    }
+  };
+
   return {
     add(holder, bytes) {
       if (bytes > 0) change(holder, bytes);
-      while (total > bytesMax) {
-        const [first] = holders;
-        if (first === undefined) return;
-        const [next, kept] = first;
-        // To the end of the line: nobody loses a second piece before everybody has lost one.
-        holders.delete(next);
-        holders.set(next, kept);
-        next.dropOldest();
-      }
+      while (isOver()) dropNext();
     },
     remove(holder, bytes) {
       if (bytes > 0) change(holder, -bytes);

@@ -1,88 +1,40 @@
 import assert from 'node:assert/strict';
 import { Delivery } from '../../services/shared/gen/rune/v1/mrs.js';
-import { createHash, randomUUID } from 'node:crypto';
-import { MediateStart, ParameterInput } from '../../services/shared/gen/rune/v1/lmm.js';
+import { randomUUID } from 'node:crypto';
+import { ParameterInput } from '../../services/shared/gen/rune/v1/lmm.js';
 import { PluginProtocol } from '../../services/shared/gen/rune/v1/mrs.js';
 import { RunState, StopReason, type Outcome } from '../../services/shared/gen/rune/v1/run.js';
 import { acceptHeader } from '../../services/shared/header.js';
 import { RuneError } from '../../services/shared/errors.js';
-import { createSchemaCompiler } from '../../services/shared/schema.js';
-import { createBlobCache } from '../../services/lmm/blob-cache.js';
-import type { RunEvent } from '../../services/lmm/event-log.js';
-import { createMediator, type Mediator, type MediatorSettings } from '../../services/lmm/mediate.js';
+import type { RunEvent } from '../../services/lmm/kept-events.js';
+import type { Mediator } from '../../services/lmm/mediate.js';
 import type { NodeCommand, NodeEnding, RunSink } from '../../services/lmm/transports/transport.js';
-import type { Logger } from '../../services/shared/logger.js';
 import { recordingLogger } from '../support/recording-logger.js';
-import { ended, lost, scriptedTransport, untilStopped } from '../support/scripted-transport.js';
-
-const SETTINGS: MediatorSettings = {
-  runsMax: 2,
-  unreadBytesMax: 4096,
-  replayBytesMax: 4096,
-  replayTotalBytesMax: 1_000_000,
-  outcomeKeepMs: 60_000,
-  outcomesMax: 100,
-  outcomesTotalBytesMax: 1_000_000,
-  lineBytesMax: 1024,
-  batchBytesMax: 512,
-  batchAfterMs: 5,
-  timeoutMs: { default: 60_000, max: 60_000 },
-  killGraceMs: { default: 1000, max: 5000 },
-  connectTimeoutMs: { default: 1000, max: 5000 },
-  orphanAfterMs: { default: 60_000, max: 60_000 },
-  outputBytesMax: { default: 1024, max: 4096 },
-  logBytesMax: { default: 1_000_000, max: 10_000_000 },
-};
+import {
+  mediatorWith,
+  pluginOf,
+  sha256,
+  startMessage,
+  succeedWith,
+  type StartFields,
+} from '../support/scripted-mediator.js';
+import { ended, lost, untilStopped } from '../support/scripted-transport.js';
 
 const header = acceptHeader(undefined, { identity: 'test', nowMs: Date.now() });
 const script = Buffer.from('echo hello\n');
-const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
-const plugin = { script: { sha256: sha256(script), content: script } };
-const SUCCESS = '{"payload":{"result":"success","output_data":{"n":1}}}';
+const plugin = pluginOf(script);
+const start = startMessage;
 
-type Fields = Parameters<typeof MediateStart.fromPartial>[0];
+const succeed = (_command: NodeCommand, sink: RunSink): Promise<NodeEnding> => succeedWith(sink, '{"n":1}');
 
-const start = (fields: Fields = {}): MediateStart =>
-  MediateStart.fromPartial({
-    runId: randomUUID(),
-    executionId: randomUUID(),
-    attempt: 1,
-    action: 'noop',
-    plugin,
-    target: { name: 'web01', transport: 'scripted' },
-    paramsJson: Buffer.from('{}'),
-    ...fields,
-  });
-
-function mediatorWith(
-  run: (command: NodeCommand, sink: RunSink, stop: AbortSignal) => Promise<NodeEnding>,
-  settings: Partial<MediatorSettings> = {},
-  logger: Logger = recordingLogger().logger,
-): Mediator {
-  return createMediator({
-    instanceId: 'this-process',
-    transports: new Map([['scripted', scriptedTransport('scripted', run)]]),
-    blobs: createBlobCache(1024),
-    schemas: createSchemaCompiler(),
-    logger,
-    settings: { ...SETTINGS, ...settings },
-  });
-}
-
-const succeed = async (_command: NodeCommand, sink: RunSink): Promise<NodeEnding> => {
-  sink.started();
-  await sink.stdout(Buffer.from(SUCCESS));
-  return ended(0);
-};
-
-async function eventsOf(mediator: Mediator, fields: Fields = {}): Promise<RunEvent[]> {
+async function eventsOf(mediator: Mediator, fields: StartFields = {}): Promise<RunEvent[]> {
   const events: RunEvent[] = [];
   for await (const event of mediator.start(start(fields), header).events(new AbortController().signal))
     events.push(event);
   return events;
 }
 
-async function outcomeOf(mediator: Mediator, fields: Fields = {}): Promise<Outcome> {
+async function outcomeOf(mediator: Mediator, fields: StartFields = {}): Promise<Outcome> {
   const last = (await eventsOf(mediator, fields)).at(-1)?.event;
   assert.ok(last?.$case === 'outcome');
   return last.value;
@@ -91,7 +43,7 @@ async function outcomeOf(mediator: Mediator, fields: Fields = {}): Promise<Outco
 const cancel = (mediator: Mediator, runId: string, reason = ''): void =>
   mediator.cancel({ runId, reason, ownerEpoch: 0, lmmInstanceId: '' });
 
-const refusal = (mediator: Mediator, fields: Fields): string => {
+const refusal = (mediator: Mediator, fields: StartFields): string => {
   try {
     mediator.start(start(fields), header);
   } catch (error) {
@@ -105,7 +57,7 @@ describe('the log of the mediator', () => {
   const at = async (run: Parameters<typeof mediatorWith>[0]): Promise<Record<string, unknown>[]> => {
     const { logger, lines } = recordingLogger();
     const fields = { runId: randomUUID(), executionId: randomUUID() };
-    await outcomeOf(mediatorWith(run, {}, logger), fields);
+    await outcomeOf(mediatorWith(run, { logger }), fields);
     for (const line of lines) {
       assert.equal(line['node'], 'web01');
       assert.equal(line['run_id'], fields.runId);
@@ -212,7 +164,7 @@ describe('the mediator', () => {
   });
 
   describe('refuses before anything reaches the node', () => {
-    const cases: [title: string, fields: Fields, expected: string][] = [
+    const cases: [title: string, fields: StartFields, expected: string][] = [
       [
         'bytes that do not fit their digest',
         { plugin: { script: { sha256: sha256(Buffer.from('x')), content: script } } },
@@ -265,7 +217,7 @@ describe('the mediator', () => {
         'FIELD_MALFORMED',
       ],
       ...['', 'root; id', '-u', '#0', "root'", '$(id)', 'root\n', 'ro ot'].map(
-        (user): [string, Fields, string] => [
+        (user): [string, StartFields, string] => [
           `a run-as user ${JSON.stringify(user)}`,
           { runAs: { user, become: 'sudo' } },
           'FIELD_MALFORMED',
@@ -428,7 +380,7 @@ describe('the mediator', () => {
         await sink.stdout(Buffer.from(deep));
         return ended(3, { stopReason: StopReason.TIMEOUT, confirmed: false, maySurvive: true });
       },
-      { outputBytesMax: { default: 200_000, max: 200_000 } },
+      { settings: { outputBytesMax: { default: 200_000, max: 200_000 } } },
     );
     const outcome = await outcomeOf(mediator);
     assert.equal(outcome.state, RunState.TIMED_OUT);
@@ -468,7 +420,7 @@ describe('the mediator', () => {
   });
 
   describe('with a plugin of another protocol', () => {
-    const plugin = (protocol: PluginProtocol, more: object = {}): Fields => ({
+    const plugin = (protocol: PluginProtocol, more: object = {}): StartFields => ({
       plugin: { script: { sha256: sha256(script), content: script }, protocol, ...more },
     });
 

@@ -1,5 +1,5 @@
 import type { StopReason } from '../../services/shared/gen/rune/v1/run.js';
-import type { NodeCommand, NodeEnding, RunSink, Transport } from '../../services/lmm/transports/transport.js';
+import type { NodeEnding, Transport } from '../../services/lmm/transports/transport.js';
 
 const PHASES = { connectMs: 1, startMs: 2, runMs: 3 };
 
@@ -41,11 +41,11 @@ export function untilStopped(stop: AbortSignal): Promise<NodeEnding> {
   });
 }
 
+/** What a node does with a run. */
+export type NodeScript = Transport['run'];
+
 /** A transport whose node does what a test tells it: for the mediator's own rules, not for transports. */
-export function scriptedTransport(
-  name: string,
-  script: (command: NodeCommand, sink: RunSink, stop: AbortSignal) => Promise<NodeEnding>,
-): Transport {
+export function scriptedTransport(name: string, script: NodeScript): Transport {
   return {
     name,
     run: script,
