@@ -46,6 +46,16 @@ describe('an execution for a person', () => {
     assert.deepEqual(err, [`tail-log 1.2.0 on 0 nodes, execution ${EXECUTION_ID}`, 'no nodes in 0 s']);
   });
 
+  it('says how long the execution took by its own times, however fast they are shown', async () => {
+    const at = (event: RunResponse, seconds: number) => ({ ...event, at: new Date(seconds * 1000) });
+    const { err } = await show([
+      at(accepted(2), 0),
+      at(succeeded('web01'), 3),
+      at(final(ExecutionState.SUCCEEDED), 42),
+    ]);
+    assert.equal(err.at(-1), '1 succeeded in 42 s');
+  });
+
   it('prints progress at most once a second, and the last', async () => {
     const steps = [10, 20, 30, 40, 100].map((percent) => progress('web01', percent, 'copying'));
     const { err } = await show([accepted(1), ...steps], 500);
@@ -125,6 +135,36 @@ describe('an execution for a person', () => {
       assert.deepEqual(err.slice(1), expected);
     });
   }
+
+  it('says what of a log was not kept', async () => {
+    const truncated = {
+      ...log('web01', ''),
+      event: { $case: 'logTruncated' as const, value: { droppedBytes: 99 } },
+    };
+    const { err } = await show([accepted(1), running('web01'), truncated]);
+    assert.equal(err[1], 'web01 | (99 bytes of log not kept)');
+  });
+
+  it('of many runs on a terminal counts successes and shows failures as they come', async () => {
+    const io = createFakeIo({ terminal: true, env: { TERM: 'xterm', NO_COLOR: '1' } });
+    const view = createPrettyView(io);
+    const tally = createTally();
+    const nodes = Array.from({ length: 30 }, (_, at) => `node${at}`);
+    for (const event of [
+      accepted(nodes.length),
+      ...nodes.slice(1).map((node) => succeeded(node, { node })),
+      running('node0'),
+      outcome('node0', { state: RunState.FAILED, error: failure('NODE_UNREACHABLE', 'Down.', 'node0') }),
+    ]) {
+      addToTally(tally, event);
+      await view.event(event, tally);
+    }
+    assert.doesNotMatch(io.err(), /node1 {2}succeeded/);
+    assert.match(io.err(), /node0 {2}failed after 1\.2 s {2}NODE_UNREACHABLE: Down\./);
+    assert.match(io.err(), /29 of 30 done \(29 succeeded\), 1 waiting, 0 s/);
+    assert.match(io.out(), /node1:\n {2}node: node1\n/);
+    await view.end(tally);
+  });
 
   it('reads a result that was too large to decode from its exact text', async () => {
     const result = { outputJson: Buffer.from('{"big":true}'), outputOmitted: true };

@@ -4,6 +4,7 @@ import {
   type CancelExecutionRequest,
   CancelExecutionResponse,
   GetActionResponse,
+  GetExecutionResponse,
   GetNodeResponse,
   ListActionsResponse,
   ListNodesResponse,
@@ -12,6 +13,7 @@ import {
   PlanExecutionResponse,
   type RerunExecutionRequest,
   type RunRequest,
+  type RunResponse,
   type SubmitExecutionRequest,
   type WatchExecutionRequest,
 } from '../../services/shared/gen/rune/v1/lom.js';
@@ -70,6 +72,47 @@ export const WEB01 = Node.fromPartial({
   labels: { role: 'web' },
   groups: ['web'],
 });
+
+/** What a LOM answers about an execution that is recorded with these events. */
+export function recorded(
+  events: readonly RunResponse[],
+): Pick<LomHandlers, 'watchExecution' | 'getExecution'> {
+  const statuses = events.flatMap(({ event }) => (event?.$case === 'execution' ? [event.value] : []));
+  const [first, last] = [statuses[0], statuses.at(-1)];
+  const outcomes = events.flatMap(({ node, runId, attempt, event }) =>
+    event?.$case === 'outcome' ? [{ node, runId, attempt, outcome: event.value }] : [],
+  );
+  return {
+    async *watchExecution({ fromSeq, nodes, withoutLog }) {
+      for (const event of events) {
+        const isLog = event.event?.$case === 'log' || event.event?.$case === 'progress';
+        const isOther = nodes.length > 0 && event.node !== '' && !nodes.includes(event.node);
+        if (event.seq >= fromSeq && !isOther && !(withoutLog && isLog)) yield event;
+      }
+    },
+    getExecution: async ({ executionId, pageSize, pageToken, outcomes: wanted, states }) => {
+      const at = Number(pageToken);
+      const chosen = outcomes.filter(({ outcome }) => states.length === 0 || states.includes(outcome.state));
+      return GetExecutionResponse.fromPartial({
+        execution: {
+          ...first,
+          executionId,
+          state: last?.state ?? 0,
+          counts: last?.counts ?? [],
+          triggeredBy: 'ops',
+          createdAt: new Date('2026-01-02T03:04:05Z'),
+          lastSeq: events.length,
+        },
+        runs: chosen.slice(at, at + pageSize).map(({ outcome, ...run }) => ({
+          ...run,
+          state: outcome.state,
+          ...(wanted ? { outcome } : {}),
+        })),
+        nextPageToken: at + pageSize < chosen.length ? String(at + pageSize) : '',
+      });
+    },
+  };
+}
 
 function unscripted(): never {
   throw new Error('This script has no such call.');

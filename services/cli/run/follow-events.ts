@@ -50,8 +50,8 @@ export async function* followEvents(
     const openedMs = performance.now();
     try {
       for await (const event of open()) {
-        patience.answered();
         if (event.seq < nextSeq) continue;
+        patience.answered();
         nextSeq = event.seq + 1;
         executionId = event.executionId;
         yield event;

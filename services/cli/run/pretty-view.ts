@@ -161,7 +161,8 @@ export function createPrettyView(
     const single = total <= 1;
     if (single && lines.length === 1 && lines[0] === '(none)') return;
     const text = block(single ? lines : [heading.bold(`${node}:`), ...indent(lines)]);
-    await region.aside(() => stdout.write(text));
+    const write = () => stdout.write(text);
+    await (stdout.terminal ? region.aside(write) : write());
   }
 
   async function showOutcome(runId: string, node: string, outcome: Outcome, action: string): Promise<void> {
@@ -189,7 +190,7 @@ export function createPrettyView(
     } else {
       lines.push(...indent(remarks.filter((remark) => remark.includes('NOT confirmed'))));
     }
-    await say(lines);
+    if (lines.length > 0) await say(lines);
     if (result !== undefined) await showResult(run.node, result);
   }
 
@@ -232,7 +233,10 @@ export function createPrettyView(
     async end(tally, error) {
       await region.close();
       if (failures > EXPLAINED_FAILURES_MAX) await stderr.write(block(groups.lines(style)));
-      const took = formatDuration(nowMs() - startedMs);
+      const { startedAt, endedAt } = tally;
+      // What is watched may have ended long ago.
+      const known = startedAt !== undefined && endedAt !== undefined;
+      const took = formatDuration(known ? endedAt.getTime() - startedAt.getTime() : nowMs() - startedMs);
       if (error !== undefined) {
         await stderr.write(
           block([style.red(errorHeadline(error)), ...indent(errorDetails(error, { withLog: true }))]),

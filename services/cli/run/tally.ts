@@ -12,6 +12,9 @@ export interface Tally {
   final?: ExecutionStatus;
   /** Number of the newest event that was taken. */
   seq: number;
+  /** When it was accepted and when it ended, as the service says. */
+  startedAt: Date | undefined;
+  endedAt: Date | undefined;
   /** Not all events are watched, so that outcomes are missing. */
   readonly partial: boolean;
   readonly exits: Set<ExitName>;
@@ -23,6 +26,8 @@ export function createTally(known?: { readonly execution: Execution; readonly pa
   const tally: Tally = {
     executionId: '',
     seq: 0,
+    startedAt: known?.execution.createdAt,
+    endedAt: undefined,
     partial: known?.partial === true,
     exits: new Set(),
     ended: new Map(),
@@ -35,12 +40,16 @@ export function createTally(known?: { readonly execution: Execution; readonly pa
 const isFinal = (state: ExecutionState) => state >= ExecutionState.SUCCEEDED;
 
 /** Takes one event into the tally. */
-export function addToTally(tally: Tally, { executionId, seq, event }: RunResponse): void {
+export function addToTally(tally: Tally, { executionId, seq, at, event }: RunResponse): void {
   if (executionId !== '') tally.executionId = executionId;
   tally.seq = seq;
+  tally.startedAt ??= at;
   if (event?.$case === 'execution') {
     tally.first ??= event.value;
-    if (isFinal(event.value.state)) addFinal(tally, event.value);
+    if (isFinal(event.value.state)) {
+      tally.endedAt = at;
+      addFinal(tally, event.value);
+    }
   }
   if (event?.$case === 'outcome') {
     const { state } = event.value;
