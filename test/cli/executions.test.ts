@@ -279,6 +279,14 @@ describe('rune executions', () => {
       assert.equal(lom.cancels.length, 0);
     });
 
+    it('from an event that there is not is refused with 4', async () => {
+      const lom = await lomOf(() => recorded(threeNodes()));
+      const { code, err } = await executions(lom, 'watch', EXECUTION_ID, '--from-seq', '8');
+      assert.equal(code, 4);
+      assert.match(err, /^rune: FIELD_OUT_OF_RANGE: --from-seq 8: it ended with event 7\./);
+      assert.equal(lom.watches.length, 0);
+    });
+
     it('of an execution that there is not ends with 4', async () => {
       const lom = await lomOf(() => ({
         async getExecution() {

@@ -93,6 +93,15 @@ describe('a service that is lost while an execution is watched', () => {
     );
   });
 
+  it('after the last event is not missed', async () => {
+    const lom = await lomOf(() => ({ run: () => playUntilShutdown(twoNodes()) }));
+    const { io, ended } = run(lom.address, '-o', 'ndjson');
+    assert.equal(await ended, 0);
+    assert.deepEqual(seqs(io), [1, 2, 3, 4, 5, 6, 7]);
+    assert.equal(io.err(), '');
+    assert.equal(lom.watches.length, 0);
+  });
+
   it('may be lost again and again, and an event that is repeated is shown once', async () => {
     let watches = 0;
     const lom = await lomOf(() => ({

@@ -30,6 +30,7 @@ export function exitCodesHelp(): string {
     '',
     'When the runs of one execution ended differently, the first that occurs counts: 3, 130, 1, 124, 6, 5, 4.',
     'A stream that ends before its execution did, for whatever reason, counts as 3.',
+    'rune executions watch and rerun end with the code of the execution, as rune run does.',
     '',
   ].join('\n');
 }

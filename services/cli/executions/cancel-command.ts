@@ -66,7 +66,7 @@ export async function cancelCommand(options: CancelOptions, io: Io, session: Ses
     return EXIT_CODE.REFUSED;
   }
   const exits = new Set<ExitName>();
-  const reason = options.reason ?? 'cancelled on the command line';
+  const reason = options.reason ?? '';
 
   async function cancel(executionId: string): Promise<Answer> {
     try {

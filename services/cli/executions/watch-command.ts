@@ -3,7 +3,7 @@ import type { ExecutionsOptions } from '../commands/executions.js';
 import { RESUME_FOR_MS } from '../commands/resume-option.js';
 import type { Io } from '../io.js';
 import { openView } from '../run/open-view.js';
-import { createTally } from '../run/tally.js';
+import { createTally, isFinal } from '../run/tally.js';
 import { watchExecution } from '../run/watch-execution.js';
 import type { Session } from '../with-service.js';
 
@@ -17,6 +17,11 @@ export async function watchCommand(
   const { client, call } = session;
   const { execution } = await client.getExecution({ executionId: id, pageSize: 1 }, call);
   if (execution === undefined) throw new RuneError('INTERNAL', 'The service answered without an execution.');
+  const { state, lastSeq } = execution;
+  if (fromSeq > (isFinal(state) ? lastSeq : lastSeq + 1)) {
+    const reason = isFinal(state) ? `it ended with event ${lastSeq}` : `its newest event is ${lastSeq}`;
+    throw new RuneError('FIELD_OUT_OF_RANGE', `--from-seq ${fromSeq}: ${reason}.`, { executionId: id });
+  }
   const action = `${execution.action}@${execution.version}`;
   return watchExecution({
     client,

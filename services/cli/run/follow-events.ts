@@ -4,6 +4,7 @@ import { NOT_CONNECTED } from '../../shared/rpc-status.js';
 import type { LomClient } from '../client.js';
 import { notAnswered } from './not-answered.js';
 import { isLost, type Patience } from './patience.js';
+import { isFinal } from './tally.js';
 
 /** A stream that lived this long had been connected, also if it was silent: no attempt to connect takes longer. */
 const CONNECTED_MS = 30_000;
@@ -55,6 +56,8 @@ export async function* followEvents(
         nextSeq = event.seq + 1;
         executionId = event.executionId;
         yield event;
+        // There is no next event to ask for, should the call end badly.
+        if (event.event?.$case === 'execution' && isFinal(event.event.value.state)) return;
       }
       return;
     } catch (thrown) {

@@ -37,7 +37,8 @@ export function createTally(known?: { readonly execution: Execution; readonly pa
   return { ...tally, executionId, first: { state, action, version, digest, runs, counts: [] } };
 }
 
-const isFinal = (state: ExecutionState) => state >= ExecutionState.SUCCEEDED;
+/** Whether an execution in this state has ended. */
+export const isFinal = (state: ExecutionState): boolean => state >= ExecutionState.SUCCEEDED;
 
 /** Takes one event into the tally. */
 export function addToTally(tally: Tally, { executionId, seq, at, event }: RunResponse): void {
