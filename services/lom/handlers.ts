@@ -1,4 +1,5 @@
 import { toDuration } from '../shared/duration.js';
+import { RuneError } from '../shared/errors.js';
 import type { LomServiceService, PlannedRun, SubmitExecutionResponse } from '../shared/gen/rune/v1/lom.js';
 import { replyHeader } from '../shared/header.js';
 import type { Handlers } from '../shared/rpc-binding.js';
@@ -25,6 +26,11 @@ function plannedRuns(plan: Plan): PlannedRun[] {
 
 const callerOf = (call: CallContext): Caller => ({ header: call.header, triggeredBy: call.identity.name });
 
+/** The call is over before its time, and not because this service stops, which is no reason to stop the work. */
+function hasLeft(signal: AbortSignal): boolean {
+  return signal.aborted && RuneError.from(signal.reason).name !== 'SERVICE_SHUTTING_DOWN';
+}
+
 /** LomService, served by this orchestrator. */
 export function lomHandlers(
   orchestrator: Orchestrator,
@@ -48,8 +54,8 @@ export function lomHandlers(
       try {
         yield* orchestrator.watch(choice, call.header, call.signal);
       } finally {
-        // After the last event this changes nothing.
-        if (request.cancelOnDisconnect) await orchestrator.cancel(execution.id, 'its caller left');
+        if (request.cancelOnDisconnect && hasLeft(call.signal))
+          await orchestrator.cancel(execution.id, 'its caller left');
       }
     },
 

@@ -11,7 +11,7 @@ export interface WatchHub {
 export interface Subscription {
   /**
    * Resolves once something changed since it last resolved, or after `timeoutMs`. Rejects when the signal aborts, or with the
-   * error of a hub that is closed.
+   * error of a hub that is closed once nothing is new.
    */
   changed(timeoutMs: number, signal: AbortSignal): Promise<void>;
   end(): void;
@@ -46,9 +46,10 @@ export function createWatchHub(): WatchHub {
             if (wake !== undefined) signal.removeEventListener('abort', wake);
             wake = undefined;
           }
-          dirty = false;
           signal.throwIfAborted();
-          if (closed !== undefined) throw closed;
+          // What was recorded before the hub was closed is still to be seen.
+          if (!dirty && closed !== undefined) throw closed;
+          dirty = false;
         },
         end() {
           all.delete(notice);
