@@ -37,6 +37,8 @@ export interface ServiceProgram<S extends SettingsSpec> {
   readonly summary: string;
   /** Prefix of its variables, such as "LMM". */
   readonly prefix: string;
+  /** Other ways to call it, for --help: each one line. */
+  readonly commands?: readonly string[];
   /** Its own settings, beside SERVICE_SETTINGS. */
   readonly settings: S;
   start(
@@ -125,11 +127,14 @@ function readInvocation(argv: readonly string[]): Invocation {
   return { help: values.help === true, version: values.version === true, config: values.config };
 }
 
-function helpOf(program: { name: string; summary: string; prefix: string; settings: SettingsSpec }): string {
+function helpOf(
+  program: Pick<ServiceProgram<SettingsSpec>, 'name' | 'summary' | 'prefix' | 'settings' | 'commands'>,
+): string {
   return [
     `${program.name}: ${program.summary}`,
     '',
     `Usage: ${program.name} [--config FILE] [--version] [--help]`,
+    ...(program.commands ?? []).map((command) => `       ${program.name} ${command}`),
     '',
     'Settings (docs/configuration.md), as keys of the YAML file or as variables, which win:',
     '',

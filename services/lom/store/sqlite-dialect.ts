@@ -15,17 +15,23 @@ interface Prepared {
   readonly answersRows: boolean;
 }
 
-/** SQLite for Kysely: one connection that is handed to one call after the other. Throws as sqlite-fault says. */
-export function sqliteDialect(database: DatabaseSyncInstance): Dialect {
+/**
+ * SQLite for Kysely: one connection that is handed to one call after the other. Throws as sqlite-fault says. `begin` starts a
+ * transaction: a deferred one that turns to writing would fail at once if another one writes, whatever the timeout.
+ */
+export function sqliteDialect(
+  database: DatabaseSyncInstance,
+  begin: 'begin' | 'begin immediate' = 'begin immediate',
+): Dialect {
   return {
     createAdapter: () => new SqliteAdapter(),
-    createDriver: () => sqliteDriver(database),
+    createDriver: () => sqliteDriver(database, begin),
     createIntrospector: (db) => new SqliteIntrospector(db),
     createQueryCompiler: () => new SqliteQueryCompiler(),
   };
 }
 
-function sqliteDriver(database: DatabaseSyncInstance): Driver {
+function sqliteDriver(database: DatabaseSyncInstance, begin: string): Driver {
   const prepare = statementCache(database);
   let usedMs = 0;
   let free = Promise.resolve();
@@ -66,8 +72,7 @@ function sqliteDriver(database: DatabaseSyncInstance): Driver {
       }
       return connection;
     },
-    // A deferred transaction that turns to writing fails at once if another one writes, whatever the timeout.
-    beginTransaction: (own) => run(own, 'begin immediate'),
+    beginTransaction: (own) => run(own, begin),
     commitTransaction: (own) => run(own, 'commit'),
     // A full disk has ended the transaction already.
     rollbackTransaction: (own) => (database.isTransaction ? run(own, 'rollback') : Promise.resolve()),
