@@ -3,10 +3,11 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const TESTS = dirname(fileURLToPath(import.meta.url));
-/** What starts an sshd, a service or the command line as a process of its own, or is one. */
+/** What starts an sshd, a database, a service or the command line as a process of its own, or is one. */
 const STARTERS = [
   'cli/installed-command.test.js',
   'cli/spawn-rune.js',
+  'support/postgres.js',
   'support/rpc-flood-reader.js',
   'support/rpc-flood-server.js',
   'support/service-process.js',
@@ -25,7 +26,7 @@ function startsProcesses(file: string, seen = new Set<string>()): boolean {
   return [...named].some(([, path = '']) => startsProcesses(resolve(dirname(file), path), seen));
 }
 
-/** Compiled test files that need neither sshd nor our services and command line as processes; bash and its tools they may. */
+/** Compiled test files that need neither sshd nor PostgreSQL nor our services and command line as processes; bash and its tools they may. */
 export function unitFiles(): string[] {
   return readdirSync(TESTS, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.test.js'))

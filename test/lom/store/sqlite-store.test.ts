@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { stat, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { DatabaseSync } from '@photostructure/sqlite';
+import { checkStore } from '../../../services/lom/store/check-store.js';
+import { openStore } from '../../../services/lom/store/open-store.js';
+import { readStore } from '../../../services/lom/store/read-store.js';
+import type { Store } from '../../../services/lom/store/store.js';
+import { newId } from '../../../services/shared/ids.js';
+import { eventually } from '../../support/eventually.js';
+import { recordingLogger } from '../../support/recording-logger.js';
+import { makeTempDirectory, type TempDirectory } from '../../support/temp-directory.js';
+import { storeContract } from './contract.js';
+import { allEvents, create } from './new-execution.js';
+import { startStoreProcess } from './store-process.js';
+
+const SETTINGS = { storeConnectTimeoutMs: 5_000, storeStatementTimeoutMs: 10_000, storeConnectionsMax: 5 };
+const { logger } = recordingLogger();
+
+describe('a store in a SQLite file', () => {
+  let directory: TempDirectory;
+  before(async () => {
+    directory = await makeTempDirectory();
+  });
+  after(() => directory.remove());
+
+  const newPath = (): string => join(directory.path, `${newId()}.db`);
+  const open = (path: string): Promise<Store> => openStore(path, SETTINGS, logger);
+  /** Changes a closed store behind its back. */
+  const alter = (path: string, statement: string): void => {
+    const database = new DatabaseSync(path);
+    database.exec(statement);
+    database.close();
+  };
+
+  storeContract(() => open(newPath()));
+
+  it('contradicts itself nowhere, and says where it was made to', async () => {
+    const path = newPath();
+    const store = await open(path);
+    const [first, second, third] = [await create(store), await create(store), await create(store)];
+    // Also while somebody writes.
+    const look = () => readStore(path, SETTINGS, logger, checkStore);
+    assert.deepEqual((await look()).faults, []);
+    await store.close();
+    assert.equal((await look()).executions, 3);
+    alter(
+      path,
+      `delete from events where execution_id = '${first}'; update runs set state = 3 where execution_id = '${second}';
+       delete from executions where id = '${third}'; update executions set runs = 2 where id = '${first}'`,
+    );
+    const named = new Set((await look()).faults.map(({ executionId }) => executionId));
+    assert.deepEqual(named, new Set([first, second, third]));
+  });
+
+  it('keeps everything and its key when it is opened again, under either name', async () => {
+    const path = newPath();
+    const store = await open(path);
+    const id = await create(store);
+    await store.close();
+    const again = await open(`sqlite:${path}`);
+    assert.ok((await again.execution(id)) !== undefined);
+    assert.deepEqual(again.serverKey, store.serverKey);
+    await again.close();
+  });
+
+  it('is for its owner alone', async () => {
+    const path = newPath();
+    const store = await open(path);
+    await create(store);
+    for (const file of [path, `${path}-wal`]) assert.equal((await stat(file)).mode & 0o777, 0o600);
+    await store.close();
+  });
+
+  it('refuses a second process, also by another name, and loses nothing when the first is killed', async () => {
+    const path = newPath();
+    const link = newPath();
+    const writer = startStoreProcess(path);
+    try {
+      await eventually(() => writer.lines.length > 20, { label: 'acknowledged writes' });
+      await symlink(path, link);
+      for (const name of [path, link]) {
+        await assert.rejects(open(name), (error: Error) => {
+          assert.equal(error.name, 'CONFIGURATION_INVALID');
+          assert.ok(error.message.includes(`The store ${path} is in use by another process`));
+          return true;
+        });
+      }
+    } finally {
+      await writer.kill();
+    }
+    const store = await open(path);
+    const [id = '', ...acknowledged] = writer.lines;
+    const recorded = (await allEvents(store, id)).map(({ seq }) => seq);
+    assert.deepEqual(recorded.slice(1, acknowledged.length + 1), acknowledged.map(Number));
+    // The one that was under way may be there too.
+    assert.ok(recorded.length - 1 <= acknowledged.length + 1);
+    const [taken] = await store.takeOver(newId(), 10);
+    assert.equal(taken?.id, id);
+    await store.close();
+    assert.deepEqual((await readStore(path, SETTINGS, logger, checkStore)).faults, []);
+  });
+
+  it('says so while there is no room for more, and goes on when there is', async () => {
+    const path = newPath();
+    // The limit of a process: its files may grow to 512 KiB. The signal would end it before SQLite can say so.
+    const writer = startStoreProcess(path, "trap '' XFSZ; ulimit -S -f 512;");
+    try {
+      await eventually(() => writer.lines.at(-1) === 'STORE_UNAVAILABLE', { label: 'the end of the room' });
+      await promisify(execFile)('prlimit', ['--pid', String(writer.pid), '--fsize=unlimited']);
+      await eventually(() => writer.lines.at(-1) !== 'STORE_UNAVAILABLE', { label: 'the next write' });
+    } finally {
+      await writer.kill();
+    }
+    const [id = '', ...said] = writer.lines;
+    const acknowledged = said.filter((line) => line !== 'STORE_UNAVAILABLE').map(Number);
+    const store = await open(path);
+    const recorded = (await allEvents(store, id)).map(({ seq }) => seq);
+    assert.deepEqual(recorded.slice(1, acknowledged.length + 1), acknowledged);
+    await store.close();
+  });
+
+  it('refuses a schema of a newer release', async () => {
+    const path = newPath();
+    await (await open(path)).close();
+    alter(path, `update meta set value = '99' where name = 'schema_version'`);
+    const refused = { name: 'CONFIGURATION_INVALID', message: /has the schema version 99, and this release/ };
+    await assert.rejects(open(path), refused);
+    await assert.rejects(readStore(path, SETTINGS, logger, checkStore), refused);
+    // It was given back.
+    await assert.rejects(open(path), refused);
+  });
+
+  it('refuses a directory that is not there, and a file that is something else', async () => {
+    const missing = join(directory.path, 'no', 'such.db');
+    await assert.rejects(open(missing), { name: 'CONFIGURATION_INVALID', message: /ENOENT/ });
+    const text = newPath();
+    await writeFile(text, 'not a database, but long enough to be taken for one. '.repeat(50));
+    await assert.rejects(open(text), { name: 'STORE_UNAVAILABLE', message: /file is not a database/ });
+    await assert.rejects(readStore(missing, SETTINGS, logger, checkStore), { name: 'CONFIGURATION_INVALID' });
+  });
+});
