@@ -80,7 +80,11 @@ export function postgresMigration(db: Kysely<StoreTables>, shown: string): Migra
       await sql`select pg_advisory_xact_lock(${MIGRATION_LOCK}::bigint)`.execute(transaction);
     },
     async hasMeta(on) {
-      const query = sql<{ found: boolean }>`select to_regclass('meta') is not null as found`;
+      // By a query of the catalogue: to_regclass may answer from before the wait for the lock.
+      const query = sql<{ found: boolean }>`
+        select exists (
+          select 1 from pg_catalog.pg_tables where tablename = 'meta' and schemaname = any (current_schemas(false))
+        ) as found`;
       const { rows } = await query.execute(on);
       return rows[0]?.found === true;
     },

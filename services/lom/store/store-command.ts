@@ -67,13 +67,15 @@ export async function storeCommand(
       return 0;
     });
   } catch (thrown) {
-    // Such as `| head`: it has seen what it wanted.
-    if ((thrown as NodeJS.ErrnoException).code === 'EPIPE') return 0;
     const error = RuneError.from(thrown);
+    const { cause } = error;
+    // Such as `| head`: it has seen what it wanted.
+    if (cause instanceof Error && (cause as NodeJS.ErrnoException).code === 'EPIPE') return 0;
     const faults = error.facts.validationErrors ?? [];
     const lines = [
       `rune-lom store: ${error.name}: ${error.message}`,
       ...faults.map(({ field, description }) => `  ${field}: ${description}`),
+      ...(error.name === 'INTERNAL' && cause instanceof Error ? [String(cause.stack)] : []),
       ...error.row.recovery.map((text) => `What to do: ${text}`),
     ];
     await write(stderr, `${lines.join('\n')}\n`);
