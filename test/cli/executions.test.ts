@@ -241,7 +241,13 @@ describe('rune executions', () => {
       const lom = await lomOf(() => recorded(threeNodes()));
       const { code, err } = await executions(
         lom,
-        ...['watch', EXECUTION_ID, '--from-seq', '2', '--node', 'web01', '--no-log'],
+        'watch',
+        EXECUTION_ID,
+        '--from-seq',
+        '2',
+        '--node',
+        'web01',
+        '--no-log',
       );
       // Of the run that was lost only the counts tell.
       assert.equal(code, 3);
