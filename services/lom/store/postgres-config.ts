@@ -39,10 +39,11 @@ export function postgresConfig(
     return config;
   } catch (thrown) {
     // Without its cause, which would show the URL and its password.
-    const why = (thrown as NodeJS.ErrnoException).code ?? 'not a URL';
+    const { code = 'not a URL', path = '' } = thrown as NodeJS.ErrnoException;
+    const why = `${code} ${path}`.trimEnd();
     throw new RuneError(
       'CONFIGURATION_INVALID',
-      `The setting store is no address of a PostgreSQL database (${why}): write postgres://USER@HOST:PORT/DATABASE; it begins with ${shown}.`,
+      `The setting store is no address of a PostgreSQL database (${why}): write postgres://USER@HOST:PORT/DATABASE instead of ${shown}.`,
       { field: 'store' },
     );
   }

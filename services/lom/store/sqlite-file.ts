@@ -1,5 +1,4 @@
 import { closeSync, openSync, realpathSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import type { DatabaseSyncInstance } from '@photostructure/sqlite';
 import { RuneError } from '../../shared/errors.js';
@@ -11,12 +10,19 @@ const LOG_BYTES_MAX = 64 * 1024 * 1024;
 /** The record says who did what: it is for the service alone. */
 const FILE_MODE = 0o600;
 
-/** Makes the file if it is not there, and resolves links, so that one file has one lock. Throws CONFIGURATION_INVALID. */
+/** The file beside a store that says who has it; see lockSqliteFile. */
+export function lockFileOf(path: string): string {
+  return `${path}-lock`;
+}
+
+/** Makes the file and its lock if they are not there, and resolves links, so that one file has one lock. Throws CONFIGURATION_INVALID. */
 export function prepareSqliteFile(path: string): string {
   try {
-    const real = join(realpathSync(dirname(path)), basename(path));
-    closeSync(openSync(real, 'a', FILE_MODE));
-    return realpathSync(real);
+    closeSync(openSync(path, 'a', FILE_MODE));
+    const file = realpathSync(path);
+    // Whoever may open the lock may hold it.
+    closeSync(openSync(lockFileOf(file), 'a', FILE_MODE));
+    return file;
   } catch (thrown) {
     const why = (thrown as NodeJS.ErrnoException).code ?? 'unknown';
     throw new RuneError(

@@ -1,5 +1,6 @@
 import { DatabaseSync } from '@photostructure/sqlite';
 import { RuneError } from '../../shared/errors.js';
+import { lockFileOf } from './sqlite-file.js';
 
 /** Ends the lock. */
 export type ReleaseLock = () => void;
@@ -10,7 +11,7 @@ export type ReleaseLock = () => void;
  * has the file.
  */
 export function lockSqliteFile(path: string): ReleaseLock {
-  const lock = new DatabaseSync(`${path}-lock`, { timeout: 0 });
+  const lock = new DatabaseSync(lockFileOf(path), { timeout: 0 });
   try {
     lock.exec('begin exclusive');
   } catch (thrown) {

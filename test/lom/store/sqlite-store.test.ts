@@ -55,6 +55,22 @@ describe('a store in a SQLite file', () => {
     assert.deepEqual(named, new Set([first, second, third]));
   });
 
+  it('goes on with a deletion that a crash interrupted', async () => {
+    const path = newPath();
+    const store = await open(path);
+    const id = await create(store);
+    await store.close();
+    const left = `insert into leftovers select id, last_seq, runs from executions`;
+    alter(path, `${left}; delete from executions; delete from requests`);
+    const look = () => readStore(path, SETTINGS, logger, checkStore);
+    assert.deepEqual([(await look()).faults, (await look()).events], [[], 1]);
+    const again = await open(path);
+    assert.equal(await again.deleteOld(0, 10, 10), 0);
+    assert.deepEqual(await allEvents(again, id), []);
+    await again.close();
+    assert.deepEqual([(await look()).faults, (await look()).runs], [[], 0]);
+  });
+
   it('keeps everything and its key when it is opened again, under either name', async () => {
     const path = newPath();
     const store = await open(path);
@@ -70,7 +86,8 @@ describe('a store in a SQLite file', () => {
     const path = newPath();
     const store = await open(path);
     await create(store);
-    for (const file of [path, `${path}-wal`]) assert.equal((await stat(file)).mode & 0o777, 0o600);
+    for (const file of [path, `${path}-wal`, `${path}-lock`])
+      assert.equal((await stat(file)).mode & 0o777, 0o600);
     await store.close();
   });
 

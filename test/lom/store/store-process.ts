@@ -13,7 +13,7 @@ export interface StoreProcess {
 
 /** Starts one on this store; `shell` is what stands before it, such as limits. */
 export function startStoreProcess(location: string, shell = ''): StoreProcess {
-  const writer = fileURLToPath(new URL('store-writer.js', import.meta.url));
+  const writer = fileURLToPath(new URL('./store-writer.js', import.meta.url));
   const child = spawn('bash', ['-c', `${shell} exec "$@"`, 'bash', process.execPath, writer, location], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
