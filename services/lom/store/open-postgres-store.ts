@@ -29,6 +29,7 @@ export async function openPostgresStore(
   const config = postgresConfig(url, shown, settings);
   const db = openPostgres(config, logger);
   try {
+    await requireUtf8(db, shown);
     const serverKey = await migrate(postgresMigration(db, shown));
     const database = postgresDatabase(db);
     const notify = async (channel: string, payloads: readonly string[]): Promise<void> => {
@@ -53,6 +54,20 @@ export async function openPostgresStore(
       { cause: thrown.cause },
     );
   }
+}
+
+/** In another encoding some texts could not be recorded, and only then would anybody know. */
+async function requireUtf8(db: Kysely<StoreTables>, shown: string): Promise<void> {
+  const { rows } = await sql<{
+    encoding: string;
+  }>`select current_setting('server_encoding') as encoding`.execute(db);
+  const encoding = rows[0]?.encoding;
+  if (encoding === 'UTF8') return;
+  throw new RuneError(
+    'CONFIGURATION_INVALID',
+    `The database ${shown} has the encoding ${encoding}: make one with the encoding UTF8.`,
+    { field: 'store' },
+  );
 }
 
 /** Kysely over a pool of connections, of which none is made yet. */

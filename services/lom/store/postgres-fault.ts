@@ -5,9 +5,10 @@ import { DatabaseUnavailable, TransactionConflict } from './store-fault.js';
 const CONFLICTS = new Set(['40001', '40P01']);
 /**
  * SQLSTATE, or its class, of what speaks of the server and not of the statement: connections, invalid transactions, logins, missing
- * databases, resources such as the disk, objects not available, shutdown and cancelled statements, system and internal errors.
+ * databases, resources such as the disk, objects not available, shutdown and cancelled statements, system and internal errors,
+ * missing privileges.
  */
-const UNAVAILABLE = /^(?:08|25|28|3D|53|55|57|58|XX)/;
+const UNAVAILABLE = /^(?:08|25|28|3D|53|55|57|58|XX|42501)/;
 
 /** What pg threw, as the store knows it. What came from no server is a lost connection or a timeout. */
 export function toPostgresFault(thrown: unknown): unknown {
@@ -23,7 +24,7 @@ export function leavesConnectionUsable(thrown: unknown): boolean {
   return thrown instanceof DatabaseError && thrown.severity === 'ERROR';
 }
 
-/** Whether the server refuses this user or does not have the database: what only another setting helps. */
+/** Whether the server refuses this user, or does not have the database: trying again does not help. */
 export function isMisconfigured(thrown: unknown): boolean {
-  return thrown instanceof DatabaseError && /^(?:28|3D)/.test(thrown.code ?? '');
+  return thrown instanceof DatabaseError && /^(?:28|3D|42501)/.test(thrown.code ?? '');
 }

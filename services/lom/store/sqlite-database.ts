@@ -2,6 +2,7 @@ import { CompiledQuery, sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import { RunState } from '../../shared/gen/rune/v1/run.js';
 import { toExecutionValues } from './execution-columns.js';
+import { shareTransactions } from './shared-transaction.js';
 import type { StoreDatabase } from './store-database.js';
 import type { StoreTables } from './store-tables.js';
 import type { EventRecord, ExecutionChange, NewExecution } from './store.js';
@@ -16,7 +17,7 @@ export function sqliteDatabase(db: Kysely<StoreTables>): StoreDatabase {
     db,
     nowMs,
     skipLocked: false,
-    alone: (attempt) => db.transaction().execute(attempt),
+    alone: shareTransactions(db),
     insertExecution,
     writeChanges: (changes) => db.transaction().execute((transaction) => writeChanges(transaction, changes)),
   };

@@ -11,7 +11,7 @@ export interface StoreDatabase {
   readonly skipLocked: boolean;
   /**
    * Performs `attempt` so that nobody else writes in between, where that is possible without waiting for a network: over SQLite
-   * in a transaction.
+   * in a transaction. If it throws a RuneError it must have written nothing.
    */
   alone<T>(attempt: (db: Kysely<StoreTables>) => Promise<T>): Promise<T>;
   /**

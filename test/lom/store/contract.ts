@@ -94,6 +94,17 @@ export function storeContract(open: () => Promise<Store>): void {
       assert.equal((await allEvents(store, wanted.id)).length, 1);
     });
 
+    it('lets a call that fails disturb no other one at the same time', async () => {
+      const good = [newExecution(), newExecution({ requestId: newId() })];
+      const bad = newExecution({ state: Number.NaN as ExecutionState });
+      const [first, failed, last] = await Promise.allSettled(
+        [good[0], bad, good[1]].map((each = bad) => store.createExecution(each, HOUR_MS)),
+      );
+      assert.deepEqual([first?.status, failed?.status, last?.status], ['fulfilled', 'rejected', 'fulfilled']);
+      for (const { id } of good) assert.equal((await allEvents(store, id)).length, 1);
+      assert.equal(await store.execution(bad.id), undefined);
+    });
+
     it('makes one execution of many calls at once', async () => {
       const requestId = newId();
       const calls = Array.from({ length: 50 }, () =>

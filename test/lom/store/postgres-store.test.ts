@@ -261,7 +261,13 @@ describe('a store in PostgreSQL', () => {
 
   it('says what is wrong with a database that it cannot use, and never the password', async () => {
     const missing = url.replace(/\/[^/]*$/, '/nothing');
+    const admin = url.replace(/\/[^/]*$/, '/postgres');
+    await postgres.query(admin, `create database latin encoding 'LATIN1' locale 'C' template template0`);
+    await postgres.query(admin, `create role guest login`);
+    const guest = (await postgres.createDatabase()).replace('//postgres:', '//guest:');
     const faults = [
+      [guest, 'CONFIGURATION_INVALID', /permission denied for schema public/],
+      [url.replace(/\/[^/]*$/, '/latin'), 'CONFIGURATION_INVALID', /has the encoding LATIN1/],
       [missing, 'CONFIGURATION_INVALID', /"nothing" does not exist/],
       [url.replace(String(postgres.port), '1'), 'STORE_UNAVAILABLE', /127\.0\.0\.1:1\/.*ECONNREFUSED/],
       [`postgres://user:${PASSWORD}@[::/x`, 'CONFIGURATION_INVALID', /no address of a PostgreSQL database/],

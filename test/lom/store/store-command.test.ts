@@ -80,10 +80,10 @@ describe('rune-lom store', () => {
     const [execution, run, , last] = lines;
     assert.equal(execution?.id, id);
     assert.equal(execution.state, 'EXECUTION_STATE_QUEUED');
-    assert.deepEqual((execution.request as { action: string }).action, 'noop');
+    assert.deepEqual((execution.request as { action: string } | undefined)?.action, 'noop');
     assert.deepEqual([run?.executionId, run?.node, run?.state], [id, 'web01', 'RUN_STATE_QUEUED']);
     assert.deepEqual([last?.seq, last?.kind], [2, 'state']);
-    assert.equal((last?.event as { state: string }).state, 'RUN_STATE_RUNNING');
+    assert.equal((last?.event as { state: string } | undefined)?.state, 'RUN_STATE_RUNNING');
   });
 
   it('check counts what is there, and exits with 1 when something contradicts itself', async () => {
