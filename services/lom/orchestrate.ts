@@ -138,15 +138,18 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
     logger,
   );
   const live = new Map<string, Execution>();
+  const creating = new Set<string>();
   let draining = false;
 
   const perform = (owned: OwnedExecution): void => {
     const { record, header } = owned;
     const recorder = createRecorder(record, commits, hub);
     const execution = performExecution(owned, { dispatcher, recorder, slots, settings, logger });
+    // One that came back here after others had it: what was done for it before does not count any more.
+    live.get(record.id)?.leave();
     live.set(record.id, execution);
     void execution.finished.then(() => {
-      live.delete(record.id);
+      if (live.get(record.id) === execution) live.delete(record.id);
       if (!isFinal(execution.state)) return;
       logger.info('execution ended', {
         execution_id: record.id,
@@ -189,42 +192,49 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
     const about = { state, action, version, digest };
     const first = executionStatus({ ...about, runs: runs.length }, new Map());
     const { requestId } = request;
-    const submitted = await store.createExecution(
-      {
-        ...about,
-        id,
+    creating.add(id);
+    try {
+      const submitted = await store.createExecution(
+        {
+          ...about,
+          id,
+          reason: plan.reason,
+          triggeredBy: caller.triggeredBy,
+          correlationId: caller.header.messageMetadata?.correlationId ?? '',
+          requestId,
+          requestDigest:
+            requestId === '' ? Buffer.alloc(0) : requestDigest(store.serverKey, request, version),
+          dryRun: plan.dryRun,
+          rerunOf,
+          owner,
+          request: Buffer.from(SubmitExecutionRequest.encode({ ...request, header: caller.header }).finish()),
+          runs,
+          event: eventRecord(1, undefined, new Date(), { $case: 'execution', value: first }),
+        },
+        settings.requestIdWindowMs,
+      );
+      if (submitted.existing) return submitted;
+      logger.info('execution accepted', {
+        execution_id: id,
+        trace_id: caller.header.observability?.traceId,
+        action,
+        runs: runs.length,
+        triggered_by: caller.triggeredBy,
         reason: plan.reason,
-        triggeredBy: caller.triggeredBy,
-        correlationId: caller.header.messageMetadata?.correlationId ?? '',
-        requestId,
-        requestDigest: requestId === '' ? Buffer.alloc(0) : requestDigest(store.serverKey, request, version),
-        dryRun: plan.dryRun,
-        rerunOf,
-        owner,
-        request: Buffer.from(SubmitExecutionRequest.encode({ ...request, header: caller.header }).finish()),
-        runs,
-        event: eventRecord(1, undefined, new Date(), { $case: 'execution', value: first }),
-      },
-      settings.requestIdWindowMs,
-    );
-    if (submitted.existing) return submitted;
-    logger.info('execution accepted', {
-      execution_id: id,
-      trace_id: caller.header.observability?.traceId,
-      action,
-      runs: runs.length,
-      triggered_by: caller.triggeredBy,
-      reason: plan.reason,
-    });
-    const intent: Intent = { plan, runs: new Map(plan.runs.map((run) => [run.node.name, run])) };
-    perform({ record: submitted.execution, runs, header: caller.header, intent });
-    return submitted;
+      });
+      const intent: Intent = { plan, runs: new Map(plan.runs.map((run) => [run.node.name, run])) };
+      perform({ record: submitted.execution, runs, header: caller.header, intent });
+      return submitted;
+    } finally {
+      creating.delete(id);
+    }
   };
 
   const ownership = await startOwnership({
     store,
     owner,
     settings,
+    performs: (id) => live.has(id) || creating.has(id),
     resume,
     cancel: (id, reason) => live.get(id)?.cancel(reason),
     logger,

@@ -20,13 +20,15 @@ export interface OwnershipDeps {
   /** This replica; new at each start of the process. */
   readonly owner: string;
   readonly settings: OwnershipSettings;
+  /** Whether this replica is at work on an execution of its own, or about to be. */
+  readonly performs: (executionId: string) => boolean;
   /** Goes on with an execution that this replica has just become the owner of. */
   readonly resume: (record: ExecutionRecord) => Promise<void>;
   readonly cancel: (executionId: string, reason: string) => void;
   readonly logger: Logger;
 }
 
-/** The part of a replica that keeps its lease and takes over what others left. */
+/** The part of a replica that keeps its lease and takes over what others left, or what it dropped itself. */
 export interface Ownership {
   /** Looks for cancels soon: something changed. */
   lookForCancels(): void;
@@ -40,17 +42,24 @@ const DELETE_MAX = 500;
 
 /** Begins to own: resolves once the lease is held and what others left was taken over. Throws STORE_UNAVAILABLE. */
 export async function startOwnership(deps: OwnershipDeps): Promise<Ownership> {
-  const { store, owner, settings, resume, cancel, logger } = deps;
+  const { store, owner, settings, performs, resume, cancel, logger } = deps;
   const timers = new Set<NodeJS.Timeout>();
   let stopped = false;
 
   const takeOver = async (): Promise<void> => {
-    for (let taken = TAKE_OVER_MAX; taken === TAKE_OVER_MAX && !stopped;) {
-      const records = await store.takeOver(owner, TAKE_OVER_MAX);
+    // Such as one that was made although the store could not say so, or that broke off.
+    const idle = (await store.unfinished(owner)).filter((id) => !performs(id));
+    let dropped = idle.slice(0, TAKE_OVER_MAX);
+    for (let taken = TAKE_OVER_MAX; taken >= TAKE_OVER_MAX && !signal.aborted;) {
+      const records = await store.takeOver(owner, TAKE_OVER_MAX, dropped);
+      dropped = [];
       taken = records.length;
       for (const record of records) {
         logger.info('execution taken over', { execution_id: record.id, epoch: record.epoch });
-        await resume(record);
+        await resume(record).catch((thrown: unknown) => {
+          const err = RuneError.from(thrown);
+          logger.error('an execution cannot be gone on with yet', { execution_id: record.id, err });
+        });
       }
     }
   };

@@ -1,7 +1,7 @@
 import type { Changes } from './changes.js';
 import { createExecution } from './create-execution.js';
 import type { Leases } from './leases.js';
-import { askCancel, cancelsAsked, takeOver } from './owners.js';
+import { askCancel, cancelsAsked, takeOver, unfinished } from './owners.js';
 import { listExecutions, readExecution } from './read-executions.js';
 import { readEvents } from './read-events.js';
 import { countRuns, readRuns } from './read-runs.js';
@@ -48,7 +48,9 @@ export function createStore({ database, leases, changes, serverKey, close }: Sto
     },
     cancelsAsked: (owner) => callStore(() => cancelsAsked(db, owner)),
     renewLease: (owner, leaseMs) => callStore(() => leases.renew(owner, leaseMs)),
-    takeOver: (owner, limit) => callStore(() => takeOver(database, owner, limit, leases.kept)),
+    unfinished: (owner) => callStore(() => unfinished(db, owner)),
+    takeOver: (owner, limit, dropped = []) =>
+      callStore(() => takeOver(database, owner, { limit, dropped, leases: leases.kept })),
     endLease: (owner) => callStore(() => leases.end(owner)),
     deleteOld: (endedBeforeMs, keepMax, limit) =>
       callStore(() => deleteOld(db, endedBeforeMs, keepMax, limit)),

@@ -39,19 +39,30 @@ export function cancelsAsked(
   );
 }
 
-/** Store.takeOver: `isFree` narrows the executions of others to those whose owner is gone. */
+/** Store.unfinished. */
+export async function unfinished(db: Kysely<StoreTables>, owner: string): Promise<readonly string[]> {
+  const rows = await unfinishedIds(db).where('owner', '=', owner).orderBy('id').execute();
+  return rows.map(({ id }) => id);
+}
+
+// Written out, not bound: so the index of unfinished executions fits.
+const unfinishedIds = (db: Kysely<StoreTables>) =>
+  db.selectFrom('executions').select('id').where('ended_ms', '=', sql.lit(0));
+
+interface TakeOver {
+  readonly limit: number;
+  readonly dropped: readonly string[];
+  readonly leases: boolean;
+}
+
+/** Store.takeOver; where `leases` are kept, only an owner whose lease is over is gone. */
 export function takeOver(
   database: StoreDatabase,
   owner: string,
-  limit: number,
-  leases: boolean,
+  { limit, dropped, leases }: TakeOver,
 ): Promise<ExecutionRecord[]> {
   return database.db.transaction().execute(async (db) => {
-    let query = db
-      .selectFrom('executions')
-      .select('id')
-      .where('owner', '<>', owner)
-      .where('ended_ms', '=', sql.lit(0));
+    let query = unfinishedIds(db).where('owner', '<>', owner);
     if (leases) {
       query = query.where(({ not, exists, selectFrom }) =>
         not(
@@ -64,8 +75,14 @@ export function takeOver(
         ),
       );
     }
-    if (database.skipLocked) query = query.forUpdate().skipLocked();
-    const ids = (await query.orderBy('id').limit(limit).execute()).map(({ id }) => id);
+    let own = unfinishedIds(db).where('owner', '=', owner).where('id', 'in', dropped);
+    if (database.skipLocked) {
+      query = query.forUpdate().skipLocked();
+      own = own.forUpdate().skipLocked();
+    }
+    const rows = await query.orderBy('id').limit(limit).execute();
+    if (dropped.length > 0) rows.push(...(await own.execute()));
+    const ids = rows.map(({ id }) => id);
     if (ids.length === 0) return [];
     await db
       .updateTable('executions')

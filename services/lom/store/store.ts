@@ -170,8 +170,13 @@ export interface Store {
    * this call: what it owned may have a new owner. True for the first call of an owner, which is one life of one process.
    */
   renewLease(owner: string, leaseMs: number): Promise<boolean>;
-  /** Gives up to `limit` unfinished executions of replicas whose lease is over to `owner`, each with the next epoch. */
-  takeOver(owner: string, limit: number): Promise<ExecutionRecord[]>;
+  /** Ids of the unfinished executions of an owner. */
+  unfinished(owner: string): Promise<readonly string[]>;
+  /**
+   * Gives up to `limit` unfinished executions of replicas whose lease is over to `owner`, and besides those of its own that it
+   * names as dropped, each with the next epoch.
+   */
+  takeOver(owner: string, limit: number, dropped?: readonly string[]): Promise<ExecutionRecord[]>;
   /** Ends the lease at once, so that others need not wait for it. */
   endLease(owner: string): Promise<void>;
 

@@ -396,6 +396,26 @@ export function storeContract(open: () => Promise<Store>): void {
     assert.deepEqual(await store.commit([{ ...change, epoch: 2 }]), new Set());
   });
 
+  it('gives an owner what it dropped itself, with the next epoch, and nothing of it that has ended', async () => {
+    const owner = newId();
+    await store.renewLease(owner, HOUR_MS);
+    const [dropped, kept, ended] = [
+      await create(store, { owner }),
+      await create(store, { owner }),
+      await create(store, { owner }),
+    ];
+    const state = ExecutionState.FAILED;
+    await store.commit([{ executionId: ended, epoch: 1, ...NOTHING, state, ended: true }]);
+    assert.deepEqual(await store.unfinished(owner), [dropped, kept]);
+    const taken = await store.takeOver(owner, 1000, [dropped, ended]);
+    const mine = taken.filter(({ id }) => [dropped, kept, ended].includes(id));
+    assert.deepEqual(
+      mine.map(({ id, epoch }) => [id, epoch]),
+      [[dropped, 2]],
+    );
+    assert.equal((await store.execution(kept))?.epoch, 1);
+  });
+
   it('deletes ended executions by age and by number, with all that belongs to them', async () => {
     const fresh = await open();
     try {
