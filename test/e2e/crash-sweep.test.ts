@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { stringify } from 'yaml';
+import { createClient, type LomClient } from '../../services/cli/client.js';
+import type { RunResponse } from '../../services/shared/gen/rune/v1/lom.js';
+import { ExecutionState, RunState } from '../../services/shared/gen/rune/v1/run.js';
+import { packageRoot } from '../../services/shared/package-root.js';
+import { eventually } from '../support/eventually.js';
+import { appendedRuns, readStory } from '../support/execution-story.js';
+import { startService, type ServiceProcess } from '../support/service-process.js';
+import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
+import { makeTestBundle } from '../support/test-bundle.js';
+
+const CRASH_POINTS = pathToFileURL(join(packageRoot, 'dist', 'test', 'support', 'crash-points.js')).href;
+const NODES = ['one', 'two'];
+const LINES = 3;
+/** Every so manyth point is tried; `CRASH_SWEEP=1` tries all of them, which takes minutes. */
+const STRIDE = Number(process.env['CRASH_SWEEP'] ?? 8);
+/** Far beyond what there is: a sweep that never ends is a fault too. */
+const POINTS_MAX = 500;
+
+/** A LOM that may be killed before it listens. */
+type Life = { readonly lom: ServiceProcess; readonly client: LomClient } | undefined;
+
+describe('an orchestrator that is killed', () => {
+  let directory: TempDirectory;
+  let lmm: ServiceProcess;
+  let config: string;
+  let appended: string;
+  const living = new Set<ServiceProcess>();
+
+  before(async () => {
+    directory = await makeTempDirectory();
+    const bundle = await makeTestBundle(directory.path, 'durable');
+    const file = (name: string): string => join(directory.path, name);
+    await directory.write({ 'lmm.yaml': stringify({ listen: '127.0.0.1:0', local_enabled: true }) });
+    lmm = await startService('lmm', file('lmm.yaml'));
+    living.add(lmm);
+    await directory.write({
+      'inventory.yaml': stringify({
+        nodes: Object.fromEntries(NODES.map((name) => [name, { address: 'localhost', transport: 'local' }])),
+      }),
+      'lom.yaml': stringify({
+        listen: '127.0.0.1:0',
+        plugins: [bundle],
+        inventory: [file('inventory.yaml')],
+        mediators: [lmm.address],
+      }),
+    });
+    config = file('lom.yaml');
+    appended = file('appended');
+  });
+  after(async () => {
+    for (const service of living) service.kill('SIGKILL');
+    await Promise.all([...living].map(({ exited }) => exited));
+    await directory.remove();
+  });
+
+  const pointsFile = (name: string): string => join(directory.path, `${name}.points`);
+  const pointsOf = async (name: string): Promise<string[]> => {
+    const text = await readFile(pointsFile(name), 'utf8').catch(() => '');
+    return text.split('\n').slice(0, -1);
+  };
+
+  const start = async (name: string, killAt: number): Promise<Life> => {
+    const lom = await startService('lom', config, {
+      LOM_STORE: join(directory.path, `${name}.db`),
+      NODE_OPTIONS: `--import=${CRASH_POINTS}`,
+      CRASH_POINTS_FILE: pointsFile(name),
+      ...(killAt === Infinity ? {} : { CRASH_AT: String(killAt) }),
+    }).catch((error: unknown) => {
+      // Killed while it started; anything else is not what was wanted.
+      if (!String(error).includes('ended (SIGKILL)')) throw error;
+      return undefined;
+    });
+    if (lom === undefined) return undefined;
+    living.add(lom);
+    return { lom, client: createClient({ address: lom.address }) };
+  };
+
+  const end = async (life: Life): Promise<number | string> => {
+    if (life === undefined) return 'SIGKILL';
+    life.client.close();
+    const how = await life.lom.stop();
+    living.delete(life.lom);
+    return how;
+  };
+
+  const submit = async ({ client }: NonNullable<Life>, requestId: string): Promise<string> => {
+    const { execution } = await client.submitExecution({
+      action: 'append-run',
+      targets: { nodes: NODES },
+      params: { path: appended, lines: LINES, pause_ms: 20 },
+      requestId,
+    });
+    assert.ok(execution !== undefined);
+    return execution.executionId;
+  };
+
+  const watch = async ({ client }: NonNullable<Life>, executionId: string): Promise<RunResponse[]> => {
+    const events: RunResponse[] = [];
+    for await (const event of client.watchExecution({ executionId })) events.push(event);
+    return events;
+  };
+
+  /** Submits, watches to the end and waits until the mediator was told; resolves with what was acknowledged of it. */
+  const perform = async (life: Life, name: string): Promise<string | undefined> => {
+    if (life === undefined) return undefined;
+    let executionId: string | undefined;
+    const work = async (): Promise<void> => {
+      executionId = await submit(life, name);
+      await watch(life, executionId);
+      await eventually(async () => (await pointsOf(name)).includes('received the answer of AckRun'), {
+        label: 'the acknowledgement',
+      });
+    };
+    await Promise.race([work(), life.lom.exited]).catch(async () => life.lom.exited);
+    return executionId;
+  };
+
+  const checkTruth = async (life: NonNullable<Life>, name: string, known?: string): Promise<void> => {
+    const executionId = await submit(life, name);
+    assert.equal(executionId, known ?? executionId, 'an acknowledged execution was forgotten');
+    const { state, outcomes, logs } = readStory(await watch(life, executionId), NODES.length);
+    const lines = await appendedRuns(appended);
+    for (const [runId, outcome] of outcomes) {
+      assert.equal(outcome.state, RunState.SUCCEEDED, outcome.error?.errorData?.message);
+      assert.equal(lines.get(runId), 1);
+      assert.deepEqual(logs.get(runId), ['line 1', 'line 2', 'line 3']);
+    }
+    assert.equal(state, ExecutionState.SUCCEEDED);
+    const { execution } = await life.client.getExecution({ executionId });
+    assert.equal(execution?.state, state);
+  };
+
+  it('at any point of an execution finishes it once it is started again, each plugin having run once', async function () {
+    this.timeout(3_600_000);
+    const first = await start('count', Infinity);
+    assert.ok(first !== undefined);
+    const executionId = await perform(first, 'count');
+    await checkTruth(first, 'count', executionId);
+    assert.equal(await end(first), 0);
+    const points = await pointsOf('count');
+    const kinds = new Set(points);
+    assert.ok(kinds.has('before a commit') && kinds.has('after sending Mediate'), [...kinds].join());
+    console.log(`      ${points.length} crash points; tried: every one whose number ${STRIDE} divides`);
+
+    let killed = 0;
+    for (let killAt = STRIDE; ; killAt += STRIDE) {
+      assert.ok(killAt < POINTS_MAX);
+      const name = `point-${killAt}`;
+      const life = await start(name, killAt);
+      const known = await perform(life, name);
+      if ((await end(life)) !== 'SIGKILL') break;
+      killed += 1;
+      const where = `killed at point ${killAt}, ${(await pointsOf(name)).at(-1)}`;
+      const again = await start(name, Infinity);
+      assert.ok(again !== undefined, where);
+      await checkTruth(again, name, known).catch((error: unknown) => {
+        throw new Error(`${where}: ${String(error)}\n${again.lom.log.join('\n')}`, { cause: error });
+      });
+      assert.equal(await end(again), 0, where);
+    }
+    assert.ok(killed >= Math.floor(points.length / STRIDE / 2), `only ${killed} were tried`);
+    const counts = await appendedRuns(appended);
+    assert.deepEqual([...new Set(counts.values())], [1]);
+    assert.equal(counts.size, (killed + 2) * NODES.length);
+  });
+});

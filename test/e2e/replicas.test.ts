@@ -1,0 +1,294 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { createClient, type LomClient, RuneError } from '../../services/cli/client.js';
+import type { RunResponse } from '../../services/shared/gen/rune/v1/lom.js';
+import { ExecutionState, RunState } from '../../services/shared/gen/rune/v1/run.js';
+import { newId } from '../../services/shared/ids.js';
+import { startBadLinks, type BadLinks } from '../support/bad-link.js';
+import { eventually } from '../support/eventually.js';
+import { appendedRuns, readStory, type ExecutionStory } from '../support/execution-story.js';
+import { startPostgres, type TestPostgres } from '../support/postgres.js';
+import { findProcesses } from '../support/processes.js';
+import { startService, type ServiceProcess } from '../support/service-process.js';
+import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
+import { makeTestBundle } from '../support/test-bundle.js';
+
+const NODES = ['one', 'two'];
+const REQUESTS = 20;
+const TRIES_MAX = 50;
+
+/** One of several LOM over one database. */
+interface Replica {
+  readonly lom: ServiceProcess;
+  readonly client: LomClient;
+}
+
+/** A run that lasts about so long, as a number of lines in its log. */
+interface Counting {
+  readonly lines: number;
+  readonly pauseMs: number;
+}
+const SHORT: Counting = { lines: 3, pauseMs: 0 };
+const LONG: Counting = { lines: 60, pauseMs: 50 };
+const ENDLESS: Counting = { lines: 100_000, pauseMs: 50 };
+
+describe('several orchestrators over one PostgreSQL', () => {
+  let directory: TempDirectory;
+  let postgres: TestPostgres;
+  let store: string;
+  let lmm: ServiceProcess;
+  let appended: string;
+  /** Between replicas and PostgreSQL, for those that are to lose it. */
+  let relay: BadLinks;
+  const replicas = new Map<string, Replica>();
+
+  before(async () => {
+    directory = await makeTempDirectory();
+    postgres = await startPostgres();
+    store = await postgres.createDatabase();
+    relay = await startBadLinks({ route: () => ({ host: '127.0.0.1', port: postgres.port }) });
+    const bundle = await makeTestBundle(directory.path, 'durable');
+    const file = (name: string): string => join(directory.path, name);
+    appended = file('appended');
+    await directory.write({ 'lmm.yaml': stringify({ listen: '127.0.0.1:0', local_enabled: true }) });
+    lmm = await startService('lmm', file('lmm.yaml'));
+    await directory.write({
+      'inventory.yaml': stringify({
+        nodes: Object.fromEntries(NODES.map((name) => [name, { address: 'localhost', transport: 'local' }])),
+      }),
+      'lom.yaml': stringify({
+        listen: '127.0.0.1:0',
+        plugins: [bundle],
+        inventory: [file('inventory.yaml')],
+        mediators: [lmm.address],
+        lease: '2s',
+        shutdown_grace: '0s',
+        kill_grace: '1s',
+      }),
+    });
+  });
+  after(async () => {
+    for (const name of replicas.keys()) await kill(name);
+    lmm.kill('SIGKILL');
+    await lmm.exited;
+    await relay.close();
+    await postgres.stop();
+    await directory.remove();
+  });
+
+  /** The replica of this name, which is started unless it lives. */
+  const replica = async (name: string, url = store): Promise<Replica> => {
+    const known = replicas.get(name);
+    if (known !== undefined) return known;
+    const lom = await startService('lom', join(directory.path, 'lom.yaml'), { LOM_STORE: url });
+    const started = { lom, client: createClient({ address: lom.address }) };
+    replicas.set(name, started);
+    return started;
+  };
+
+  const end = async (name: string, signal: NodeJS.Signals): Promise<number | string> => {
+    const known = replicas.get(name);
+    if (known === undefined) return 'not running';
+    replicas.delete(name);
+    known.lom.kill(signal);
+    const how = await known.lom.exited;
+    known.client.close();
+    return how;
+  };
+  const kill = (name: string): Promise<number | string> => end(name, 'SIGKILL');
+
+  const submit = async ({ client }: Replica, counting: Counting, requestId = newId()): Promise<string> => {
+    const { execution } = await client.submitExecution({
+      action: 'append-run',
+      targets: { nodes: NODES },
+      params: { path: appended, lines: counting.lines, pause_ms: counting.pauseMs },
+      requestId,
+    });
+    assert.ok(execution !== undefined);
+    return execution.executionId;
+  };
+
+  /** Watches to the end; `seen` hears each event. */
+  const watch = async (
+    { client }: Replica,
+    executionId: string,
+    seen: (event: RunResponse) => void = () => undefined,
+  ): Promise<RunResponse[]> => {
+    const events: RunResponse[] = [];
+    for await (const event of client.watchExecution({ executionId })) {
+      events.push(event);
+      seen(event);
+    }
+    return events;
+  };
+
+  /** Watches to the end, and resolves `running` when every run has said something. */
+  const follow = (
+    from: Replica,
+    executionId: string,
+  ): {
+    readonly events: Promise<RunResponse[]>;
+    readonly running: Promise<unknown>;
+    readonly runIds: ReadonlySet<string>;
+  } => {
+    const runIds = new Set<string>();
+    let ran = (): void => undefined;
+    const running = new Promise<void>((resolve) => (ran = resolve));
+    const events = watch(from, executionId, ({ runId, event }) => {
+      if (event?.$case === 'log') runIds.add(runId);
+      if (runIds.size === NODES.length) ran();
+    });
+    return { events, running: Promise.race([running, events]), runIds };
+  };
+
+  /** All that must be true of an execution that nothing but its orchestrators disturbed. */
+  const checkSuccess = async (
+    events: readonly RunResponse[],
+    { lines }: Counting,
+  ): Promise<ExecutionStory> => {
+    const story = readStory(events, NODES.length);
+    const counts = await appendedRuns(appended);
+    for (const [runId, outcome] of story.outcomes) {
+      assert.equal(outcome.state, RunState.SUCCEEDED, outcome.error?.errorData?.message);
+      assert.equal(counts.get(runId), 1, 'the plugin ran twice');
+      assert.deepEqual(
+        story.logs.get(runId),
+        Array.from({ length: lines }, (_line, index) => `line ${index + 1}`),
+      );
+    }
+    assert.equal(story.state, ExecutionState.SUCCEEDED);
+    return story;
+  };
+
+  const takenOver = ({ lom }: Replica, executionId: string): Promise<unknown> =>
+    eventually(
+      () => lom.log.some((line) => line.includes('execution taken over') && line.includes(executionId)),
+      { label: 'the takeover' },
+    );
+
+  it('show an execution and cancel it, whichever of them performs it', async () => {
+    const [one, other] = [await replica('a'), await replica('b')];
+    const executionId = await submit(one, ENDLESS);
+    const own = follow(one, executionId);
+    const elsewhere = follow(other, executionId);
+    await Promise.all([own.running, elsewhere.running]);
+    await other.client.cancelExecution({ executionId, reason: 'enough' });
+    const events = await elsewhere.events;
+    const { state, outcomes } = readStory(events, NODES.length);
+    assert.equal(state, ExecutionState.CANCELLED);
+    for (const outcome of outcomes.values()) {
+      assert.equal(outcome.state, RunState.CANCELLED);
+      assert.equal(outcome.cancelConfirmed, true);
+    }
+    for (const runId of outcomes.keys()) assert.deepEqual(findProcesses(runId), []);
+    const facts = (all: readonly RunResponse[]): unknown => all.map((event) => ({ ...event, header: undefined }));
+    assert.deepEqual(facts(await own.events), facts(events));
+  });
+
+  it('make one execution of a request that comes to two of them at once', async () => {
+    const both = [await replica('a'), await replica('b')];
+    const made = new Set<string>();
+    for (let count = 0; count < REQUESTS; count += 1) {
+      const requestId = newId();
+      const ids = await Promise.all([...both, ...both].map((each) => submit(each, SHORT, requestId)));
+      assert.equal(new Set(ids).size, 1, ids.join());
+      made.add(ids[0] ?? '');
+    }
+    assert.equal(made.size, REQUESTS);
+    for (const executionId of made) await checkSuccess(await watch(both[0] as Replica, executionId), SHORT);
+  });
+
+  it('go on with what one of them was killed over, and nothing is lost or done twice', async () => {
+    const [one, other] = [await replica('a'), await replica('b')];
+    const executionId = await submit(one, LONG);
+    const { events, running } = follow(other, executionId);
+    await running;
+    await kill('a');
+    await checkSuccess(await events, LONG);
+    await takenOver(other, executionId);
+  });
+
+  it('hand over at once what one of them leaves in an orderly stop', async () => {
+    const [one, other] = [await replica('a'), await replica('b')];
+    const executionId = await submit(one, LONG);
+    const { events, running } = follow(other, executionId);
+    await running;
+    assert.equal(await end('a', 'SIGTERM'), 0);
+    const leases = await postgres.query(store, 'select owner from replicas where until_ms > 0');
+    const owners = await postgres.query(store, `select owner from executions where id = '${executionId}'`);
+    const taken = owners[0]?.['owner'] === leases[0]?.['owner'];
+    assert.ok(taken || !leases.some(({ owner }) => owner === owners[0]?.['owner']), 'its lease goes on');
+    await checkSuccess(await events, LONG);
+  });
+
+  it('take over from one that stands still, which then does nothing twice and goes on to show it', async () => {
+    const [one, other] = [await replica('a'), await replica('b')];
+    const executionId = await submit(one, LONG);
+    const own = follow(one, executionId);
+    await own.running;
+    one.lom.kill('SIGSTOP');
+    await takenOver(other, executionId);
+    one.lom.kill('SIGCONT');
+    await checkSuccess(await watch(other, executionId), LONG);
+    await checkSuccess(await own.events, LONG);
+  });
+
+  it('give back to one that stood still what the next one left too, and it hears a cancel', async () => {
+    const [one, other] = [await replica('a'), await replica('b')];
+    const executionId = await submit(one, ENDLESS);
+    const own = follow(one, executionId);
+    await own.running;
+    one.lom.kill('SIGSTOP');
+    await takenOver(other, executionId);
+    await kill('b');
+    one.lom.kill('SIGCONT');
+    await takenOver(one, executionId);
+    await one.client.cancelExecution({ executionId, reason: 'enough' });
+    const { state, outcomes } = readStory(await own.events, NODES.length);
+    assert.equal(state, ExecutionState.CANCELLED);
+    const counts = await appendedRuns(appended);
+    for (const runId of outcomes.keys()) assert.equal(counts.get(runId), 1);
+  });
+
+  it('record an outcome for which the database was away, once it is back', async () => {
+    const [one, other] = [await replica('a'), await replica('b')];
+    const executionId = await submit(one, LONG);
+    const { events, running, runIds } = follow(one, executionId);
+    const broken = events.then(
+      () => undefined,
+      (error: unknown) => RuneError.from(error),
+    );
+    await running;
+    await postgres.halt('immediate');
+    for (const runId of runIds)
+      await eventually(() => findProcesses(runId).length === 0, { label: 'the end of the plugins' });
+    await postgres.start();
+    assert.equal((await broken)?.name ?? 'STORE_UNAVAILABLE', 'STORE_UNAVAILABLE');
+    const told = await eventually(() => watch(other, executionId), { label: 'the story of the execution' });
+    await checkSuccess(told, LONG);
+  });
+
+  it('perform an execution whose caller was told that the database was away when it was made', async () => {
+    const url = new URL(store);
+    url.port = String(relay.port);
+    const one = await replica('c', url.href);
+    let requestId = '';
+    for (let tries = 0; ; tries += 1) {
+      assert.ok(tries < TRIES_MAX, 'no submit was hit');
+      requestId = newId();
+      // The next answer on each connection is lost, and the connection with it.
+      for (const link of relay.links()) link.after(1, 'caller', () => link.destroy());
+      const error = await submit(one, SHORT, requestId).then(
+        () => undefined,
+        (thrown: unknown) => RuneError.from(thrown),
+      );
+      if (error === undefined) continue;
+      assert.equal(error.name, 'STORE_UNAVAILABLE');
+      const query = `select id from executions where request_id = '${requestId}'`;
+      if ((await postgres.query(store, query)).length === 1) break;
+    }
+    const executionId = await eventually(() => submit(one, SHORT, requestId), { label: 'the execution' });
+    await checkSuccess(await watch(one, executionId), SHORT);
+  });
+});
