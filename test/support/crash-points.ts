@@ -21,7 +21,7 @@ function patch(target: object, name: string, around: (original: Method) => Metho
   Reflect.set(target, name, around(Reflect.get(target, name) as Method));
 }
 
-const WRITES = /^\s*(?:insert|update|delete|create|with)\b/i;
+const WRITES = /^\s*(?:insert|update|delete|create)\b|^\s*with\b.*\b(?:insert into|update|delete from)\b/is;
 
 /** What the store has under way on a connection: whether it is a transaction, and whether that has written. */
 interface Work {
