@@ -17,9 +17,13 @@ const CRASH_POINTS = pathToFileURL(join(packageRoot, 'dist', 'test', 'support', 
 const NODES = ['one', 'two'];
 const LINES = 3;
 /** Every so manyth point is tried; `CRASH_SWEEP=1` tries all of them, which takes minutes. */
-const STRIDE = Number(process.env['CRASH_SWEEP'] ?? 8);
+const STRIDE = Number(process.env['CRASH_SWEEP'] ?? 7);
 /** Far beyond what there is: a sweep that never ends is a fault too. */
 const POINTS_MAX = 500;
+
+const SWEEP_TIMEOUT_MS = 3_600_000;
+/** The last thing that happens for an execution. */
+const ACKNOWLEDGED = 'received the answer of AckRun';
 
 /** A LOM that may be killed before it listens. */
 type Life = { readonly lom: ServiceProcess; readonly client: LomClient } | undefined;
@@ -106,13 +110,13 @@ describe('an orchestrator that is killed', () => {
   };
 
   /** Submits, watches to the end and waits until the mediator was told; resolves with what was acknowledged of it. */
-  const perform = async (life: Life, name: string): Promise<string | undefined> => {
+  const perform = async (life: Life, name: string, pointsBefore = 0): Promise<string | undefined> => {
     if (life === undefined) return undefined;
     let executionId: string | undefined;
     const work = async (): Promise<void> => {
       executionId = await submit(life, name);
       await watch(life, executionId);
-      await eventually(async () => (await pointsOf(name)).includes('received the answer of AckRun'), {
+      await eventually(async () => (await pointsOf(name)).includes(ACKNOWLEDGED, pointsBefore), {
         label: 'the acknowledgement',
       });
     };
@@ -135,27 +139,25 @@ describe('an orchestrator that is killed', () => {
     assert.equal(execution?.state, state);
   };
 
-  it('at any point of an execution finishes it once it is started again, each plugin having run once', async function () {
-    this.timeout(3_600_000);
-    const first = await start('count', Infinity);
-    assert.ok(first !== undefined);
-    const executionId = await perform(first, 'count');
-    await checkTruth(first, 'count', executionId);
-    assert.equal(await end(first), 0);
-    const points = await pointsOf('count');
-    const kinds = new Set(points);
-    assert.ok(kinds.has('before a commit') && kinds.has('after sending Mediate'), [...kinds].join());
-    console.log(`      ${points.length} crash points; tried: every one whose number ${STRIDE} divides`);
-
-    let killed = 0;
-    for (let killAt = STRIDE; ; killAt += STRIDE) {
+  /**
+   * Kills a LOM at one point after the other, starts it again and checks that everything is true, until an execution ends before it
+   * comes to the point. `before` is an earlier life on the same store that is killed too. Resolves with the number of kills.
+   */
+  const sweep = async (label: string, before?: { readonly killAt: number }): Promise<number> => {
+    for (let killed = 0, killAt = STRIDE; ; killed += 1, killAt += STRIDE) {
       assert.ok(killAt < POINTS_MAX);
-      const name = `point-${killAt}`;
+      const name = `${label}-${killAt}`;
+      let known: string | undefined;
+      if (before !== undefined) {
+        const life = await start(name, before.killAt);
+        known = await perform(life, name);
+        assert.equal(await end(life), 'SIGKILL');
+      }
+      const points = (await pointsOf(name)).length;
       const life = await start(name, killAt);
-      const known = await perform(life, name);
-      if ((await end(life)) !== 'SIGKILL') break;
-      killed += 1;
-      const where = `killed at point ${killAt}, ${(await pointsOf(name)).at(-1)}`;
+      known = (await perform(life, name, points)) ?? known;
+      if ((await end(life)) !== 'SIGKILL') return killed;
+      const where = `${label}, killed at point ${killAt}, ${(await pointsOf(name)).at(-1)}`;
       const again = await start(name, Infinity);
       assert.ok(again !== undefined, where);
       await checkTruth(again, name, known).catch((error: unknown) => {
@@ -163,9 +165,41 @@ describe('an orchestrator that is killed', () => {
       });
       assert.equal(await end(again), 0, where);
     }
+  };
+
+  /** An execution that nobody disturbs: the points that it passes. */
+  const countPoints = async (name: string): Promise<string[]> => {
+    const life = await start(name, Infinity);
+    assert.ok(life !== undefined);
+    const executionId = await perform(life, name);
+    assert.equal(await end(life), 0);
+    assert.ok(executionId !== undefined);
+    return pointsOf(name);
+  };
+
+  const tell = (text: string): void => console.log(`      ${text}; tried is every ${STRIDE}th`);
+
+  it('at any point of an execution finishes it once it is started again, each plugin having run once', async function () {
+    this.timeout(SWEEP_TIMEOUT_MS);
+    const points = await countPoints('undisturbed');
+    const kinds = new Set(points);
+    assert.ok(kinds.has('before a commit') && kinds.has('after sending Mediate'), [...kinds].join());
+    tell(`${points.length} crash points`);
+    const killed = await sweep('first life');
     assert.ok(killed >= Math.floor(points.length / STRIDE / 2), `only ${killed} were tried`);
-    const counts = await appendedRuns(appended);
-    assert.deepEqual([...new Set(counts.values())], [1]);
-    assert.equal(counts.size, (killed + 2) * NODES.length);
+  });
+
+  it('and killed again at any point of going on finishes it too', async function () {
+    this.timeout(SWEEP_TIMEOUT_MS);
+    const points = await countPoints('again undisturbed');
+    // Both runs are under way then.
+    const killAt = 1 + points.lastIndexOf('after sending Mediate') + 3;
+    const killed = await sweep('second life', { killAt });
+    tell(`${killed * STRIDE} crash points and a few in the life after one that was killed`);
+    assert.ok(killed > 0);
+  });
+
+  it('has let no plugin run twice', async () => {
+    assert.deepEqual([...new Set((await appendedRuns(appended)).values())], [1]);
   });
 });

@@ -182,7 +182,8 @@ describe('several orchestrators over one PostgreSQL', () => {
       assert.equal(outcome.cancelConfirmed, true);
     }
     for (const runId of outcomes.keys()) assert.deepEqual(findProcesses(runId), []);
-    const facts = (all: readonly RunResponse[]): unknown => all.map((event) => ({ ...event, header: undefined }));
+    const facts = (all: readonly RunResponse[]): unknown =>
+      all.map((event) => ({ ...event, header: undefined }));
     assert.deepEqual(facts(await own.events), facts(events));
   });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import type { RunResponse } from '../../services/shared/gen/rune/v1/lom.js';
-import { ExecutionState, RunState, type Outcome } from '../../services/shared/gen/rune/v1/run.js';
+import { ExecutionState, type Outcome, type RunState } from '../../services/shared/gen/rune/v1/run.js';
 
 /** What all events of an execution say together. */
 export interface ExecutionStory {
