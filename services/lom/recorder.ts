@@ -1,4 +1,3 @@
-import { weighEvent } from '../shared/event-weight.js';
 import { RunResponse } from '../shared/gen/rune/v1/lom.js';
 import type { ExecutionState } from '../shared/gen/rune/v1/run.js';
 import type { CommitQueue } from './store/commit-queue.js';
@@ -37,9 +36,10 @@ export interface Recorder {
   room(): Promise<void> | undefined;
 }
 
-/** Bytes of an event as its log limit counts them. */
+/** Bytes of an event as its log limit counts them: its text, with a newline for each line. */
 export function logBytesOf(event: Extract<Event, { $case: 'log' | 'progress' }>): number {
-  return weighEvent(event).bytes;
+  if (event.$case === 'progress') return event.value.message.length + 1;
+  return event.value.lines.reduce((sum, { content }) => sum + (content?.value.length ?? 0) + 1, 0);
 }
 
 /** An event as it is recorded. */

@@ -1,9 +1,14 @@
-import type { EventWeight } from './event-queue.js';
 import type { LogLines, Progress } from './gen/rune/v1/run.js';
 
-/** What an event costs beyond its text, in bytes. */
+/** What an event and a line cost in memory beyond their text, in bytes. */
 const EVENT_BYTES = 64;
-const LINE_BYTES = 32;
+const LINE_BYTES = 128;
+
+/** What one event costs in memory, and whether it may be dropped when nobody reads. */
+export interface EventWeight {
+  readonly bytes: number;
+  readonly droppable: boolean;
+}
 
 /** An event of a run or of an execution, as far as its weight goes. */
 type Weighable =
