@@ -7,6 +7,7 @@ import type { NodeProbe } from '../shared/gen/rune/v1/run.js';
 import type { Logger } from '../shared/logger.js';
 import type { RpcClient } from '../shared/rpc-client.js';
 import type { Plan, PlannedNode, PlannedRun } from './plan.js';
+import { createSentPlugins, type SentPlugins } from './sent-plugins.js';
 import { nodeTarget, startMessage } from './start-message.js';
 
 /** The calls that LOM makes to a mediator. */
@@ -81,8 +82,8 @@ export interface Dispatcher {
 
 interface Mediator {
   readonly client: MediatorClient;
-  /** Digests that it was sent: it is spared the content, and asks if it has lost it since. */
-  readonly digests: Set<string>;
+  /** What it has of which plugin. */
+  plugins: SentPlugins;
   instanceId: Promise<string> | undefined;
   acknowledged: string[];
   ackTimer: NodeJS.Timeout | undefined;
@@ -104,7 +105,7 @@ export function createDispatcher(
     if (known !== undefined) return known;
     const mediator: Mediator = {
       client: connect(address),
-      digests: new Set(),
+      plugins: createSentPlugins(),
       instanceId: undefined,
       acknowledged: [],
       ackTimer: undefined,
@@ -138,7 +139,7 @@ export function createDispatcher(
   const forget = (address: string): void => {
     const mediator = mediatorAt(address);
     mediator.instanceId = undefined;
-    mediator.digests.clear();
+    mediator.plugins = createSentPlugins();
   };
 
   const sendAcks = async (mediator: Mediator, placement: Placement): Promise<void> => {
@@ -171,11 +172,10 @@ export function createDispatcher(
     async *start(placement, plan, run, identity, signal) {
       const { address } = placement;
       const client = await ready(address);
-      const { digests } = mediatorAt(address);
-      const { digest } = plan.action.capability;
       const timeoutMs =
         plan.connectTimeoutMs + plan.timeoutMs + 2 * plan.killGraceMs + settings.streamMarginMs;
-      for (const withContent of digests.has(digest) ? [false, true] : [true]) {
+      const plugin = await mediatorAt(address).plugins.ask(plan.action.capability.digest);
+      for (const withContent of plugin.isThere ? [false, true] : [true]) {
         let answered = false;
         try {
           const request = {
@@ -189,7 +189,7 @@ export function createDispatcher(
             },
           };
           for await (const message of client.mediate(request, { timeoutMs, signal })) {
-            if (!answered) digests.add(digest);
+            if (!answered) plugin.arrived();
             answered = true;
             yield message;
           }
@@ -197,6 +197,8 @@ export function createDispatcher(
         } catch (thrown) {
           const error = RuneError.from(thrown);
           if (answered || error.name !== 'PLUGIN_CONTENT_NEEDED' || withContent) throw error;
+        } finally {
+          if (!answered) plugin.failed();
         }
       }
     },

@@ -1,4 +1,4 @@
-import { Execution, SubmitExecutionRequest, type ExecutionRun } from '../shared/gen/rune/v1/lom.js';
+import { SubmitExecutionRequest, type Execution, type ExecutionRun } from '../shared/gen/rune/v1/lom.js';
 import type { Outcome, RunState } from '../shared/gen/rune/v1/run.js';
 import type { ExecutionRecord, RunRecord } from './store/store.js';
 

@@ -44,7 +44,8 @@ const DELETE_MAX = 500;
 export async function startOwnership(deps: OwnershipDeps): Promise<Ownership> {
   const { store, owner, settings, performs, resume, cancel, logger } = deps;
   const timers = new Set<NodeJS.Timeout>();
-  let stopped = false;
+  const stopping = new AbortController();
+  const { signal } = stopping;
 
   const takeOver = async (): Promise<void> => {
     // Such as one that was made although the store could not say so, or that broke off.
@@ -75,7 +76,7 @@ export async function startOwnership(deps: OwnershipDeps): Promise<Ownership> {
   };
 
   const deleteOld = async (): Promise<void> => {
-    for (let deleted = DELETE_MAX; deleted === DELETE_MAX && !stopped;)
+    for (let deleted = DELETE_MAX; deleted === DELETE_MAX && !signal.aborted;)
       deleted = await store.deleteOld(
         Date.now() - settings.retentionKeepMs,
         settings.retentionKeepMax,
@@ -90,14 +91,14 @@ export async function startOwnership(deps: OwnershipDeps): Promise<Ownership> {
     const again = (afterMs: number): void => {
       if (timer !== undefined) timers.delete(timer);
       clearTimeout(timer);
-      if (stopped || running) return;
+      if (signal.aborted || running) return;
       timer = setTimeout(() => void perform(), afterMs);
       timers.add(timer);
     };
     const perform = async (): Promise<void> => {
       running = true;
       await task().catch((thrown: unknown) => {
-        if (!stopped) logger.error(`cannot ${what}`, { err: RuneError.from(thrown) });
+        if (!signal.aborted) logger.error(`cannot ${what}`, { err: RuneError.from(thrown) });
       });
       running = false;
       again(everyMs);
@@ -114,7 +115,7 @@ export async function startOwnership(deps: OwnershipDeps): Promise<Ownership> {
   return {
     lookForCancels,
     async stop() {
-      stopped = true;
+      stopping.abort();
       for (const timer of timers) clearTimeout(timer);
       await store.endLease(owner).catch((thrown: unknown) => {
         logger.warn('the lease could not be ended and runs out by itself', { err: RuneError.from(thrown) });

@@ -8,7 +8,7 @@ import {
 } from '../shared/gen/rune/v1/lom.js';
 import type { Outcome } from '../shared/gen/rune/v1/run.js';
 import { executionMessage, fullExecutionMessage, runMessage } from './execution-message.js';
-import { pageSizeOf } from './page.js';
+import { pageSizeOf } from '../shared/page.js';
 import type { ExecutionFilter, RunRecord, Store } from './store/store.js';
 
 /** Bytes of outcomes after which a page of runs ends. */

@@ -68,6 +68,7 @@ export async function* watchExecution(
 ): AsyncGenerator<RunResponse, void, undefined> {
   const { executionId } = choice;
   const range = rangeOf(choice);
+  const isFiltered = range.nodes !== undefined || range.kinds !== undefined;
   const execution = await store.execution(executionId);
   if (execution === undefined)
     throw new RuneError('EXECUTION_NOT_FOUND', 'There is no such execution.', { executionId });
@@ -86,6 +87,8 @@ export async function* watchExecution(
   const subscription = hub.subscribe(executionId);
   try {
     for (;;) {
+      // What a filter leaves out is not to be searched again and again.
+      const searched = isFiltered ? ((await store.execution(executionId))?.lastSeq ?? 0) : 0;
       const page = await store.events(executionId, { ...range, fromSeq });
       for (const record of page) {
         const response = responseOf(executionId, record, header, first);
@@ -94,8 +97,11 @@ export async function* watchExecution(
         if (isLast(response)) return;
         fromSeq = record.seq + 1;
       }
-      if (page.length === 0) await subscription.changed(pollMs, signal);
-      else signal.throwIfAborted();
+      if (page.length > 0) signal.throwIfAborted();
+      else {
+        fromSeq = Math.max(fromSeq, searched + 1);
+        await subscription.changed(pollMs, signal);
+      }
     }
   } finally {
     subscription.end();

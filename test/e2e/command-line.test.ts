@@ -133,7 +133,7 @@ describe('the command line, against the real services', () => {
     });
   }
 
-  it('says LOST and exits 3 when the mediator dies', async () => {
+  it('says LOST and exits 3 when the mediator dies and is started again', async () => {
     const own = await startWorld({ testActionsOnly: true });
     try {
       const process = spawnRune(['run', 'sleep-for', '--node', 'here'], {
@@ -141,6 +141,7 @@ describe('the command line, against the real services', () => {
       });
       await process.says('sleeping');
       own.lmm.kill('SIGKILL');
+      await own.restart('lmm');
       const { code, err } = await ended(process);
       assert.equal(code, 3, err);
       assert.match(err, /OUTCOME_UNKNOWN/);

@@ -20,6 +20,11 @@ const FORBIDDEN: Readonly<Record<string, string>> = {
   'services/lom/c.ts': 'ssh2',
   'services/lom/d.ts': 'winston',
   'services/lom/e.ts': '@grpc/grpc-js',
+  'services/lom/f.ts': 'pg',
+  'services/lom/orchestrate-store.ts': 'kysely',
+  'services/lmm/e.ts': '@photostructure/sqlite',
+  'services/lom/store/g.ts': 'winston',
+  'services/lom/perform-run.ts': 'node:fs',
   'services/lmm/a.ts': '../lom/plan.js',
   'services/lmm/b.ts': 'ssh2',
   'services/lmm/c.ts': 'ajv/dist/2020.js',
@@ -37,6 +42,8 @@ const FORBIDDEN: Readonly<Record<string, string>> = {
 
 const ALLOWED: Readonly<Record<string, string>> = {
   'services/lmm/transports/ssh/connection.ts': 'ssh2',
+  'services/lom/store/postgres-pool.ts': 'pg',
+  'services/lom/store/tables.ts': 'kysely',
   'services/shared/logger.ts': 'winston',
   'services/shared/rpc-server.ts': '@grpc/grpc-js',
   'services/lmm/good.ts': '../shared/errors.js',
