@@ -140,7 +140,7 @@ export const ERRORS = {
   REQUEST_ID_REUSED: row(-32521, 'ALREADY_EXISTS', 'REFUSED', 'LOW', false, 'Nothing ran. Use a new request id for a new request.'),
   EXECUTION_NOT_ENDED: row(-32522, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', false, 'Wait until the execution has ended, or cancel it first.'),
   DRY_RUN_NOT_SUPPORTED: row(-32516, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', false, 'Nothing ran. Use --plan to see what would run where without contacting any node.'),
-  RUN_HELD_BACK: row(-32523, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', false, 'Nothing ran on {node}. See why the runs before it failed, then run the rest: rune executions rerun ID --failed'),
+  RUN_HELD_BACK: row(-32524, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', false, 'Nothing ran on {node}. See why the runs before it failed, then run the rest: rune executions rerun ID --failed'),
   NODE_LACKS_REQUIREMENT: row(-32517, 'FAILED_PRECONDITION', 'NODE_UNREACHABLE', 'MEDIUM', false, 'Nothing ran. Provide on {node} what the message names, or leave the node out with --exclude.'),
 } as const satisfies Record<string, ErrorRow>;
 
