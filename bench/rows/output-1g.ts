@@ -81,7 +81,8 @@ function receiveRaw(client: Client, mebibytes: number): Promise<Received> {
 
 /** 1 GiB of a plugin's log, every byte checked, against the same bytes over a raw channel; and the memory that it takes. */
 export function output1g({ signal, say }: Bench): Promise<Row[]> {
-  return withFleet({ addresses: 0, lmm: { log_max: '2GiB' } }, async ({ client, sshd, lom, lmm }) => {
+  const limits = { lom: { log: { run_max: '2GiB', execution_max: '4GiB' } }, lmm: { log_max: '2GiB' } };
+  return withFleet({ addresses: 0, ...limits }, async ({ client, sshd, lom, lmm }) => {
     const connection = await connectSsh(sshd, sshd.users.unprivileged);
     try {
       await receive(client, WARM_UP_MEBIBYTES, signal);

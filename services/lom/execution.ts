@@ -174,8 +174,13 @@ export function performExecution(owned: OwnedExecution, deps: ExecutionDeps): Ex
       logger.warn('run did not succeed', fields);
     }
     count(outcome.state);
-    await log.end(outcome);
-    if (log.placement !== undefined) dispatcher.acknowledge(log.placement, run.runId);
+    // Not waited for, so that the final state can share its transaction; what is recorded stays in order.
+    const { placement } = log;
+    const acknowledge = (): void => {
+      if (placement !== undefined) dispatcher.acknowledge(placement, run.runId);
+    };
+    log.end(outcome).then(acknowledge, leave);
+    await recorder.room();
   };
 
   /** Runs that were sent before need no place: they hold one already, wherever they are. */

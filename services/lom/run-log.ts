@@ -91,7 +91,7 @@ export function createRunLog(
         case 'accepted':
           return undefined;
         case 'state':
-          await publish(event, at, { state: RunState.RUNNING, startedMs: at.getTime() });
+          publish(event, at, { state: RunState.RUNNING, startedMs: at.getTime() }).catch(onFault);
           return undefined;
         default:
           await publishLog(event, at);
