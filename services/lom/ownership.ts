@@ -44,6 +44,7 @@ const DELETE_MAX = 500;
 export async function startOwnership(deps: OwnershipDeps): Promise<Ownership> {
   const { store, owner, settings, performs, resume, cancel, logger } = deps;
   const timers = new Set<NodeJS.Timeout>();
+  const underWay = new Set<Promise<void>>();
   const stopping = new AbortController();
   const { signal } = stopping;
 
@@ -92,7 +93,10 @@ export async function startOwnership(deps: OwnershipDeps): Promise<Ownership> {
       if (timer !== undefined) timers.delete(timer);
       clearTimeout(timer);
       if (signal.aborted || running) return;
-      timer = setTimeout(() => void perform(), afterMs);
+      timer = setTimeout(() => {
+        const performing = perform().finally(() => underWay.delete(performing));
+        underWay.add(performing);
+      }, afterMs);
       timers.add(timer);
     };
     const perform = async (): Promise<void> => {
@@ -117,6 +121,8 @@ export async function startOwnership(deps: OwnershipDeps): Promise<Ownership> {
     async stop() {
       stopping.abort();
       for (const timer of timers) clearTimeout(timer);
+      // One that renews the lease must not do so after its end.
+      await Promise.all(underWay);
       await store.endLease(owner).catch((thrown: unknown) => {
         logger.warn('the lease could not be ended and runs out by itself', { err: RuneError.from(thrown) });
       });

@@ -213,12 +213,12 @@ describe('several orchestrators over one PostgreSQL', () => {
   it('hand over at once what one of them leaves in an orderly stop', async () => {
     const [one, other] = [await replica('a'), await replica('b')];
     const executionId = await submit(one, LONG);
-    const { events, running } = follow(other, executionId);
-    await running;
     const [execution] = await postgres.query(
       store,
       `select owner from executions where id = '${executionId}'`,
     );
+    const { events, running } = follow(other, executionId);
+    await running;
     assert.equal(await end('a', 'SIGTERM'), 0);
     const leases = await postgres.query(store, 'select owner from replicas where until_ms > 0');
     assert.ok(!leases.some(({ owner }) => owner === execution?.['owner']), 'its lease goes on');
