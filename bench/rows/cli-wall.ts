@@ -18,7 +18,7 @@ const SETTLE_MS = 100;
 /** Wall time of `rune run noop` with the services up, against `ansible HOST -m script` with a master connection up. */
 export function cliWall({ signal, say }: Bench): Promise<Row> {
   return withWorld(async ({ directory, lom, sshd }) => {
-    const main = join(packageRoot, 'dist/bin/rune.js');
+    const main = join(packageRoot, 'dist/bin/rune.cjs');
     const env = { PATH: process.env.PATH, HOME: directory, RUNE_SERVER: lom.address };
     const ours = (): Promise<string> =>
       runProgram({ file: process.execPath, args: [main, 'run', 'noop', '--node', NODE], env });

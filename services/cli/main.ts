@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { EXIT_CODE } from '../shared/errors.js';
 import { runCli } from './cli.js';
 import { createOutput, type Interrupts } from './io.js';
@@ -34,13 +33,14 @@ function forceEnd(code: number): void {
 // Advice to programmers of libraries is nothing for a person at a terminal.
 process.noDeprecation = true;
 const interrupts = watchSignals();
-const code = await runCli(process.argv.slice(2), {
+void runCli(process.argv.slice(2), {
   stdin: process.stdin,
   stdout: createOutput(process.stdout),
   stderr: createOutput(process.stderr),
   env: process.env,
   interrupts,
   nowMs: Date.now,
+}).then((code) => {
+  process.exitCode = code;
+  if (interrupts.first.aborted) setTimeout(() => forceEnd(code), LEAVE_MS).unref();
 });
-process.exitCode = code;
-if (interrupts.first.aborted) setTimeout(() => forceEnd(code), LEAVE_MS).unref();
