@@ -142,6 +142,7 @@ export async function startLmm(
     listen: settings.listen,
     ...(tls === undefined ? {} : { tls }),
     allowPlaintext: settings.allowPlaintext,
+    ...(settings.probeListen === undefined ? {} : { probeListen: settings.probeListen }),
     bindings: [bindService(LmmServiceService, lmmHandlers(mediator))],
     logger,
     source: 'lmm',

@@ -123,6 +123,7 @@ export async function startLom(
     listen: settings.listen,
     ...(serverTls === undefined ? {} : { tls: serverTls }),
     allowPlaintext: settings.allowPlaintext,
+    ...(settings.probeListen === undefined ? {} : { probeListen: settings.probeListen }),
     bindings: [bindService(LomServiceService, lomHandlers(orchestrator, dispatcher, sources, store))],
     logger,
     source: 'lom',

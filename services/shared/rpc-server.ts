@@ -41,6 +41,8 @@ export interface RpcServerOptions {
   readonly tls?: ServerTls;
   /** Listen without TLS on an address that others can reach. */
   readonly allowPlaintext?: boolean;
+  /** Where only health is served, without TLS, for probes that have no certificate. */
+  readonly probeListen?: string;
   readonly bindings: readonly ServiceBinding[];
   readonly settings?: Partial<RpcServerSettings>;
   readonly logger: Logger;
@@ -56,6 +58,8 @@ export interface RpcServer {
   readonly address: string;
   /** 0 for a Unix socket. */
   readonly port: number;
+  /** Where probes are answered besides; undefined without `probeListen`. */
+  readonly probeAddress: string | undefined;
   /** Health says NOT_SERVING from now on. Calls are still taken. */
   announceStop(): void;
   /**
@@ -99,17 +103,46 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   for (const binding of options.bindings) addService(server, binding, host);
   addReflection(server, [...serviceNames, serviceNameOf(health.binding.service)]);
 
-  const port = await bind(server, listen, credentials);
+  const port = await bind(server, listen, credentials, 'listen');
   const stop = createStop(server, open, settings.flushTimeoutMs);
+  const probes = await startProbes(options.probeListen, health.binding, host, settings).catch(
+    (refused: unknown) => {
+      server.forceShutdown();
+      throw refused;
+    },
+  );
   return {
     address: formatAddress({ ...listen, port: listen.unix ? 0 : port }),
     port: listen.unix ? 0 : port,
+    probeAddress: probes?.address,
     announceStop: health.stop,
-    stop(graceMs) {
+    async stop(graceMs) {
       stopping = true;
       health.stop();
-      return stop(graceMs);
+      await stop(graceMs);
+      probes?.close();
     },
+  };
+}
+
+/** Health by itself: it tells nobody anything else, so that it needs neither TLS nor a caller who is known. */
+async function startProbes(
+  probeListen: string | undefined,
+  health: ServiceBinding,
+  host: CallHost,
+  settings: RpcServerSettings,
+): Promise<{ address: string; close(): void } | undefined> {
+  if (probeListen === undefined) return undefined;
+  const listen = parseAddress(probeListen);
+  const server = createServer(settings);
+  // Their calls are not waited for at the end: a probe may be asked again, a run may not.
+  addService(server, health, { ...host, tls: false, open: new Set(), stopping: () => false });
+  const port = await bind(server, listen, serverCredentials(undefined), 'probe_listen');
+  const address = formatAddress({ ...listen, port: listen.unix ? 0 : port });
+  host.logger.info('probes are answered', { address });
+  return {
+    address,
+    close: () => server.forceShutdown(),
   };
 }
 
@@ -165,12 +198,17 @@ function rawMethod(method: RpcMethod): ServiceDefinition[string] {
   };
 }
 
-function bind(server: Server, listen: RpcAddress, credentials: ServerCredentials): Promise<number> {
+function bind(
+  server: Server,
+  listen: RpcAddress,
+  credentials: ServerCredentials,
+  field: string,
+): Promise<number> {
   const target = formatAddress(listen);
   return new Promise((resolve, reject) => {
     const refuse = (cause: unknown): void => {
       server.forceShutdown();
-      reject(bindError(target, cause));
+      reject(bindError(target, cause, field));
     };
     try {
       server.bindAsync(target, credentials, (error, port) =>
@@ -182,14 +220,14 @@ function bind(server: Server, listen: RpcAddress, credentials: ServerCredentials
   });
 }
 
-function bindError(target: string, cause: unknown): RuneError {
+function bindError(target: string, cause: unknown, field: string): RuneError {
   const text = cause instanceof Error ? cause.message : '';
   const why = BIND_FAULTS.find(([code]) => text.includes(code));
   const reason = why === undefined ? 'the address cannot be used' : `${why[1]} (${why[0]})`;
   return new RuneError(
     'CONFIGURATION_INVALID',
     `Cannot listen on ${target}: ${reason}.`,
-    { field: 'listen' },
+    { field },
     { cause },
   );
 }

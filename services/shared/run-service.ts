@@ -41,13 +41,15 @@ export interface ServiceProgram<S extends SettingsSpec> {
   readonly commands?: readonly string[];
   /** Its own settings, beside SERVICE_SETTINGS. */
   readonly settings: S;
+  /** What a stop may take on top of its grace before the process ends all the same; STOP_MARGIN_MS if not given. */
+  readonly stopMarginMs?: (settings: SettingsOf<S> & ServiceSettings) => number;
   start(
     settings: SettingsOf<S> & ServiceSettings,
     tools: ServiceTools<SettingsOf<S> & ServiceSettings>,
   ): Promise<RunningService>;
 }
 
-/** What a stop may take on top of its grace before the process ends all the same. */
+/** For services that have nothing to end after their grace. */
 const STOP_MARGIN_MS = 5_000;
 
 /**
@@ -83,7 +85,8 @@ export async function runService<S extends SettingsSpec>(
     logger = createLogger({ level: settings.logLevel, service: program.name, stream: stderr });
     for (const warning of unknownVariables(allSettings(program.settings), sources)) logger.warn(warning);
     watchFaults(logger);
-    const stopping = watchSignals(logger, settings.shutdownGraceMs);
+    const stopMarginMs = program.stopMarginMs?.(settings) ?? STOP_MARGIN_MS;
+    const stopping = watchSignals(logger, settings.shutdownGraceMs + stopMarginMs);
     const service = await program.start(settings, {
       logger,
       env: invocation.env,
@@ -143,14 +146,14 @@ function helpOf(
 }
 
 /** Resolves with the first signal to stop; from then on the next one, or too long a stop, ends the process. */
-function watchSignals(logger: Logger, graceMs: number): Promise<NodeJS.Signals> {
+function watchSignals(logger: Logger, stopMsMax: number): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     let first = true;
     const onSignal = (signal: NodeJS.Signals, number: number): void => {
       if (first) {
         first = false;
         resolve(signal);
-        setTimeout(() => leave(logger, 'the stop took too long', 1), graceMs + STOP_MARGIN_MS).unref();
+        setTimeout(() => leave(logger, 'the stop took too long', 1), stopMsMax).unref();
         return;
       }
       leave(logger, 'stopped at once by a second signal', 128 + number);

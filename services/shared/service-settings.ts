@@ -1,6 +1,6 @@
 import { LOG_LEVELS } from './logger.js';
 import type { SettingsOf } from './settings.js';
-import { choiceSetting, durationSetting, flagSetting, textSetting } from './settings.js';
+import { addressSetting, choiceSetting, durationSetting, flagSetting, textSetting } from './settings.js';
 import type { ServerTls } from './rpc-tls.js';
 import { RuneError } from './errors.js';
 
@@ -17,6 +17,10 @@ export const SERVICE_SETTINGS = {
     min: '0s',
     max: '1h',
     doc: 'How long calls may go on after SIGTERM before they are ended.',
+  }),
+  probeListen: addressSetting({
+    name: 'probe_listen',
+    doc: 'Where only health is served, without TLS, for probes; nowhere if not set.',
   }),
   allowPlaintext: flagSetting({
     name: 'allow_plaintext',

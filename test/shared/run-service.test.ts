@@ -83,6 +83,14 @@ describe('the life of a service process', () => {
     assert.equal(program.logged('stopped at once by a second signal').length, 1);
   });
 
+  it('a stop that goes on beyond grace and margin is cut, with exit code 1', async () => {
+    const program = run({ TINY_MODE: 'stop-hangs', TINY_SHUTDOWN_GRACE: '0s', TINY_MARGIN: '50ms' });
+    await listening(program);
+    program.child.kill('SIGTERM');
+    assert.equal(await program.ended, 1);
+    assert.equal(program.logged('the stop took too long').length, 1);
+  });
+
   it('a stop that fails is told, with exit code 1', async () => {
     const program = run({ TINY_MODE: 'stop-fails' });
     await listening(program);

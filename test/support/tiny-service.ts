@@ -4,7 +4,12 @@ import { once } from 'node:events';
 import { RuneError } from '../../services/shared/errors.js';
 import { runService } from '../../services/shared/run-service.js';
 import { SERVICE_SETTINGS } from '../../services/shared/service-settings.js';
-import { choiceSetting, integerSetting, textSetting } from '../../services/shared/settings.js';
+import {
+  choiceSetting,
+  durationSetting,
+  integerSetting,
+  textSetting,
+} from '../../services/shared/settings.js';
 
 // A service that does nothing but start, stop and fail in the way that its settings say; for tests of the harness.
 const MODES = ['ok', 'refuse', 'throw', 'crash', 'reject', 'stop-hangs', 'stop-fails', 'chatty'] as const;
@@ -18,6 +23,7 @@ await runService(
       ...SERVICE_SETTINGS,
       mode: choiceSetting(MODES, { name: 'mode', default: 'ok', doc: 'How it behaves.' }),
       secret: textSetting({ name: 'secret', secret: true, doc: 'Never shown.' }),
+      margin: durationSetting({ name: 'margin', default: '5s', min: '0ms', max: '5s', doc: 'To stop in.' }),
       lines: integerSetting({
         name: 'lines',
         default: 0,
@@ -26,6 +32,7 @@ await runService(
         doc: 'Lines to log at the start.',
       }),
     },
+    stopMarginMs: ({ margin }) => margin,
     async start({ mode, lines }, { logger }) {
       if (mode === 'refuse') throw new RuneError('CONFIGURATION_INVALID', 'Cannot listen on 1.2.3.4:5: no.');
       if (mode === 'throw') throw new Error('a plain fault');
