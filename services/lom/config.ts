@@ -63,6 +63,13 @@ export const LOM_SETTINGS = {
     max: '1m',
     doc: 'A mediator that cannot be reached for this long gets no run.',
   }),
+  mediatorWaitMs: durationSetting({
+    name: 'mediator_wait',
+    default: '1m',
+    min: '0s',
+    max: '1h',
+    doc: 'A run whose mediators are full, shutting down or late waits for so long; then it fails, and nothing ran.',
+  }),
   executionsMax: integerSetting({
     name: 'executions_max',
     default: 1000,

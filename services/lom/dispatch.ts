@@ -6,6 +6,7 @@ import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
 import type { NodeProbe } from '../shared/gen/rune/v1/run.js';
 import type { Logger } from '../shared/logger.js';
 import type { RpcClient } from '../shared/rpc-client.js';
+import { chooseMediator } from './mediators.js';
 import type { Plan, PlannedNode, PlannedRun } from './plan.js';
 import { createSentPlugins, type SentPlugins } from './sent-plugins.js';
 import { nodeTarget, startMessage } from './start-message.js';
@@ -70,7 +71,7 @@ export interface Dispatcher {
   cancel(placement: Placement, identity: RunIdentity, reason: string): Promise<void>;
   /** Tells the mediator, soon, that it may forget a run. Whether it hears does not matter: it forgets by itself in time. */
   acknowledge(placement: Placement, runId: string): void;
-  /** Asks the first mediator of the node to connect to it and to run nothing. */
+  /** Asks the mediator that the node's next run would go to to connect to it and to run nothing. */
   probe(
     run: PlannedNode,
     connectTimeoutMs: number,
@@ -237,8 +238,8 @@ export function createDispatcher(
     },
 
     async probe(run, connectTimeoutMs, header, signal) {
-      const { node, mediators: endpoints } = run;
-      const address = endpoints[0]?.address ?? '';
+      const { node, mediators: candidates } = run;
+      const address = (chooseMediator(candidates) ?? candidates[0])?.address ?? '';
       const client = await ready(address);
       const response = await client.probeNode(
         {

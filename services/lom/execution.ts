@@ -9,6 +9,7 @@ import { ExecutionState, Outcome, RunState } from '../shared/gen/rune/v1/run.js'
 import type { Dispatcher, Placement, RunIdentity } from './dispatch.js';
 import type { FairSlots } from './fair-slots.js';
 import { finalState, isFinal, isFinalRun } from './final-state.js';
+import type { Mediators } from './mediators.js';
 import { performRun, type PerformSettings, type Sendable } from './perform-run.js';
 import type { Plan, PlannedRun } from './plan.js';
 import { NotOwner, type Event, type Recorder } from './recorder.js';
@@ -30,6 +31,7 @@ export interface ExecutionSettings extends PerformSettings {
 /** What an execution works with. */
 export interface ExecutionDeps {
   readonly dispatcher: Dispatcher;
+  readonly mediators: Mediators;
   readonly recorder: Recorder;
   /** Places for runs of all executions of this process. */
   readonly slots: FairSlots;
@@ -79,7 +81,7 @@ function heldBack(node: string, why: string): Outcome {
 /** Performs an execution from wherever it is recorded to be. */
 export function performExecution(owned: OwnedExecution, deps: ExecutionDeps): Execution {
   const { record, header, intent } = owned;
-  const { dispatcher, recorder, slots, settings, logger } = deps;
+  const { dispatcher, mediators, recorder, slots, settings, logger } = deps;
   const { id, epoch } = record;
   const counts = new Map<RunState, number>();
   const active = new Map<string, ActiveRun>();
@@ -159,10 +161,12 @@ export function performExecution(owned: OwnedExecution, deps: ExecutionDeps): Ex
       active.set(run.runId, entry);
       outcome = await performRun(log, identity, sendableOf(run, intent), {
         dispatcher,
+        mediators,
         settings,
         action: record.action,
         cancelReason: () => cancelReason,
         signal: left.signal,
+        hurry: hurry.signal,
         onAnswer(placement) {
           entry.placement = placement;
           if (cancelReason !== undefined) void cancelRun(entry, cancelReason);

@@ -8,10 +8,14 @@ import type { CallContext } from '../shared/rpc-call.js';
 import type { Dispatcher } from './dispatch.js';
 import { executionMessage } from './execution-message.js';
 import type { Caller, Orchestrator, Submitted } from './orchestrate.js';
+import { chooseMediator } from './mediators.js';
 import { planNode, type Plan, type PlanSources } from './plan.js';
 import { listExecutions, showExecution } from './show.js';
 import type { Store } from './store/store.js';
 import { resolveTargets } from './targets.js';
+
+/** Mediators that a plan names for each node. */
+const MEDIATORS_SHOWN_MAX = 8;
 
 function plannedRuns(plan: Plan): PlannedRun[] {
   return plan.runs.map(({ node, transport, mediators, runAs }) => ({
@@ -20,8 +24,14 @@ function plannedRuns(plan: Plan): PlannedRun[] {
     address: node.address,
     port: node.port,
     user: node.user,
-    mediator: mediators[0]?.address ?? '',
+    mediator: (chooseMediator(mediators) ?? mediators[0])?.address ?? '',
     runAs,
+    mediators: mediators.slice(0, MEDIATORS_SHOWN_MAX).map(({ address, name, trouble }) => ({
+      address,
+      moduleName: name,
+      isChosen: address === chooseMediator(mediators)?.address,
+      trouble: trouble?.words ?? '',
+    })),
   }));
 }
 
@@ -39,7 +49,6 @@ export function lomHandlers(
   sources: PlanSources,
   store: Store,
 ): Handlers<LomServiceService> {
-  const { registry, inventory } = sources;
   const submitted = async (
     { execution, existing }: Submitted,
     call: CallContext,
@@ -106,7 +115,7 @@ export function lomHandlers(
     },
 
     async listActions(request, call) {
-      const page = pageOf(registry.list(), (action) => action.capability.action, request);
+      const page = pageOf(sources.registry.list(), (action) => action.capability.action, request);
       return {
         header: replyHeader(call.header, 'ACTIONS_LISTED', 'lom', true),
         actions: page.items.map(({ capability }) => ({
@@ -120,11 +129,12 @@ export function lomHandlers(
     },
 
     async getAction(request, call) {
-      const action = registry.get(request.action).capability;
+      const action = sources.registry.get(request.action).capability;
       return { header: replyHeader(call.header, 'ACTION_SHOWN', 'lom', true), action };
     },
 
     async listNodes(request, call) {
+      const { inventory } = sources;
       const nodes =
         request.targets === undefined ? inventory.nodes : resolveTargets(request.targets, inventory);
       const page = pageOf(nodes, (node) => node.name, request);
@@ -136,7 +146,7 @@ export function lomHandlers(
     },
 
     async getNode(request, call) {
-      const node = inventory.get(request.name);
+      const node = sources.inventory.get(request.name);
       const { connectTimeoutMs } = sources.settings;
       const probe = request.probe
         ? await dispatcher.probe(planNode(node, '', sources), connectTimeoutMs, call.header, call.signal)

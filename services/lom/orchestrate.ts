@@ -20,6 +20,7 @@ import { executionStatus } from './execution-status.js';
 import { createFairSlots } from './fair-slots.js';
 import { isFinal } from './final-state.js';
 import { startOwnership, type OwnershipSettings } from './ownership.js';
+import type { Mediators } from './mediators.js';
 import { makePlan, requireAcknowledgement, type Plan, type PlanSources } from './plan.js';
 import { createRecorder, eventRecord } from './recorder.js';
 import { replan } from './replan.js';
@@ -58,7 +59,7 @@ export interface OrchestratorSettings extends ExecutionSettings, OwnershipSettin
 
 /** What the orchestrator works with. */
 export interface OrchestratorDeps {
-  readonly sources: PlanSources;
+  readonly sources: PlanSources & { readonly mediators: Mediators };
   readonly dispatcher: Dispatcher;
   readonly store: Store;
   readonly settings: OrchestratorSettings;
@@ -144,7 +145,14 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
   const perform = (owned: OwnedExecution): void => {
     const { record, header } = owned;
     const recorder = createRecorder(record, commits, hub);
-    const execution = performExecution(owned, { dispatcher, recorder, slots, settings, logger });
+    const execution = performExecution(owned, {
+      dispatcher,
+      mediators: sources.mediators,
+      recorder,
+      slots,
+      settings,
+      logger,
+    });
     // One that came back here after others had it: what was done for it before does not count any more.
     live.get(record.id)?.leave();
     live.set(record.id, execution);

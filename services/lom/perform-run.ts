@@ -5,6 +5,7 @@ import { RuneError } from '../shared/errors.js';
 import type { MediateResponse } from '../shared/gen/rune/v1/lmm.js';
 import { Outcome, RunState, StopReason } from '../shared/gen/rune/v1/run.js';
 import type { Dispatcher, Placement, RunIdentity } from './dispatch.js';
+import { chooseMediator, type MediatorCandidate, type Mediators } from './mediators.js';
 import { NotOwner } from './recorder.js';
 import type { Plan, PlannedRun } from './plan.js';
 import type { RunLog } from './run-log.js';
@@ -18,11 +19,15 @@ export interface PerformSettings {
   readonly attachRetryMsMax: number;
   /** Times that a run is sent before it is given up, each only after proof that it did not start. */
   readonly sendsMax: number;
+  /** How long a run waits for a mediator with room, and the longest pause between looking for one. */
+  readonly mediatorWaitMs: number;
+  readonly mediatorRetryMs: number;
 }
 
 /** What performing a run works with. */
 export interface PerformDeps {
   readonly dispatcher: Dispatcher;
+  readonly mediators: Mediators;
   readonly settings: PerformSettings;
   /** Name of the action. */
   readonly action: string;
@@ -32,6 +37,8 @@ export interface PerformDeps {
   readonly onAnswer: (placement: Placement) => void;
   /** Aborts when this process is to leave the run alone. */
   readonly signal: AbortSignal;
+  /** Aborts then too, and when the execution is to stop: nobody waits for a mediator any more. */
+  readonly hurry: AbortSignal;
 }
 
 /** What a run needs to be sent somewhere; undefined for one that was sent already and cannot be sent again. */
@@ -66,6 +73,27 @@ interface Break {
 
 type Ending = Outcome | Break;
 
+/** A run that certainly did not start, and whether that was an attempt as `sendsMax` counts them. */
+interface Refused {
+  readonly error: RuneError;
+  readonly sent: boolean;
+}
+
+/** Why a run found no mediator at all. */
+function noMediator(node: string, candidates: readonly MediatorCandidate[]): RuneError {
+  const seen = candidates.slice(0, CANDIDATES_SHOWN_MAX);
+  const words = seen.map(({ address, trouble }) => `${address}: ${trouble?.words ?? 'tried'}`).join('; ');
+  const isFull = candidates.some(({ trouble }) => trouble?.words.startsWith('full') === true);
+  const why = words === '' ? 'none is left in its zone' : words;
+  return new RuneError(
+    isFull ? 'MEDIATOR_FULL' : 'MEDIATOR_UNAVAILABLE',
+    `No mediator took the run on ${node}: ${why}.`,
+  );
+}
+
+/** Mediators that one message names. */
+const CANDIDATES_SHOWN_MAX = 5;
+
 const isBreak = (ending: Ending): ending is Break => 'heard' in ending;
 
 /**
@@ -78,7 +106,7 @@ export async function performRun(
   sendable: Sendable | RuneError,
   deps: PerformDeps,
 ): Promise<Outcome> {
-  const { dispatcher, settings, signal } = deps;
+  const { dispatcher, mediators, settings, signal } = deps;
 
   const describe = (error: RuneError): Outcome['error'] =>
     toEps(error, {
@@ -163,25 +191,13 @@ export async function performRun(
     }
   };
 
-  if (log.placement !== undefined) {
-    const outcome = await follow(log.placement);
-    if (outcome !== undefined) return outcome;
-  }
-  if (sendable instanceof RuneError) return notStarted(sendable);
-
-  const { plan, run } = sendable;
-  const candidates = [...run.mediators];
-  for (let sent = 0; ;) {
-    const reason = deps.cancelReason();
-    if (reason !== undefined) return cancelled(reason);
-    const [candidate] = candidates;
-    if (candidate === undefined) throw new Error('A run has no mediator.');
+  /** Sends the run to one mediator and stays with it; an error is proof that it did not start there. */
+  const send = async ({ plan, run }: Sendable, address: string): Promise<Outcome | Refused> => {
     let ending: Ending;
     let placement: Placement | undefined;
     try {
-      placement = await dispatcher.placementAt(candidate.address);
+      placement = await dispatcher.placementAt(address);
       await log.place(placement);
-      sent += 1;
       ending = await listen(placement, dispatcher.start(placement, plan, run, identity, signal));
     } catch (thrown) {
       const error = RuneError.from(thrown);
@@ -190,17 +206,53 @@ export async function performRun(
     }
     if (!isBreak(ending)) return ending;
     const { error, heard } = ending;
-    if (!heard && SPILL.has(error.name)) {
-      candidates.shift();
-      if (candidates.length === 0) return notStarted(error);
-      continue;
-    }
-    if (!heard && error.name === 'WRONG_INSTANCE') dispatcher.forget(candidate.address);
+    if (!heard && SPILL.has(error.name)) return { error, sent: false };
+    if (!heard && error.name === 'WRONG_INSTANCE') dispatcher.forget(address);
     else if (!heard && isRefusal(error)) return notStarted(error);
     else if (placement !== undefined) {
       const outcome = await follow(placement);
       if (outcome !== undefined) return outcome;
     }
-    if (sent >= settings.sendsMax) return notStarted(error);
+    return { error, sent: true };
+  };
+
+  if (log.placement !== undefined) {
+    const end = mediators.begin(log.placement.address);
+    const outcome = await follow(log.placement).finally(end);
+    if (outcome !== undefined) return outcome;
+  }
+  if (sendable instanceof RuneError) return notStarted(sendable);
+
+  const { node, transport } = sendable.run;
+  const tried = new Set<string>();
+  let refusal: RuneError | undefined;
+  let waitEndsMs: number | undefined;
+  for (let sends = 0; ;) {
+    const reason = deps.cancelReason();
+    if (reason !== undefined) return cancelled(reason);
+    const candidates = mediators.candidates(node, transport);
+    const candidate = chooseMediator(candidates, tried);
+    if (candidate === undefined) {
+      waitEndsMs ??= Date.now() + settings.mediatorWaitMs;
+      const mayPass = candidates.some(({ trouble }) => trouble?.passing === true);
+      if (!mayPass || Date.now() >= waitEndsMs)
+        return notStarted(refusal ?? noMediator(node.name, candidates));
+      // Those who wait together must not all come back together.
+      const pauseMs = settings.mediatorRetryMs * (0.5 + Math.random() / 2);
+      await mediators.change(pauseMs, deps.hurry).catch(() => signal.throwIfAborted());
+      tried.clear();
+      continue;
+    }
+    const end = mediators.begin(candidate.address);
+    const sent = await send(sendable, candidate.address)
+      .then((ending) => {
+        if ('sent' in ending) mediators.refused(candidate.address, ending.error);
+        return ending;
+      })
+      .finally(end);
+    if (!('sent' in sent)) return sent;
+    refusal = sent.error;
+    if (!sent.sent) tried.add(candidate.address);
+    else if ((sends += 1) >= settings.sendsMax) return notStarted(refusal);
   }
 }

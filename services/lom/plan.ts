@@ -6,7 +6,7 @@ import { Risk } from '../shared/gen/rune/v1/mrs.js';
 import type { Node, RunAs } from '../shared/gen/rune/v1/run.js';
 import { resolveArguments } from './arguments.js';
 import type { Inventory } from './inventory.js';
-import { rankMediators, type MediatorEndpoint } from './mediators.js';
+import type { MediatorCandidate, Mediators } from './mediators.js';
 import { configurationFor } from './configuration.js';
 import { checkParams } from './params.js';
 import type { Action } from '../shared/bundle/action.js';
@@ -24,19 +24,19 @@ export interface PlanSettings {
   readonly parallelMax: number;
 }
 
-/** What plans are made from. */
+/** What plans are made from, as it is at each moment. */
 export interface PlanSources {
   readonly registry: Registry;
   readonly inventory: Inventory;
-  readonly mediators: readonly MediatorEndpoint[];
+  readonly mediators: Pick<Mediators, 'candidates'>;
   readonly settings: PlanSettings;
 }
 
-/** How one node is reached. `mediators` is never empty; the first one is asked first. */
+/** How one node is reached. `mediators` is never empty: those of its zone as they were when it was planned, its own first. */
 export interface PlannedNode {
   readonly node: Node;
   readonly transport: string;
-  readonly mediators: readonly MediatorEndpoint[];
+  readonly mediators: readonly MediatorCandidate[];
   /** The nodes on the way, from the mediator on. */
   readonly jump: readonly Node[];
 }
@@ -107,20 +107,16 @@ function runAsOf(action: Action, node: Node): RunAs | undefined {
 export function planNode(
   node: Node,
   askedTransport: string,
-  {
-    mediators: endpoints,
-    inventory,
-  }: Pick<PlanSources, 'mediators'> & { readonly inventory: Pick<Inventory, 'get'> },
+  sources: Pick<PlanSources, 'mediators'> & { readonly inventory: Pick<Inventory, 'get'> },
 ): PlannedNode {
   const transport = transportOf(node, askedTransport);
-  const mediators = rankMediators(node, endpoints);
+  const mediators = sources.mediators.candidates(node, transport);
   if (mediators.length === 0) {
     const zone = node.zone === '' ? 'without a zone' : `of zone "${node.zone}"`;
-    throw new RuneError('NO_MEDIATOR_FOR_ZONE', `No mediator ${zone} is configured, as ${node.name} needs.`, {
-      node: node.name,
-    });
+    const message = `No mediator ${zone} is configured or registered, as ${node.name} needs.`;
+    throw new RuneError('NO_MEDIATOR_FOR_ZONE', message, { node: node.name });
   }
-  return { node, transport, mediators, jump: node.jump.map(inventory.get) };
+  return { node, transport, mediators, jump: node.jump.map(sources.inventory.get) };
 }
 
 /** Decides everything about a request without contacting anyone. Throws a RuneError that says what is wrong with it. */

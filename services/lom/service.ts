@@ -16,10 +16,10 @@ import { readEndpoints, type LOM_SETTINGS } from './config.js';
 import { checkInventoryConfigurations } from './configuration.js';
 import { createDispatcher } from './dispatch.js';
 import { lomHandlers } from './handlers.js';
+import { configuredMediators, createMediators } from './mediators.js';
 import { loadInventory } from './load-inventory.js';
 import { createOrchestrator } from './orchestrate.js';
 import type { Inventory } from './inventory.js';
-import type { PlanSources } from './plan.js';
 import type { Registry } from './registry.js';
 import { openStore } from './store/open-store.js';
 import { loadBundles } from './load-bundles.js';
@@ -32,6 +32,7 @@ const PACES = {
   attachRetryMs: 100,
   attachRetryMsMax: 5_000,
   sendsMax: 3,
+  mediatorRetryMs: 1_000,
   cancelTriesMax: 10,
   cancelRetryMs: 500,
   cancelPollMs: 1_000,
@@ -104,12 +105,9 @@ export async function startLom(
     },
     logger,
   );
-  const sources: PlanSources = {
-    registry,
-    inventory,
-    mediators: readEndpoints(settings.mediators),
-    settings,
-  };
+  const configured = configuredMediators(readEndpoints(settings.mediators));
+  const mediators = createMediators(() => configured);
+  const sources = { registry, inventory, mediators, settings };
   const store = await openStore(settings.store, settings, logger);
   const orchestrator = await createOrchestrator({
     sources,

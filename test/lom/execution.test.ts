@@ -211,6 +211,39 @@ describe('an execution', () => {
       assert.equal(mediators.starts.length, 0);
     });
 
+    it('waits for one that has no room, and is cancelled while it waits', async () => {
+      let full = true;
+      const start: Script = async function* () {
+        if (full) throw refusal('MEDIATOR_FULL');
+        yield* succeed();
+      };
+      const settings = { mediatorWaitMs: 60_000, mediatorRetryMs: 60_000 };
+      const mediators = scriptedMediators({ start });
+      const execution = await executeRecorded(store, planOf(['a']), mediators, { settings });
+      await eventually(() => mediators.starts.length === 2, { label: 'both refusals' });
+      execution.cancel('enough');
+      const events = await execution.events();
+      assert.equal(outcomes(events).get('a')?.state, RunState.CANCELLED);
+
+      const patient = scriptedMediators({ start });
+      const quick = { mediatorWaitMs: 60_000, mediatorRetryMs: 20 };
+      const other = await executeRecorded(store, planOf(['a']), patient, { settings: quick });
+      await eventually(() => patient.starts.length >= 2, { label: 'both refusals' });
+      full = false;
+      await other.finished;
+      assert.equal(other.state, ExecutionState.SUCCEEDED);
+    });
+
+    it('ends the run after its wait as one that never started, and says who had no room', async () => {
+      const start: Script = async function* () {
+        yield* [];
+        throw refusal('MEDIATOR_FULL');
+      };
+      const mediators = scriptedMediators({ start });
+      const events = await (await executeRecorded(store, planOf(['a']), mediators)).events();
+      assert.equal(errorOf(outcomes(events).get('a')), 'MEDIATOR_FULL');
+    });
+
     it('asks again where another process answers by now', async () => {
       let asked = 0;
       const start: Script = async function* () {

@@ -11,6 +11,7 @@ import { createFileFaults } from '../../services/shared/file-faults.js';
 import { createInventory } from '../../services/lom/inventory.js';
 import { readYaml } from '../../services/shared/yaml-source.js';
 import { makeTempDirectory } from '../support/temp-directory.js';
+import { configuredMediators, createMediators, type Mediators } from '../../services/lom/mediators.js';
 import { makePlan, planNode } from '../../services/lom/plan.js';
 
 function errorOf(act: () => unknown): RuneError {
@@ -23,14 +24,17 @@ function errorOf(act: () => unknown): RuneError {
   throw new Error('Nothing was thrown.');
 }
 
+const mediatorsOf = (zone: string): Mediators =>
+  createMediators(() => configuredMediators([{ address: 'm:1', zone }]));
+
 describe('a plan', () => {
   it('needs a mediator of the zone of every node, and says which setting names them', () => {
     const node = Node.fromPartial({ name: 'web01', zone: 'eu', transports: ['ssh'] });
     const error = errorOf(() =>
-      planNode(node, '', { mediators: [{ address: 'm:1', zone: 'us' }], inventory: { get: () => node } }),
+      planNode(node, '', { mediators: mediatorsOf('us'), inventory: { get: () => node } }),
     );
     assert.equal(error.name, 'NO_MEDIATOR_FOR_ZONE');
-    assert.equal(error.message, 'No mediator of zone "eu" is configured, as web01 needs.');
+    assert.equal(error.message, 'No mediator of zone "eu" is configured or registered, as web01 needs.');
     assert.match(error.row.recovery.join(' '), /setting mediators of LOM/);
   });
 
@@ -69,7 +73,7 @@ describe('a plan', () => {
           createSchemaCompiler(),
           createFileFaults(),
         ),
-        mediators: [{ address: 'm:1', zone: '' }],
+        mediators: mediatorsOf(''),
         settings: { timeoutMsMax: 86_400_000, killGraceMs: 1, connectTimeoutMs: 1, parallelMax: 1 },
       };
       const users = (action: string): unknown[] => {
@@ -93,7 +97,7 @@ describe('a plan', () => {
         createSchemaCompiler(),
         createFileFaults(),
       ),
-      mediators: [{ address: 'm:1', zone: '' }],
+      mediators: mediatorsOf(''),
       settings: { timeoutMsMax: 86_400_000, killGraceMs: 1, connectTimeoutMs: 1, parallelMax: 1 },
     };
     const within = (ms: number): PlanExecutionRequest =>

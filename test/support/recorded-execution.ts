@@ -7,6 +7,7 @@ import {
   type ExecutionSettings,
   type OwnedExecution,
 } from '../../services/lom/execution.js';
+import { configuredMediators, createMediators, type Mediators } from '../../services/lom/mediators.js';
 import type { Plan } from '../../services/lom/plan.js';
 import { createRecorder, eventRecord } from '../../services/lom/recorder.js';
 import type { ExecutionRecord, Store } from '../../services/lom/store/store.js';
@@ -27,13 +28,15 @@ export const QUICK: ExecutionSettings = {
   attachRetryMs: 1,
   attachRetryMsMax: 5,
   sendsMax: 3,
+  mediatorWaitMs: 100,
+  mediatorRetryMs: 5,
   cancelTriesMax: 3,
   cancelRetryMs: 1,
   logRunBytesMax: 4096,
   logExecutionBytesMax: 1024 * 1024,
 };
 
-/** A plan for these nodes, each with the mediators `m:1` and `m:2`. */
+/** A plan for these nodes, whose mediators are `m:1` and then `m:2`. */
 export function planOf(nodes: readonly string[], fields: Partial<Plan> = {}): Plan {
   return {
     action: { capability: { action: 'noop', version: '1.0.0', digest: 'd' } } as unknown as Action,
@@ -49,15 +52,22 @@ export function planOf(nodes: readonly string[], fields: Partial<Plan> = {}): Pl
     runs: nodes.map((name) => ({
       node: Node.fromPartial({ name }),
       transport: 'ssh',
-      mediators: [
-        { address: 'm:1', zone: '' },
-        { address: 'm:2', zone: '' },
-      ],
+      mediators: [],
       jump: [],
       configuration: {},
       runAs: undefined,
     })),
     ...fields,
+  };
+}
+
+function inOrder(): Mediators {
+  const endpoints = ['m:1', 'm:2'].map((address) => ({ address, zone: '' }));
+  const mediators = createMediators(() => configuredMediators(endpoints));
+  return {
+    ...mediators,
+    candidates: (node, transport) =>
+      mediators.candidates(node, transport).toSorted((a, b) => (a.address < b.address ? -1 : 1)),
   };
 }
 
@@ -115,6 +125,7 @@ export async function resumeExecution(
   };
   const execution = performExecution(owned, {
     dispatcher,
+    mediators: inOrder(),
     recorder: createRecorder(record, commits, hub),
     slots: createFairSlots(fields.runsMax ?? 1000),
     settings: { ...QUICK, ...fields.settings },

@@ -24,6 +24,11 @@ export function renderPlan(plan: PlanExecutionResponse): string[] {
       mediator,
     ].map(escapeText),
   );
+  const troubles = new Map(
+    plan.runs.flatMap(({ mediators }) =>
+      mediators.flatMap(({ address, trouble }) => (trouble === '' ? [] : [[address, trouble] as const])),
+    ),
+  );
   const count = rows.length === 1 ? '1 node' : `${rows.length} nodes`;
   const limits = [
     `timeout ${time(plan.timeout)}`,
@@ -43,5 +48,8 @@ export function renderPlan(plan: PlanExecutionResponse): string[] {
           ['NODE', 'TRANSPORT', 'ADDRESS', 'USER', 'MEDIATOR'].map((header) => ({ header })),
           rows,
         )),
+    ...[...troubles].map(([address, trouble]) =>
+      escapeText(`not now by the mediator ${address}: ${trouble}`),
+    ),
   ];
 }
