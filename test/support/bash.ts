@@ -1,10 +1,16 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { packageRoot } from '../../services/shared/package-root.js';
 
-/** The bash that plugins are tested with: RUNE_TEST_BASH=/path, else the one on PATH. */
+/** The bash that plugins and nodes are tested with: RUNE_TEST_BASH=/path, else the one on PATH. */
 export const testBash = process.env['RUNE_TEST_BASH'] ?? 'bash';
+
+/** PATH on a node: that of Debian, behind the folder of the bash under test where one was chosen. */
+export const nodePath = [
+  ...(testBash === 'bash' ? [] : [dirname(testBash)]),
+  '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+].join(':');
 
 /** Text of the shell library, as it is sent before a plugin. */
 export const shellLibrary = readFileSync(join(packageRoot, 'plugins', 'lib', 'rune_bpcs.sh'), 'utf8');

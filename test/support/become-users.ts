@@ -71,8 +71,10 @@ function addUser(user: string, shell: string): Promise<unknown> {
   return repeatedly('useradd', args, /already exists/);
 }
 
-function removeUser(user: string): Promise<unknown> {
-  return repeatedly('userdel', ['--remove', user], /does not exist/);
+async function removeUser(user: string): Promise<void> {
+  // What a failed test has left.
+  await run('pkill', ['-KILL', '-u', user]).catch(() => 'nothing');
+  await repeatedly('userdel', ['--remove', user], /does not exist/);
 }
 
 /** Another process may hold the lock of /etc/passwd, or still be running as the user. */

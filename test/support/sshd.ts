@@ -6,6 +6,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { nodePath } from './bash.js';
 import { eventually } from './eventually.js';
 
 const run = promisify(execFile);
@@ -296,7 +297,7 @@ async function configText(
     // The mark finds processes that left their session; the home keeps the machine's own login files out.
     ...['root', UNPRIVILEGED].flatMap((user) => [
       `Match User ${user}`,
-      `SetEnv HOME=${homeOf(directory, user)} ${MARK}=${directory}`,
+      `SetEnv HOME=${homeOf(directory, user)} ${MARK}=${directory} PATH=${nodePath}`,
     ]),
     '',
   ].join('\n');

@@ -46,7 +46,6 @@ frame() { printf %s "$RS$NONCE $1$NL"; }
 
 not_started() {
   printf 'rune: %s\n' "$1" >&4
-  remove_folder
   exit 97
 }
 
@@ -64,10 +63,20 @@ wait_for() {
   printf -v WAIT '%d.%02d' $((hundredths / 100)) $((hundredths % 100))
 }
 
-# Waits so many hundredths of a second. Only where something is being ended: a program more does not matter there.
+# Waits so many hundredths of a second, or shorter if jobs says something. Without another process if it can: the plugin may
+# have left none to start.
 nap() {
+  local line=''
   wait_for "$1"
-  sleep "$WAIT"
+  if IFS= read -r -t "$WAIT" -u 6 line || [ $? -le 128 ]; then heed "$line" || sleep "$WAIT"; fi
+}
+
+# Keeps how the plugin ended, if that is what jobs said; fails if it said nothing.
+heed() {
+  case $1 in
+    *" $PLUGIN Exit "*) JOBS=$1 ;;
+    '') return 1 ;;
+  esac
 }
 
 # Sets LAST to the process id that was given out last, or fails.
@@ -407,8 +416,6 @@ watchdog_read_lease() {
 
 watchdog_stop_plugin() {
   local deadline
-  # Forked, because the channel may be stalled; killed with the watchdog's group.
-  frame "stopping $REASON" >&3 &
   kill -TERM -- "-$PLUGIN"
   kill -CONT -- "-$PLUGIN"
   deadline=$((NOW + GRACE))
@@ -418,6 +425,9 @@ watchdog_stop_plugin() {
     watchdog_nap $((deadline - NOW > 100 ? 100 : deadline - NOW))
   done
   [ -n "$OVER" ] || kill -KILL -- "-$PLUGIN"
+  # Forked, because the channel may be stalled; killed with the watchdog's group. Not before, because a plugin that lives may
+  # have left no process to start.
+  if [ -z "$OVER$ORPHAN" ]; then frame "stopping $REASON" >&3 & fi
 }
 
 # The plugin is over, or killed. Main says so on a channel that may be stalled: while the lease lives it may take its time.
@@ -482,17 +492,18 @@ watchdog() {
 
 # --- main ---
 
-# Takes what jobs said out of its pipe, which would fill up, and keeps how the plugin ended.
+# Takes what jobs said out of its pipe, which would fill up.
 take_jobs() {
   local line
-  while read -r -t 0 -u 6 && IFS= read -r -u 6 line; do
-    case $line in *" $PLUGIN Exit "*) JOBS=$line ;; esac
-  done
+  while read -r -t 0 -u 6 && IFS= read -r -u 6 line; do heed "$line"; done
 }
 
 [ -z "$COMMANDS$OS" ] || check_requirements
 frame begin >&3
 frame begin >&4
+# Until the watchdog runs, the plugin's shell evaluates nothing, and ends with its pipe. Bash ends this process by itself where
+# it cannot start another.
+trap '[ $? -eq 97 ] || printf "rune: no process can be started\n" >&4; exec 7>&-; remove_folder; exit 97' EXIT
 
 # Reads library and plugin straight from the channel, and says so; then waits for what make_feed makes.
 # shellcheck disable=SC2016 # for the plugin's own shell to expand
@@ -509,7 +520,10 @@ PLUGIN_SHELL=${PLUGIN_SHELL//$NL/;}
 LIBRARY='' SCRIPT='' INPUT=''
 if [ "$DELIVERY" = directory ]; then
   if ! { take LIBRARY_BYTES LIBRARY && take SCRIPT_BYTES SCRIPT; }; then not_started 'the upload ended early'; fi
+  # A limit on the size of files is to be an error here, not the end of this process.
+  trap '' XFSZ
   make_folder
+  trap - XFSZ
   LIBRARY_BYTES=0 SCRIPT_BYTES=0
 fi
 last_pid && FIRST=$LAST
@@ -539,6 +553,7 @@ make_feed
 coproc WATCH { watchdog; } 4>&-
 WATCHDOG=$!
 [ -n "${WATCH[1]-}" ] || not_started 'no process can be started'
+trap - EXIT
 exec 8>&"${WATCH[1]}" 9<&"${WATCH[0]}" 0</dev/null 5<&- 7>&-
 eval "exec ${WATCH[0]}<&- ${WATCH[1]}>&-"
 unset LIBRARY SCRIPT FEED
@@ -569,7 +584,10 @@ if [ "$STATUS" -gt 128 ]; then
   take_jobs
   case $JOBS in
     *" $PLUGIN Exit "*) ;;
-    *) HOW="signal $(kill -l $((STATUS - 128)))" ;;
+    *)
+      { kill -l $((STATUS - 128)) >&6 && IFS= read -r -u 6 HOW; } || HOW=$(kill -l $((STATUS - 128)))
+      HOW="signal $HOW"
+      ;;
   esac
 fi
 

@@ -1,56 +1,101 @@
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { DEFAULT_NODE_PROTOCOL } from '../../../services/lmm/transports/supervise.js';
 import type { Transport } from '../../../services/lmm/transports/transport.js';
+import { eventually } from '../../support/eventually.js';
 import { nodeOf, openLink, sshLink, type Link } from '../../support/links.js';
-import { commandFor, refusalOf, runPlugin, type PluginRun } from '../../support/run-plugin.js';
+import {
+  commandFor,
+  refusalOf,
+  runPlugin,
+  type PluginChanges,
+  type PluginRun,
+} from '../../support/run-plugin.js';
+import { skip } from '../../support/skip.js';
 import { startSshd, type TestSshd } from '../../support/sshd.js';
 
+const exec = promisify(execFile);
 const USER = 'rune-test';
+const KINDS = ['ssh', 'openssh'] as const;
 
 describe('a login whose .bashrc', () => {
   let sshd: TestSshd;
-  let link: Link;
-  let transport: Transport;
+  let ways: { readonly link: Link; readonly transport: Transport }[];
+  /** Runs of a login that allows no process: bash tries for 15 s to start one. */
+  let crippled: PluginRun[];
   before(async () => {
-    sshd = await startSshd({ loginFiles: { '.bashrc': '' } });
-    link = sshLink(sshd, USER);
-    transport = openLink(link, { ...DEFAULT_NODE_PROTOCOL, beginTimeoutMs: 700 });
+    sshd = await startSshd({ hostKeyTypes: ['ed25519'], loginFiles: { '.bashrc': '' } });
+    ways = KINDS.map((kind) => {
+      const link = sshLink(sshd, USER, kind);
+      return { link, transport: openLink(link, { ...DEFAULT_NODE_PROTOCOL, beginTimeoutMs: 2_000 }) };
+    });
+    crippled = await startAfter('ulimit -u 0', 'exit 5', { timeoutMs: 60_000 });
   });
   after(async () => {
-    await transport.close();
+    for (const { transport } of ways) await transport.close();
     await sshd.stop();
   });
 
-  /** Runs a plugin after a .bashrc; sshd's bash reads it for every command. */
-  const runAfter = async (bashrc: string, script: string): Promise<PluginRun> => {
-    await writeFile(join(sshd.home(USER), '.bashrc'), `touch ~/was-read\n${bashrc}\n`);
-    const run = runPlugin(
-      transport,
-      commandFor(nodeOf(link), `rm ~/was-read || exit 66\n${script}`, { input: '{"a":1}' }),
+  /** Starts a plugin after a .bashrc, over each transport; sshd's bash reads it for every command. */
+  const startAfter = async (
+    bashrc: string,
+    script: string,
+    changes: PluginChanges = {},
+  ): Promise<PluginRun[]> => {
+    const wasRead = join(sshd.directory, 'was-read');
+    await writeFile(wasRead, '');
+    await chmod(wasRead, 0o666);
+    await writeFile(join(sshd.home(USER), '.bashrc'), `echo >>${wasRead}\n${bashrc}\n`);
+    const runs = ways.map(({ link, transport }) =>
+      runPlugin(transport, commandFor(nodeOf(link), script, { input: '{"a":1}', ...changes })),
     );
-    await run.ending.catch(() => undefined);
-    return run;
+    await eventually(() => readFileSync(wasRead, 'utf8') === '\n'.repeat(KINDS.length), {
+      label: 'each login to read its file',
+    });
+    return runs;
+  };
+  const runAfter = async (
+    bashrc: string,
+    script: string,
+    changes: PluginChanges = {},
+  ): Promise<PluginRun[]> => {
+    const runs = await startAfter(bashrc, script, changes);
+    await Promise.allSettled(runs.map((run) => run.ending));
+    return runs;
   };
 
-  const expectRan = async (run: PluginRun, stdout: string): Promise<void> => {
-    const ending = await run.ending;
-    assert(ending.kind === 'ended', JSON.stringify(ending));
-    assert.deepEqual(ending.end, { exitCode: 5 }, run.stderr());
-    assert.equal(run.stdout(), stdout);
-    assert.equal(run.stderr(), '');
+  const expectRan = async (runs: readonly PluginRun[], stdout: string | RegExp): Promise<void> => {
+    for (const run of runs) {
+      const ending = await run.ending;
+      assert(ending.kind === 'ended' && ending.confirmed, JSON.stringify(ending));
+      assert.deepEqual(ending.end, { exitCode: 5 }, run.stderr());
+      if (typeof stdout === 'string') assert.equal(run.stdout(), stdout);
+      else assert.match(run.stdout(), stdout);
+      assert.equal(run.stderr(), '');
+      assert.equal(ending.leftProcesses, 0);
+    }
   };
 
-  const expectNothingRan = async (run: PluginRun, ...about: RegExp[]): Promise<void> => {
-    const error = await refusalOf(run);
-    assert.equal(error.name, 'NODE_SETUP_FAILED', error.message);
-    assert.equal(run.startedCount(), 0);
-    for (const part of about) assert.match(`${error.message}\n${error.facts.stderrTail}`, part);
+  const expectNothingRan = async (runs: readonly PluginRun[], ...about: RegExp[]): Promise<void> => {
+    for (const run of runs) {
+      const error = await refusalOf(run);
+      assert.equal(error.name, 'NODE_SETUP_FAILED', error.message);
+      assert.equal(run.startedCount(), 0);
+      for (const part of about) assert.match(`${error.message}\n${error.facts.stderrTail}`, part);
+    }
   };
 
   it('prints on both outputs does not get in between', async () => {
     const bashrc = 'echo "Welcome to web01"; echo "disk is full" >&2; printf "no newline"; printf "\\036"';
+    await expectRan(await runAfter(bashrc, 'cat; exit 5'), '{"a":1}');
+  });
+
+  it('prints megabytes on both outputs does not get in between', async () => {
+    const bashrc = 'head -c 5000000 /dev/urandom; head -c 5000000 /dev/urandom >&2';
     await expectRan(await runAfter(bashrc, 'cat; exit 5'), '{"a":1}');
   });
 
@@ -67,10 +112,7 @@ describe('a login whose .bashrc', () => {
       'alias cat="echo false"; shopt -s expand_aliases; trap "echo false" EXIT DEBUG; exec 5>~/five 8</dev/null; sleep 86400 >/dev/null 2>&1 &';
     const script = 'cat; for fd in /proc/self/fd/[3-9]; do echo "$fd"; done; jobs; exit 5';
     // The glob holds one descriptor while it is expanded.
-    const run = await runAfter(bashrc, script);
-    const ending = await run.ending;
-    assert(ending.kind === 'ended' && ending.leftProcesses === 0 && ending.confirmed, JSON.stringify(ending));
-    assert.match(run.stdout(), /^\{"a":1\}\/proc\/self\/fd\/(3|\[3-9\])\n$/);
+    await expectRan(await runAfter(bashrc, script), /^\{"a":1\}\/proc\/self\/fd\/(3|\[3-9\])\n$/);
   });
 
   it('reads a line of the input runs nothing', async () => {
@@ -78,7 +120,7 @@ describe('a login whose .bashrc', () => {
   });
 
   it('reads the whole input runs nothing', async () => {
-    await expectNothingRan(await runAfter('cat >/dev/null', 'exit 5'), /did not begin within 700 ms/);
+    await expectNothingRan(await runAfter('cat >/dev/null', 'exit 5'), /did not begin within 2000 ms/);
   });
 
   it('ends the shell runs nothing, and its words are in the error', async () => {
@@ -94,11 +136,58 @@ describe('a login whose .bashrc', () => {
     );
   });
 
+  describe('lets little be written,', () => {
+    const directory = { delivery: 'directory' } as const;
+    const file = { path: 'large', bytes: Buffer.alloc(200_000, 'x') };
+    let mount: string;
+    before(async function () {
+      mount = join(sshd.directory, 'small');
+      await mkdir(mount);
+      try {
+        await exec('mount', ['-t', 'tmpfs', '-o', 'noexec,size=64k,mode=1777', 'none', mount]);
+      } catch (error) {
+        skip(this, `a tmpfs cannot be mounted here, which needs CAP_SYS_ADMIN: ${String(error)}`);
+      }
+    });
+    after(() => exec('umount', [mount]));
+
+    it('into files of any size, runs nothing that needs a directory, and says so', async () => {
+      const run = await runAfter('ulimit -f 0', 'exit 5', directory);
+      await expectNothingRan(run, /the node could not start it/, /temporary directory cannot be written/);
+      await expectRan(await runAfter('ulimit -f 0', 'cat; exit 5'), '{"a":1}');
+    });
+
+    it('to a full disk, runs nothing that does not fit there, and leaves nothing on it', async () => {
+      const bashrc = `export TMPDIR=${mount}`;
+      const run = await runAfter(bashrc, 'exit 5', { ...directory, files: [file] });
+      await expectNothingRan(run, /the node could not start it/, /temporary directory cannot be written/);
+      assert.deepEqual(await readdir(mount), []);
+    });
+
+    it('and nothing of it be run, runs a plugin from there all the same', async () => {
+      const runs = await runAfter(`export TMPDIR=${mount}`, 'echo "${0%.*}"; exit 5', directory);
+      await expectRan(runs, `${mount}/rune\n`);
+      assert.deepEqual(await readdir(mount), []);
+    });
+
+    it('onto a full disk, runs what needs no directory', async () => {
+      await exec('fallocate', ['-l', '64K', join(mount, 'filler')]);
+      const run = await runAfter(`export TMPDIR=${mount}; cd ${mount}`, 'cat; exit 5');
+      await expectRan(run, '{"a":1}');
+    });
+  });
+
   it('is fine tells the plugin’s own exit code 1 from "not started"', async () => {
-    const run = await runAfter('', 'exit 1');
-    const ending = await run.ending;
-    assert(ending.kind === 'ended');
-    assert.deepEqual(ending.end, { exitCode: 1 });
-    assert.equal(run.startedCount(), 1);
+    for (const run of await runAfter('', 'exit 1')) {
+      const ending = await run.ending;
+      assert(ending.kind === 'ended');
+      assert.deepEqual(ending.end, { exitCode: 1 });
+      assert.equal(run.startedCount(), 1);
+    }
+  });
+
+  describe('allows no process', () => {
+    it('runs nothing, and says so', () =>
+      expectNothingRan(crippled, /the node could not start it/, /no process can be started/));
   });
 });

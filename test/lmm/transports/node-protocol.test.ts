@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { closeSync, existsSync, openSync, readFileSync, readSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { encodeUpload } from '../../../services/lmm/transports/remote-command.js';
 import { DEFAULT_NODE_PROTOCOL } from '../../../services/lmm/transports/supervise.js';
 import { StopReason } from '../../../services/shared/gen/rune/v1/run.js';
+import { nodePath } from '../../support/bash.js';
 import { openBashChannel, overChannel, type BashChannel } from '../../support/bash-channel.js';
 import { eventually } from '../../support/eventually.js';
 import { nodeOf } from '../../support/links.js';
@@ -16,7 +17,7 @@ import { commandFor, runPlugin, type PluginChanges, type PluginRun } from '../..
 import { skip } from '../../support/skip.js';
 
 const exec = promisify(execFile);
-const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+const PATH = nodePath;
 
 describe('the node protocol on a real bash', () => {
   let folder: string;
@@ -34,6 +35,14 @@ describe('the node protocol on a real bash', () => {
     const channel = openBashChannel({ PATH, HOME: folder, ...environment });
     const command = commandFor(nodeOf({ kind: 'local' }), script, changes);
     return { run: runPlugin(overChannel(channel, DEFAULT_NODE_PROTOCOL), command), channel };
+  };
+
+  const readStat = (pid: number): string => {
+    try {
+      return readFileSync(`/proc/${pid}/stat`, 'latin1');
+    } catch {
+      return ''; // It is gone.
+    }
   };
 
   const nonceOf = (channel: BashChannel): string => {
@@ -162,26 +171,34 @@ describe('the node protocol on a real bash', () => {
   });
 
   it('lets what may stay alive live when the channel ends just after the plugin', async () => {
-    // The supervisor sleeps while it looks whether what is left ends by itself: there it stands still until it may go on.
-    const [slept, goOn] = [join(folder, 'slept'), join(folder, 'go-on')];
-    const sleep = `#!/bin/sh\n: >${slept}\nwhile [ ! -e ${goOn} ]; do /bin/sleep 0.02; done\n`;
-    await mkdir(join(folder, 'bin'));
-    await writeFile(join(folder, 'bin', 'sleep'), sleep, { mode: 0o755 });
-    const { run, channel } = start(
-      '/bin/sleep 86400 & /bin/sleep 86400 & echo $PPID; exit 4',
-      { PATH: `${folder}/bin:${PATH}` },
-      { leavesProcesses: true, killGraceMs: 20_000 },
+    let stdout = '';
+    let goOn = (): void => undefined;
+    const ready = new Promise<void>((resolve) => (goOn = resolve));
+    const channel = openBashChannel({ PATH, HOME: folder });
+    // What it leaves fills the standard error, which is not read: there the supervisor stands still with its last word.
+    const script = '(printf %1048576s >&2; exec sleep 86400) & sleep 86400 & echo $PPID $$; exit 4';
+    const run = runPlugin(
+      overChannel(channel, DEFAULT_NODE_PROTOCOL),
+      commandFor(nodeOf({ kind: 'local' }), script, { leavesProcesses: true, killGraceMs: 20_000 }),
+      {
+        started: () => undefined,
+        stdout: (chunk) => void (stdout += chunk.toString()),
+        stderr: () => ready,
+      },
     );
-    await eventually(() => existsSync(slept) && run.stdout() !== '', { label: 'the plugin to be over' });
-    const supervisor = Number(run.stdout());
-    const isStopped = (): boolean => readFileSync(`/proc/${supervisor}/stat`, 'latin1').includes(' T ');
+    const stateOf = (pid: number): string => / ([A-Z]) /.exec(readStat(pid))?.[1] ?? '';
+    await eventually(() => stdout.includes('\n'), { label: 'the plugin' });
+    const [supervisor = 0, plugin = 0] = stdout.split(' ').map(Number);
+    await eventually(() => stateOf(plugin) === '' && stateOf(supervisor) === 'S', { label: 'its end' });
     channel.stdin.end();
     // Its watchdog continues it at every step: after the second one it has seen the end of the channel.
     for (const step of ['first', 'second']) {
-      await eventually(() => process.kill(supervisor, 'SIGSTOP') && isStopped(), { label: 'a stop' });
-      await eventually(() => !isStopped(), { label: `the ${step} step of the watchdog` });
+      await eventually(() => process.kill(supervisor, 'SIGSTOP') && stateOf(supervisor) === 'T', {
+        label: 'a stop',
+      });
+      await eventually(() => stateOf(supervisor) !== 'T', { label: `the ${step} step of the watchdog` });
     }
-    await writeFile(goOn, '');
+    goOn();
     const ending = await run.ending;
     assert(ending.kind === 'ended', JSON.stringify(ending));
     const { end, leftProcesses, maySurvive, stopReason } = ending;

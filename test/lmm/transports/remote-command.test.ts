@@ -8,6 +8,7 @@ import {
   REMOTE_COMMAND,
   remoteCommand,
 } from '../../../services/lmm/transports/remote-command.js';
+import { findNewerSyntax } from '../../../services/cli/plugin/lint/newer-syntax.js';
 import { commandFor } from '../../support/run-plugin.js';
 import { nodeOf } from '../../support/links.js';
 import type { NodeCommand } from '../../../services/lmm/transports/transport.js';
@@ -85,11 +86,12 @@ describe('the upload', () => {
     assert.equal(new Set(uploads.flatMap((upload) => [upload.nonce, upload.startToken])).size, 4);
   });
 
-  it('carries a supervisor without comments that bash can read', () => {
+  it('carries a supervisor without comments that bash can read, from 4.2 on', () => {
     const { bytes } = encodeUpload(commandFor(NODE, ''), 15_000);
     const body = bytes.subarray(14, 14 + Number(bytes.subarray(6, 14)));
     assert.doesNotMatch(body.toString(), /^\s*#/m);
     execFileSync('bash', ['-n'], { input: body });
+    assert.deepEqual(findNewerSyntax(`#!/bin/bash\n${body.toString()}`), []);
   });
 
   for (const field of ['script', 'library', 'input'] as const) {
