@@ -4,7 +4,9 @@ import { startBadLinks, type BadLink, type BadLinks } from '../support/bad-link.
 import { FLEET_SSHD, fleetAddresses } from '../support/fleet.js';
 import { makeTempDirectory } from '../support/temp-directory.js';
 import { makeTestBundle } from '../support/test-bundle.js';
-import { sshNode, startWorld, type World } from '../support/world.js';
+import { startSshd, type TestSshd } from '../support/sshd.js';
+import { sshNode } from '../support/world.js';
+import { startChaosServices, type ChaosServices } from './chaos-services.js';
 import { readProcess } from './node-processes.js';
 import { openTraces, type Traces } from './trace.js';
 
@@ -26,7 +28,8 @@ export type Flaw = 'noisy' | 'slow' | 'closed' | 'greedy' | 'full';
 
 /** Many nodes behind links that can be hurt, and the file in which plugins leave their traces. */
 export interface ChaosWorld {
-  readonly world: World;
+  readonly sshd: TestSshd;
+  readonly services: ChaosServices;
   readonly nodes: readonly ChaosNode[];
   readonly links: BadLinks;
   readonly tracePath: string;
@@ -78,7 +81,7 @@ export interface Patience {
   readonly silenceSeconds: number;
 }
 
-/** Starts sshd, relay, LMM and LOM. Connections without runs end after a second, so that many are made. */
+/** Starts sshd, relays, mediators and orchestrators. Connections without runs end after a second, so that many are made. */
 export async function startChaosWorld({ connectTimeoutMs, silenceSeconds }: Patience): Promise<ChaosWorld> {
   const nodes = fleetAddresses(NODES, NET).map((address, index): ChaosNode => {
     const isCalm = index >= NODES - CALM_NODES;
@@ -88,45 +91,43 @@ export async function startChaosWorld({ connectTimeoutMs, silenceSeconds }: Pati
     flaw === undefined ? [] : `${address}) ${FLAWS[flaw]} ;;`,
   );
   const awaited = new Map<string, (link: BadLink) => void>();
-  let sshdPort = 0;
-  const links = await startBadLinks({
-    route: (address) => ({ host: address, port: sshdPort }),
-    onLink(link) {
-      const act = awaited.get(link.address);
-      awaited.delete(link.address);
-      act?.(link);
-    },
-  });
-  const directory = await makeTempDirectory();
-  let world: World | undefined;
+  const started: (() => Promise<void>)[] = [];
   const stop = async (): Promise<void> => {
-    await links.close();
-    await world?.stop();
-    await directory.remove();
+    for (const end of started.toReversed()) await end();
   };
   try {
-    world = await startWorld({
-      testActionsOnly: true,
+    const directory = await makeTempDirectory();
+    started.push(directory.remove);
+    const sshd = await startSshd({
+      ...FLEET_SSHD,
+      loginFiles: { '.bashrc': `${BASHRC}case $address in\n${flaws.join('\n')}\nesac\n` },
+    });
+    started.push(sshd.stop);
+    const links = await startBadLinks({
+      route: (address) => ({ host: address, port: sshd.port }),
+      onLink(link) {
+        const act = awaited.get(link.address);
+        awaited.delete(link.address);
+        act?.(link);
+      },
+    });
+    started.push(links.close);
+    const { root, unprivileged } = sshd.users;
+    const services = await startChaosServices({
+      directory: directory.path,
+      sshd,
+      nodes: Object.fromEntries(
+        nodes.map(({ name, address }, index) => {
+          const login = sshNode(sshd, index % 2 === 0 ? root : unprivileged);
+          const transport = index % OPENSSH_EVERY === 0 ? 'openssh' : 'ssh';
+          return [name, { ...login, address, port: links.port, transport }];
+        }),
+      ),
       plugins: [await makeChaosBundle(directory.path)],
-      sshd: {
-        ...FLEET_SSHD,
-        loginFiles: { '.bashrc': `${BASHRC}case $address in\n${flaws.join('\n')}\nesac\n` },
-      },
-      nodes: (sshd) => {
-        sshdPort = sshd.port;
-        const { root, unprivileged } = sshd.users;
-        return Object.fromEntries(
-          nodes.map(({ name, address }, index) => {
-            const login = sshNode(sshd, index % 2 === 0 ? root : unprivileged);
-            const transport = index % OPENSSH_EVERY === 0 ? 'openssh' : 'ssh';
-            return [name, { ...login, address, port: links.port, transport }];
-          }),
-        );
-      },
       lom: { connect_timeout: `${connectTimeoutMs}ms` },
       lmm: { ssh: { idle_max: '1s', keepalive_interval: '1s', keepalive_count_max: silenceSeconds } },
     });
-    const { sshd } = world;
+    started.push(services.stop);
     const temporaryDirectory = (address: string): string => join(sshd.directory, 'tmp', address);
     for (const { address } of nodes) {
       await mkdir(temporaryDirectory(address), { recursive: true });
@@ -136,8 +137,10 @@ export async function startChaosWorld({ connectTimeoutMs, silenceSeconds }: Pati
     await writeFile(tracePath, '');
     await chmod(tracePath, 0o666);
     const traces = await openTraces(tracePath);
+    started.push(traces.close);
     return {
-      world,
+      sshd,
+      services,
       nodes,
       links,
       tracePath,
@@ -146,10 +149,7 @@ export async function startChaosWorld({ connectTimeoutMs, silenceSeconds }: Pati
       temporaryDirectory,
       markOf: (address) => ` ${address} ${sshd.port}`,
       await: (address, act) => void awaited.set(address, act),
-      async stop() {
-        await traces.close();
-        await stop();
-      },
+      stop,
     };
   } catch (error) {
     await stop();

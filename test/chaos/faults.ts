@@ -1,8 +1,8 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { BadLink, LinkEnd } from '../support/bad-link.js';
 import type { Deed } from './journal.js';
+import { CORRUPTION, LINK_DEEDS } from './link-deeds.js';
 import {
   descendantsOf,
   readProcess,
@@ -56,52 +56,14 @@ export interface StoppedProcesses {
 /** Does one thing to the world, or nothing where there is nothing to hit. */
 type Fault = (world: FaultWorld) => void | Promise<void>;
 
-const STALL_MS_MAX = 4_000;
 const STOP_MS_MAX = 4_000;
-const DELAY_MS_MAX = 300;
 /** Where in a connection's life things break: greeting, key exchange, login, upload, output. */
 const STAGE_BYTES = [60, 1_500, 4_000, 30_000, 200_000];
 
 const ENDS: readonly LinkEnd[] = ['caller', 'callee'];
-const CORRUPTION = 'a changed byte';
 const NOW = Promise.resolve();
 
-/** What can be done to one connection; resolves when it is over. */
-type LinkDeed = (link: BadLink, world: Pick<FaultWorld, 'random' | 'swallowMs'>) => Promise<unknown>;
-
-const LINK_DEEDS: Readonly<Record<string, LinkDeed>> = {
-  cut: (link) => (link.cut(), link.closed),
-  'reset of the mediator’s end': (link, { swallowMs }) => (
-    link.reset('caller'),
-    destroyLater(link, swallowMs)
-  ),
-  'reset of the node’s end': (link, { swallowMs }) => (link.reset('callee'), destroyLater(link, swallowMs)),
-  'reset of both ends': (link) => (link.destroy(), link.closed),
-  'half-close of the mediator’s end': (link, { swallowMs }) => (
-    link.halfClose('caller'),
-    destroyLater(link, swallowMs)
-  ),
-  'half-close of the node’s end': (link, { swallowMs }) => (
-    link.halfClose('callee'),
-    destroyLater(link, swallowMs)
-  ),
-  stall: (link, { random }) => {
-    const ms = random.int(50, STALL_MS_MAX);
-    link.stall(ms);
-    return Promise.race([delay(ms, undefined, { ref: false }), link.closed]);
-  },
-  'black hole': (link, { swallowMs }) => (link.stall(Infinity), destroyLater(link, swallowMs)),
-  latency: (link, { random }) => (link.delay(random.int(10, DELAY_MS_MAX)), link.closed),
-  [CORRUPTION]: (link, { random }) => (link.corrupt(random.pick(ENDS)), link.closed),
-};
-
 const hitsOf = (name: string): Deed['hits'] => (name === CORRUPTION ? 'bytes' : 'link');
-
-async function destroyLater(link: BadLink, afterMs: number): Promise<void> {
-  await Promise.race([delay(afterMs, undefined, { ref: false }), link.closed]);
-  link.destroy();
-  await link.closed;
-}
 
 const hitOpenLink: Fault = (world) => {
   const { random, links, note } = world;
@@ -110,6 +72,7 @@ const hitOpenLink: Fault = (world) => {
   if (open.length === 0) return;
   const link = random.pick(open);
   note({
+    on: 'node',
     what: `${name}, link ${link.id}`,
     address: link.address,
     hits: hitsOf(name),
@@ -126,7 +89,7 @@ const hitNextLink: Fault = (world) => {
   const own = random.fork(`${address} ${bytes}`);
   world.await(address, (link) => {
     const what = `${name} after ${bytes} bytes to the ${end}, link ${link.id}`;
-    note({ what, address, hits: hitsOf(name), over: link.closed });
+    note({ on: 'node', what, address, hits: hitsOf(name), over: link.closed });
     link.after(bytes, end, () => void act(link, { random: own, swallowMs }));
   });
 };
@@ -173,6 +136,7 @@ function signalOne(signal: 'SIGKILL' | 'SIGSTOP'): Fault {
     const victim = random.pick(candidates);
     const isPlugins = role === 'plugin' || role === 'child of the plugin';
     const deed = {
+      on: 'node' as const,
       address,
       // All runs of a connection have the same sshd.
       ...(role === 'sshd' ? {} : { runId }),
@@ -198,7 +162,13 @@ const reboot: Fault = async (world) => {
   const { random, addresses, links, temporaryDirectory, note } = world;
   const address = random.pick(addresses);
   let isUp = (): void => undefined;
-  note({ what: 'reboot', address, hits: 'link', over: new Promise<void>((resolve) => (isUp = resolve)) });
+  note({
+    on: 'node',
+    what: 'reboot',
+    address,
+    hits: 'link',
+    over: new Promise<void>((resolve) => (isUp = resolve)),
+  });
   // What is stopped forks nothing more: then nothing can slip through.
   const victims = new Map<number, NamedProcess>();
   for (let before = -1; before < victims.size;) {

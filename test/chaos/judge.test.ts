@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { Outcome, RunState, StopReason } from '../../services/shared/gen/rune/v1/run.js';
 import { judge, type Evidence } from './judge.js';
 
-const UNTOUCHED = { link: false, plugin: false, bytes: false };
+const UNTOUCHED = { link: false, plugin: false, bytes: false, mediator: false, way: false };
 const NOT_RUN = { starts: 0, ends: [], plugins: [], supervisorPids: [] };
 const RAN = { ...NOT_RUN, starts: 1, ends: ['ok'] };
 const BEGAN = { ...NOT_RUN, starts: 1 };
@@ -37,6 +37,9 @@ const CANCELLED = { state: RunState.CANCELLED, stopReason: StopReason.CANCEL };
 const TIMED_OUT = { state: RunState.TIMED_OUT, startedAt: AT };
 const LINK = { ...UNTOUCHED, link: true };
 const PLUGIN = { ...UNTOUCHED, plugin: true };
+const MEDIATOR = { ...UNTOUCHED, mediator: true };
+const WAY = { ...UNTOUCHED, way: true };
+const NOT_TAKEN = { state: RunState.FAILED, name: 'MEDIATOR_UNAVAILABLE' };
 
 describe('the judge of the chaos', () => {
   it('believes what the trace on the node and what was done to it bear out', () => {
@@ -45,7 +48,10 @@ describe('the judge of the chaos', () => {
       verdict(FAILED, { trace: { ...RAN, ends: ['fail'] } }, { ending: 'fail' }),
       verdict(LOST, { hits: LINK }),
       verdict(LOST, { hits: LINK, trace: NOT_RUN }),
+      verdict(LOST, { hits: MEDIATOR, trace: BEGAN }),
       verdict(UNREACHED, { hits: LINK, trace: NOT_RUN }),
+      verdict(NOT_TAKEN, { hits: MEDIATOR, trace: NOT_RUN }),
+      verdict(NOT_TAKEN, { hits: WAY, trace: NOT_RUN }),
       verdict(NOT_SET_UP, { trace: NOT_RUN }, { cannotStart: true }),
       verdict({ ...FAILED, name: 'PLUGIN_KILLED' }, { hits: PLUGIN, trace: BEGAN }),
       verdict(CANCELLED, { trace: NOT_RUN }, { cancelled: true }),
@@ -79,6 +85,9 @@ describe('the judge of the chaos', () => {
     ],
     ['a success where nothing can run', () => verdict(SUCCEEDED, {}, { cannotStart: true })],
     ['a lost link that nothing touched', () => verdict(LOST, { hits: PLUGIN })],
+    ['a run that is lost because an orchestrator lost its mediator', () => verdict(LOST, { hits: WAY })],
+    ['a mediator that is away though nothing touched any', () => verdict(NOT_TAKEN, { trace: NOT_RUN })],
+    ['a mediator that is away and ran it', () => verdict(NOT_TAKEN, { hits: MEDIATOR, trace: BEGAN })],
     [
       'a lost run that may live for ever',
       () => verdict({ state: RunState.LOST, name: 'OUTCOME_UNKNOWN' }, { hits: LINK }),

@@ -36,6 +36,10 @@ export interface Hits {
   readonly plugin: boolean;
   /** A byte on the link was changed, as somebody does who stands in between. */
   readonly bytes: boolean;
+  /** The process of its mediator was killed or stopped. */
+  readonly mediator: boolean;
+  /** A connection from an orchestrator to its mediator was touched. */
+  readonly way: boolean;
 }
 
 /** Errors that a hit link explains, and that say that nothing ran. */
@@ -47,6 +51,9 @@ const NOT_REACHED = new Set([
   'NODE_CHANNEL_REFUSED',
   'MEDIATOR_FULL',
 ]);
+
+/** Errors that a mediator explains that was away when the run was to start, or could not be reached. */
+const NOT_TAKEN = new Set(['MEDIATOR_UNAVAILABLE', 'SERVICE_UNREACHABLE', 'WRONG_INSTANCE']);
 
 /**
  * What is not true about an outcome: undefined if all is. What was done to the run must explain what it does not
@@ -61,7 +68,7 @@ export function judge(outcome: Outcome, { asked, trace, hits, tookMs }: Evidence
   const began = outcome.startedAt !== undefined;
   const nothingRan = !began && outcome.state !== RunState.LOST;
   if (nothingRan && starts > 0) return `it ran, and its outcome says that nothing ran (${name})`;
-  const touched = hits.link || hits.plugin;
+  const touched = hits.link || hits.plugin || hits.mediator;
 
   switch (outcome.state) {
     case RunState.SUCCEEDED:
@@ -78,7 +85,9 @@ export function judge(outcome: Outcome, { asked, trace, hits, tookMs }: Evidence
       if (name !== 'OUTCOME_UNKNOWN') return `it is lost with the error ${name}`;
       if (outcome.stoppedOnNodeBy === undefined) return 'it is lost, and nothing says until when it may run';
       // A plugin that is killed never takes its supervisor with it.
-      return hits.link ? undefined : 'its link was lost, and nothing touched it';
+      return hits.link || hits.mediator
+        ? undefined
+        : 'it is lost, and nothing touched its link or its mediator';
     default:
       return `${outcome.state} is no final state of a run here`;
   }
@@ -88,11 +97,16 @@ function judgeFailure(
   name: string,
   asked: Asked,
   trace: Trace,
-  { nothingRan, link, plugin, bytes }: Hits & { readonly nothingRan: boolean },
+  hits: Hits & { readonly nothingRan: boolean },
 ): string | undefined {
+  const { nothingRan, plugin, bytes, mediator, way } = hits;
+  // A mediator that stands still or ends takes its links with it.
+  const link = hits.link || mediator;
   if (!isErrorName(name)) return `it failed with the error "${name}"`;
   if (nothingRan) {
     if (name === 'HOST_KEY_CHANGED') return bytes ? undefined : 'nobody changed its host key';
+    if (NOT_TAKEN.has(name))
+      return mediator || way ? undefined : `no mediator took it (${name}), and nothing touched any`;
     if (!NOT_REACHED.has(name)) return `nothing ran, with the error ${name} (${ERRORS[name].exit})`;
     if (name === 'NODE_SETUP_FAILED' && asked.cannotStart) return undefined;
     return link ? undefined : `it was not reached (${name}), and nothing touched its link`;

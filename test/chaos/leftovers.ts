@@ -11,20 +11,21 @@ export function livingOf(runId: string, { traces }: ChaosWorld, table: ProcessTa
 
 /** What nodes and links still have, in words; empty when everything has ended. */
 export async function leftovers(chaos: ChaosWorld): Promise<string[]> {
-  const { world, links, nodes, traces, since, temporaryDirectory } = chaos;
+  const { sshd, services, links, nodes, traces, since, temporaryDirectory } = chaos;
   const table = await readProcessTable(since);
   const runIds = [...traces.runIds()];
   const alive = runIds.flatMap((runId) => livingOf(runId, chaos, table).map((pid) => `${pid} of ${runId}`));
   const ofNodes = new Set([
-    ...world.sshd.descendants(),
+    ...sshd.descendants(),
     // The other children of a mediator live as long as it does.
-    ...descendantsOf(world.lmm.pid)
+    ...services.mediators
+      .flatMap(({ process }) => descendantsOf(process.pid))
       .filter(({ command }) => command.startsWith('ssh\0'))
       .map(({ pid }) => pid),
     // Logins have a home below it, and hand that on to whatever they start.
-    ...table.withEnvironment(world.sshd.directory).map(({ pid }) => pid),
+    ...table.withEnvironment(sshd.directory).map(({ pid }) => pid),
   ]);
-  ofNodes.delete(world.sshd.pid);
+  ofNodes.delete(sshd.pid);
   const files = nodes.flatMap(({ address }) =>
     readdirSync(temporaryDirectory(address)).map((name) => join(address, name)),
   );

@@ -1,12 +1,14 @@
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import { runStorm, SILENT_NETWORK } from './storm.js';
+import { runStorm, SILENT_WEATHER } from './storm.js';
 
 const USAGE = `Usage: npm run chaos -- [--minutes N] [--runs N] [--seed S]
 
-Runs actions on 50 nodes of a throw-away sshd while connections and processes are hurt at random, and looks whether every outcome
-is true and nothing stays behind. Stops after N minutes (default 1, if --runs is not given either) or N runs, and at the first
-problem. The seed decides what is run and what is hurt; without one it is chosen and said. Needs root and openssh-server.
+Runs actions on 50 nodes of a throw-away sshd through two orchestrators over one PostgreSQL and three mediators, while processes of
+all of them are killed and stopped, the database is restarted and every kind of connection is hurt at random. Looks whether every
+accepted execution ends, every outcome is true, every watcher sees the same events without a gap, the store says what callers and
+nodes say, and nothing stays behind. Stops after N minutes (default 1, if --runs is not given either) or N runs, and at the first
+problem. The seed decides what is run and what is hurt; without one it is chosen and said. Needs root, openssh-server and postgresql.
 Ends with 0 when nothing was wrong, 1 when something was, 2 for a wrong command line.
 `;
 const MINUTES_DEFAULT = 1;
@@ -48,7 +50,7 @@ async function main(): Promise<number> {
   say(`seed ${limits.seed}`);
   const { problems, ...figures } = await runStorm({
     ...limits,
-    network: SILENT_NETWORK,
+    weather: SILENT_WEATHER,
     say,
     signal: stop.signal,
   });

@@ -3,14 +3,18 @@ import type { Outcome } from '../../services/shared/gen/rune/v1/run.js';
 import { runStateName } from '../../services/shared/outcome-log.js';
 import { eventually } from '../support/eventually.js';
 import { residentBytes } from '../support/resident-bytes.js';
+import type { ChaosService } from './chaos-services.js';
 import { startChaosWorld, type ChaosWorld, type Patience } from './chaos-world.js';
+import { compareWithStore, type Comparison } from './compare-with-store.js';
+import { createEventLedger } from './event-ledger.js';
 import { createStoppedProcesses, drawFault, type FaultWorld, type RunInFlight } from './faults.js';
-import { createJournal } from './journal.js';
+import { createJournal, type Journal } from './journal.js';
 import { judge } from './judge.js';
 import { descriptorsOf, leftovers, livingOf } from './leftovers.js';
 import { readProcessTable } from './node-processes.js';
-import { performTask, type StormRun, type TaskLog } from './perform-task.js';
+import { performTask, type StormRun, type TaskLog, type TaskTools } from './perform-task.js';
 import { seededRandom } from './random.js';
+import { DATABASE, hurtServices, type ServicePaces } from './service-faults.js';
 import { drawTask, TASK_TIMEOUT_MS } from './task.js';
 import { watchStandstill } from './watch-standstill.js';
 
@@ -19,39 +23,66 @@ export interface StormOptions {
   readonly seed: number;
   readonly runsMax: number;
   readonly msMax: number;
-  readonly network: Network;
+  readonly weather: Weather;
   /** Hears what goes on, in words for a person. */
   readonly say: (text: string) => void;
   /** Ends it early. */
   readonly signal: AbortSignal;
 }
 
-/** How bad it may get, and what the mediator puts up with. */
-export interface Network extends Patience {
-  /** A connection that swallows everything is reset after this time. */
-  readonly swallowMs: number;
-}
+/** How bad it may get, and what the mediators put up with. */
+export interface Weather extends Patience, ServicePaces {}
 
-/** The mediator has to find out by itself, and the node too: nothing helps before the lease is over. */
-export const SILENT_NETWORK: Network = { connectTimeoutMs: 20_000, silenceSeconds: 6, swallowMs: 45_000 };
+/** Services have to find out by themselves, and nodes too: nothing helps before the lease is over. */
+export const SILENT_WEATHER: Weather = {
+  connectTimeoutMs: 20_000,
+  silenceSeconds: 6,
+  swallowMs: 45_000,
+  replicaPause: { minMs: 2_000, maxMs: 10_000 },
+  mediatorPause: { minMs: 3_000, maxMs: 15_000 },
+  wayPause: { minMs: 500, maxMs: 6_000 },
+  databasePause: { minMs: 15_000, maxMs: 60_000 },
+  replicaStopMsMax: 8_000,
+  mediatorStopMsMax: 20_000,
+  downMsMax: 3_000,
+};
 
 /** Nothing stays silent for long, and on a machine that is busy nothing is given up too soon. */
-export const QUICK_NETWORK: Network = { connectTimeoutMs: 60_000, silenceSeconds: 30, swallowMs: 2_000 };
+export const QUICK_WEATHER: Weather = {
+  connectTimeoutMs: 60_000,
+  silenceSeconds: 30,
+  swallowMs: 2_000,
+  replicaPause: { minMs: 1_000, maxMs: 3_000 },
+  mediatorPause: { minMs: 1_000, maxMs: 4_000 },
+  wayPause: { minMs: 100, maxMs: 1_000 },
+  databasePause: { minMs: 3_000, maxMs: 6_000 },
+  replicaStopMsMax: 3_500,
+  mediatorStopMsMax: 2_000,
+  downMsMax: 500,
+};
 
 /** What came of it. */
 export interface StormReport {
   /** How many runs were asked for. */
   readonly runs: number;
-  readonly faults: number;
+  /** How many executions were accepted. */
+  readonly executions: number;
+  /** How many events they have, and how many all watchers together saw. */
+  readonly events: { readonly recorded: number; readonly watched: number };
+  /** How many things were done to nodes, orchestrators, mediators, the ways between those and the database. */
+  readonly faults: Journal['counts'];
   /** How many runs came to each state. */
   readonly outcomes: Readonly<Record<string, number>>;
+  /** How many runs the store has in which state, and how many beginnings those wrote down on their nodes. */
+  readonly recorded: Comparison;
+  /** What `rune-lom store check` printed. */
+  readonly storeCheck: string;
   /** The most that a service had in memory above what it had when it was idle, in bytes. */
   readonly growthBytes: Readonly<Record<string, number>>;
   /** What was not as it must be; each one holds what is needed to understand and to repeat it. */
   readonly problems: readonly string[];
 }
 
-const SERVICES = ['lom', 'lmm'] as const;
 const TASKS_AT_ONCE = 10;
 const FAULT_PAUSE_MS_MAX = 80;
 const SWEEP_PAUSE_MS = 1_000;
@@ -65,16 +96,22 @@ const BUSY_MACHINE_MS = 5_000;
 const NODE_ENDS_PLUGIN_MS = 15_000 + 1_000 + 10_000;
 /** The plugin's time, grace and margin. */
 const TASK_MS_MAX = TASK_TIMEOUT_MS + 1_000 + 10_000 + 2 * BUSY_MACHINE_MS;
+/** What orchestrators need that are killed again and again, and do not hear that a way is gone. */
+const OUTAGES_MS_MAX = 240_000;
+const COMPARE_MS_MAX = 120_000;
 const GROWTH_BYTES_MAX = 128 * 1024 ** 2;
+/** What a service opens with its first runs stays open, and an orchestrator keeps connections to the database. */
+const DESCRIPTORS_MORE_MAX = 20;
 /** What was done to a node is told from so long before a run to so long after it. */
 const TELL_MS = 20_000;
 
 /**
- * Runs actions on many nodes while connections and processes are hurt at random, and looks whether everything that is said about
- * the runs is true and nothing stays behind. The seed decides what is run, what is hurt and how; what it meets, the machine.
+ * Runs actions on many nodes while connections, processes, services and their database are hurt at random, and looks whether
+ * everything that is said about the runs is true and nothing stays behind. The seed decides what is run, what is hurt and how; what
+ * it meets, the machine.
  */
 export async function runStorm(options: StormOptions): Promise<StormReport> {
-  const chaos = await startChaosWorld(options.network);
+  const chaos = await startChaosWorld(options.weather);
   try {
     return await storm(chaos, options);
   } finally {
@@ -83,26 +120,31 @@ export async function runStorm(options: StormOptions): Promise<StormReport> {
 }
 
 async function storm(chaos: ChaosWorld, options: StormOptions): Promise<StormReport> {
-  const { world, traces, nodes } = chaos;
-  const { seed, say, signal, runsMax, msMax, network } = options;
-  const taskTools = {
-    client: world.client,
+  const { services, traces, nodes } = chaos;
+  const { seed, say, signal, runsMax, msMax, weather } = options;
+  const clients = services.replicas.map(({ client }) => client);
+  const ledger = createEventLedger();
+  const taskTools: TaskTools = {
+    clients,
+    ledger,
     tracePath: chaos.tracePath,
-    limitMs: network.connectTimeoutMs + TASK_MS_MAX,
+    limitMs: weather.connectTimeoutMs + TASK_MS_MAX + OUTAGES_MS_MAX,
   };
   const random = seededRandom(seed);
   const startMs = performance.now();
-  const journal = createJournal(startMs);
+  const mediators = services.mediators.map(({ address }) => address);
+  const journal = createJournal(startMs, mediators);
   const runs = new Map<string, StormRun>();
+  const executions: TaskLog['executions'] = new Map();
   const reported = new Set<StormRun>();
   const problems: string[] = [];
   const outcomes: Record<string, number> = {};
-  const growthBytes = { lom: 0, lmm: 0 };
+  const growthBytes: Record<string, number> = {};
   let asked = 0;
-  let faultCount = 0;
 
   const log: TaskLog = {
     runs,
+    executions,
     report(problem, run) {
       if (run !== undefined) {
         if (reported.has(run)) return;
@@ -114,16 +156,25 @@ async function storm(chaos: ChaosWorld, options: StormOptions): Promise<StormRep
     },
   };
   const tellRun = (run: StormRun): string[] => {
-    const { runId, node, address, fromMs, toMs } = run;
+    const { runId, executionId, node, address, mediator, fromMs, toMs } = run;
     const at = (ms: number): string => ((ms - startMs) / 1_000).toFixed(3);
-    const deeds = journal.tell(address, fromMs - TELL_MS, Math.min(toMs, performance.now()) + TELL_MS);
+    const until = Math.min(toMs, performance.now()) + TELL_MS;
+    const told = (...addresses: string[]): string[] => journal.tell(addresses, fromMs - TELL_MS, until);
+    const said = services.all.flatMap((service) =>
+      service
+        .log()
+        .filter((line) => line.includes(runId) || line.includes(executionId))
+        .map((line) => `${service.name}: ${line}`),
+    );
     return [
-      `run ${runId} on ${node.name} (${address}), from ${at(fromMs)} s to ${at(toMs)} s`,
+      `run ${runId} of ${executionId} on ${node.name} (${address}), from ${at(fromMs)} s to ${at(toMs)} s`,
       `asked: ${JSON.stringify(run.asked)}`,
       `outcome: ${JSON.stringify(briefly(run.outcome))}`,
       `trace on the node: ${JSON.stringify(traces.of(runId))}`,
-      ...deeds.map((line) => `done to the node: ${line}`),
-      ...world.lmm.log.filter((line) => line.includes(runId)).map((line) => `lmm: ${line}`),
+      ...told(address).map((line) => `done to the node: ${line}`),
+      ...told(...(mediator === '' ? mediators : [mediator])).map((line) => `done to its mediator: ${line}`),
+      ...told(DATABASE, ...services.replicas.map((each) => each.address)).map((line) => `done: ${line}`),
+      ...said,
     ];
   };
   const judgeRun = (run: StormRun): void => {
@@ -146,17 +197,9 @@ async function storm(chaos: ChaosWorld, options: StormOptions): Promise<StormRep
       { label: 'nothing to be left on any node', timeoutMs, pauseMs: SWEEP_PAUSE_MS },
     );
 
-  // What a service opens with its first run by either transport stays open; the first node has one, the second the other.
-  await performTask(
-    { ...drawTask(random.fork('first'), nodes, 0), nodes: nodes.slice(0, 2), cancelAfterMs: undefined },
-    taskTools,
-    log,
-  );
-  await awaitQuiet(NODE_ENDS_PLUGIN_MS);
-  const first = runs.size;
-  const idle = SERVICES.map((name) => {
-    const { pid } = world[name];
-    return { name, pid, descriptors: descriptorsOf(pid), bytes: residentBytes(pid) };
+  const idle = services.all.map((service) => {
+    const { pid } = service.process;
+    return { service, descriptors: descriptorsOf(pid).length, bytes: residentBytes(pid) };
   });
 
   const isOver = (): boolean =>
@@ -191,17 +234,14 @@ async function storm(chaos: ChaosWorld, options: StormOptions): Promise<StormRep
       links: () => chaos.links.links().filter(({ address }) => stormy.includes(address)),
       runs: inFlight,
       await: chaos.await,
-      sshdPid: world.sshd.pid,
+      sshdPid: chaos.sshd.pid,
       since: chaos.since,
       markOf: chaos.markOf,
       temporaryDirectory: chaos.temporaryDirectory,
       stopped,
-      swallowMs: network.swallowMs,
+      swallowMs: weather.swallowMs,
       halved: new Set(),
-      note: (deed) => {
-        faultCount += 1;
-        journal.add(deed);
-      },
+      note: journal.add,
     };
     while (!calm.signal.aborted) {
       await delay(faults.random.int(0, FAULT_PAUSE_MS_MAX));
@@ -212,8 +252,10 @@ async function storm(chaos: ChaosWorld, options: StormOptions): Promise<StormRep
 
   const swept = new Set<StormRun>();
   const sweepOnce = async (): Promise<void> => {
-    for (const { name, pid, bytes } of idle)
-      growthBytes[name] = Math.max(growthBytes[name], residentBytes(pid) - bytes);
+    for (const { service, bytes } of idle) {
+      const { name, process } = service;
+      growthBytes[name] = Math.max(growthBytes[name] ?? 0, memoryOf(process.pid) - bytes);
+    }
     const nowMs = performance.now();
     const due = [...runs.values()].filter((run) => run.overByMs < nowMs && !swept.has(run));
     if (due.length === 0) return;
@@ -235,16 +277,31 @@ async function storm(chaos: ChaosWorld, options: StormOptions): Promise<StormRep
       await sweepOnce();
       if (count % SAY_EVERY_SWEEPS !== 0) continue;
       const seconds = ((performance.now() - startMs) / 1_000).toFixed(0);
-      say(`${seconds} s: ${asked} runs, ${faultCount} faults, ${JSON.stringify(outcomes)}`);
+      say(
+        `${seconds} s: ${asked} runs, faults ${JSON.stringify(journal.counts)}, ${JSON.stringify(outcomes)}`,
+      );
     }
   };
 
   const stopWatching = watchStandstill(STANDSTILL_MS, (ms) => {
     say(`The machine stood still for ${ms} ms`);
-    for (const { address } of nodes)
-      journal.add({ what: `standstill of the machine for ${ms} ms`, address, hits: 'link', over: NOW });
+    const what = `standstill of the machine for ${ms} ms`;
+    for (const { address } of nodes) journal.add({ on: 'node', what, address, hits: 'link', over: NOW });
+    for (const address of mediators)
+      for (const hits of ['mediator', 'way'] as const)
+        journal.add({ on: 'lmm', what, address, hits, over: NOW });
   });
-  const around = Promise.all([hurt(), sweep()]);
+  const serviceFaults = hurtServices(
+    {
+      random: random.fork('services'),
+      services,
+      stopped,
+      paces: weather,
+      note: journal.add,
+    },
+    calm.signal,
+  ).catch((error: unknown) => log.report(`A service does not come back: ${String(error)}`));
+  const around = Promise.all([hurt(), sweep(), serviceFaults]);
   await Promise.all(Array.from({ length: TASKS_AT_ONCE }, work)).finally(stopWatching);
   calm.abort();
   await around;
@@ -259,21 +316,61 @@ async function storm(chaos: ChaosWorld, options: StormOptions): Promise<StormRep
   for (const run of runs.values()) judgeRun(run);
   for (const runId of traces.runIds())
     if (!runs.has(runId)) log.report(`The run ${runId} left a trace, and nobody asked for it`);
-  if (runs.size - first !== asked)
-    log.report(`${asked} runs were asked for, and there were ${runs.size - first}`);
-  for (const { name, pid, descriptors } of idle) {
+  if (runs.size !== asked) log.report(`${asked} runs were asked for, and there were ${runs.size}`);
+  const records = { executions, runs, ledger, traces, clients };
+  const late = AbortSignal.timeout(COMPARE_MS_MAX);
+  const recorded = await compareWithStore(records, random.fork('compare'), late, log.report).catch(
+    (error: unknown) => {
+      log.report(`The store cannot be compared: ${String(error)}`);
+      return {};
+    },
+  );
+  const storeCheck = await services.checkStore().catch((error: unknown) => {
+    log.report(`The store contradicts itself: ${String(error)}`);
+    return '';
+  });
+  for (const { service, descriptors } of idle) {
+    const { name, process } = service;
     await eventually(
       () => {
-        const more = descriptorsOf(pid).filter((each) => !descriptors.includes(each));
-        if (descriptorsOf(pid).length > descriptors.length) throw new Error(more.join('; '));
+        const open = descriptorsOf(process.pid);
+        if (open.length > descriptors + DESCRIPTORS_MORE_MAX) throw new Error(open.join('; '));
       },
       { label: `the descriptors of ${name} to be closed` },
     ).catch((error: unknown) => log.report(String(error)));
-    if (growthBytes[name] > GROWTH_BYTES_MAX) log.report(`${name} grew by ${growthBytes[name]} bytes`);
-    for (const line of world[name].log.filter((each) => each.includes('"level":"error"')))
-      log.report(`${name} says: ${line}`);
+    const grown = growthBytes[name] ?? 0;
+    if (grown > GROWTH_BYTES_MAX) log.report(`${name} grew by ${grown} bytes`);
+    for (const line of faultLines(service)) log.report(`${name} says: ${line}`);
   }
-  return { runs: asked, faults: faultCount, outcomes, growthBytes, problems };
+  const events = { recorded: ledger.different, watched: ledger.noted };
+  const { counts: faults } = journal;
+  return {
+    runs: asked,
+    executions: executions.size,
+    events,
+    faults,
+    outcomes,
+    recorded,
+    storeCheck,
+    growthBytes,
+    problems,
+  };
+}
+
+/** Bytes of a process; 0 for one that is down. */
+function memoryOf(pid: number): number {
+  try {
+    return residentBytes(pid);
+  } catch {
+    return 0;
+  }
+}
+
+/** Lines about faults of a service itself: a database that is away is none. */
+function faultLines(service: ChaosService): string[] {
+  return service
+    .log()
+    .filter((line) => line.includes('"level":"error"') && !line.includes('STORE_UNAVAILABLE'));
 }
 
 function briefly(outcome: Outcome | undefined): unknown {

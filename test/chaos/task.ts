@@ -1,8 +1,8 @@
 import { ACTIONS, type ChaosNode } from './chaos-world.js';
 import type { Ending } from './judge.js';
-import type { Random } from './random.js';
+import { seededRandom, type Random } from './random.js';
 
-/** One execution: what is run where, and when it is cancelled, if it is. */
+/** One execution: what is run where, when it is cancelled, if it is, and who else watches it. */
 export interface Task {
   readonly action: string;
   readonly nodes: readonly ChaosNode[];
@@ -14,6 +14,10 @@ export interface Task {
   };
   readonly timeoutMs: number;
   readonly cancelAfterMs: number | undefined;
+  /** Watchers besides the caller: each comes so late, and begins at this share of the events that were there by then. */
+  readonly watchers: readonly { readonly afterMs: number; readonly fromShare: number }[];
+  /** Decides which replica is asked. */
+  readonly choices: Random;
 }
 
 /** The longest time that any task gets for its plugin. */
@@ -23,6 +27,8 @@ const SHORT_TIMEOUT_MS = 1_000;
 const MILLISECONDS_MAX = 1_500;
 const LOG_KIB_MAX = 512;
 const NODES_MAX = 8;
+const WATCHERS_MAX = 3;
+const SEED_MAX = 2 ** 31;
 
 /** Draws the next execution, on so many nodes at most. */
 export function drawTask(random: Random, nodes: readonly ChaosNode[], nodesMax: number): Task {
@@ -39,5 +45,10 @@ export function drawTask(random: Random, nodes: readonly ChaosNode[], nodesMax: 
     },
     timeoutMs: outlivesTimeout ? SHORT_TIMEOUT_MS : TASK_TIMEOUT_MS,
     cancelAfterMs: isCancelled ? random.int(0, MILLISECONDS_MAX) : undefined,
+    watchers: Array.from({ length: random.int(0, WATCHERS_MAX) }, () => ({
+      afterMs: random.int(0, 2 * MILLISECONDS_MAX),
+      fromShare: random.int(0, 100) / 100,
+    })),
+    choices: seededRandom(random.int(0, SEED_MAX)),
   };
 }
