@@ -16,6 +16,9 @@ export function postgresPool(pool: Pool): PostgresPool {
     if (!names.has(sql) && names.size < PREPARED_MAX) names.set(sql, `rune_${names.size}`);
     return names.get(sql);
   };
+  // Between giving a connection away and its new holder's first look, what the server says meanwhile would end the process. The
+  // holder finds out by the connection's next use.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return {
     connect: async () => wrap(await pool.connect().catch(throwFault), nameOf),
     end: () => pool.end(),

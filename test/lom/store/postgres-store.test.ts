@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { Client } from 'pg';
+import { Client, Pool } from 'pg';
 import { checkStore } from '../../../services/lom/store/check-store.js';
 import { openStore } from '../../../services/lom/store/open-store.js';
+import { postgresPool } from '../../../services/lom/store/postgres-pool.js';
 import { readStore } from '../../../services/lom/store/read-store.js';
 import type { Store } from '../../../services/lom/store/store.js';
 import { newId } from '../../../services/shared/ids.js';
@@ -250,6 +251,18 @@ describe('a store in PostgreSQL', () => {
       await blocker.end();
       await store.close();
     }
+  });
+
+  it('outlives a server that ends a connection just when it is given away', async () => {
+    const pool = new Pool({ connectionString: url, max: 1 });
+    const connections = postgresPool(pool);
+    // Before whoever asked for the connection goes on, as when the server's last words come with its answer.
+    pool.on('acquire', (client) =>
+      process.nextTick(() => client.emit('error', new Error('terminating connection'))),
+    );
+    (await connections.connect()).release();
+    (await connections.connect()).release();
+    await connections.end();
   });
 
   it('refuses a schema of a newer release', async () => {
