@@ -8,7 +8,7 @@ import {
   type Credentials,
   type LoadedCredential,
 } from './credentials.js';
-import { fileStamp } from './file-stamp.js';
+import { fileStamp } from '../shared/file-stamp.js';
 import { filesOf, loadCredential, type Env } from './load-credential.js';
 
 /** The setting `credentials`: a credential's name to what it consists of. */

@@ -4,10 +4,12 @@ import {
   durationSetting,
   integerSetting,
   listSetting,
+  objectSetting,
   textSetting,
 } from '../shared/settings.js';
 import { RUN_LIMIT_SETTINGS } from '../shared/run-limit-settings.js';
 import { SERVICE_SETTINGS } from '../shared/service-settings.js';
+import { readInventorySources } from './inventory-sources/source-config.js';
 import type { MediatorEndpoint } from './mediators.js';
 import { STORE_SETTINGS } from './store/store-settings.js';
 
@@ -40,6 +42,26 @@ export const LOM_SETTINGS = {
     name: 'inventory',
     default: ['inventory.yaml'],
     doc: 'Inventory files, see docs/inventory.md.',
+  }),
+  inventoryRefreshMs: durationSetting({
+    name: 'inventory_refresh',
+    default: '5s',
+    min: '0s',
+    max: '24h',
+    doc: 'How often inventory files are looked at; 0s for only at SIGHUP.',
+  }),
+  inventorySources: objectSetting(
+    {
+      name: 'inventory_sources',
+      kind: 'sources by name, see docs/inventory.md',
+      default: {},
+      doc: 'Programs and https addresses that give more of the inventory.',
+    },
+    readInventorySources,
+  ),
+  inventoryCopies: textSetting({
+    name: 'inventory_copies',
+    doc: 'Directory for the last good answer of each of them, to start with while it is down.',
   }),
   mediators: listSetting({
     name: 'mediators',

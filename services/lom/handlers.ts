@@ -1,12 +1,18 @@
 import { toDuration } from '../shared/duration.js';
 import { RuneError } from '../shared/errors.js';
-import type { LomServiceService, PlannedRun, SubmitExecutionResponse } from '../shared/gen/rune/v1/lom.js';
+import type {
+  InventorySource,
+  LomServiceService,
+  PlannedRun,
+  SubmitExecutionResponse,
+} from '../shared/gen/rune/v1/lom.js';
 import { replyHeader } from '../shared/header.js';
 import { pageOf } from '../shared/page.js';
 import type { Handlers } from '../shared/rpc-binding.js';
 import type { CallContext } from '../shared/rpc-call.js';
 import type { Dispatcher } from './dispatch.js';
 import { executionMessage } from './execution-message.js';
+import type { InventorySourceStatus } from './inventory-sources/follow-inventory.js';
 import type { Caller, Orchestrator, Submitted } from './orchestrate.js';
 import { chooseMediator } from './mediators.js';
 import { planNode, type Plan, type PlanSources } from './plan.js';
@@ -35,6 +41,10 @@ function plannedRuns(plan: Plan): PlannedRun[] {
   }));
 }
 
+function sourceMessage({ name, kind, readAtMs, problem }: InventorySourceStatus): InventorySource {
+  return { name, kind, readAt: new Date(readAtMs), problem };
+}
+
 const callerOf = (call: CallContext): Caller => ({ header: call.header, triggeredBy: call.identity.name });
 
 /** The call is over before its time, and not because this service stops, which is no reason to stop the work. */
@@ -48,6 +58,7 @@ export function lomHandlers(
   dispatcher: Dispatcher,
   sources: PlanSources,
   store: Store,
+  inventorySources: () => readonly InventorySourceStatus[],
 ): Handlers<LomServiceService> {
   const submitted = async (
     { execution, existing }: Submitted,
@@ -142,6 +153,7 @@ export function lomHandlers(
         header: replyHeader(call.header, 'NODES_LISTED', 'lom', true),
         nodes: page.items.map((node) => ({ ...node, vars: undefined })),
         nextPageToken: page.nextPageToken,
+        inventorySources: request.pageToken === '' ? inventorySources().map(sourceMessage) : [],
       };
     },
 
@@ -151,7 +163,13 @@ export function lomHandlers(
       const probe = request.probe
         ? await dispatcher.probe(planNode(node, '', sources), connectTimeoutMs, call.header, call.signal)
         : undefined;
-      return { header: replyHeader(call.header, 'NODE_SHOWN', 'lom', true), node, probe };
+      const from = inventorySources().find(({ name }) => name === sources.inventory.sourceOf(node.name));
+      return {
+        header: replyHeader(call.header, 'NODE_SHOWN', 'lom', true),
+        node,
+        probe,
+        inventorySource: from === undefined ? undefined : sourceMessage(from),
+      };
     },
   };
 }

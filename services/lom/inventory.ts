@@ -34,6 +34,8 @@ export interface Inventory {
   readonly configurations: readonly ConfigurationEntry[];
   /** What node and groups give to an action as its configuration on a node; {} for nothing. */
   configurationOf(node: string, action: string): Readonly<Record<string, unknown>>;
+  /** The file or source that defines the node; undefined if there is no such node. */
+  sourceOf(node: string): string | undefined;
   /** The node of that name, if there is one. */
   find(name: string): Node | undefined;
   /** The node of that name. Throws NODE_NOT_FOUND. */
@@ -86,6 +88,7 @@ export function createInventory(
       const given = configurations.get(node);
       return (given !== undefined && Object.hasOwn(given, action) ? given[action] : undefined) ?? NOTHING;
     },
+    sourceOf: (node) => (byName.has(node) ? entries.nodes.get(node)?.source.file : undefined),
     find: (name) => byName.get(name),
     get(name) {
       const node = byName.get(name);

@@ -3,12 +3,11 @@ import { RuneError } from '../shared/errors.js';
 import { createFileFaults } from '../shared/file-faults.js';
 import { LmmServiceService } from '../shared/gen/rune/v1/lmm.js';
 import { LomServiceService } from '../shared/gen/rune/v1/lom.js';
-import type { Logger } from '../shared/logger.js';
 import { packageRoot } from '../shared/package-root.js';
 import { createRpcClient } from '../shared/rpc-client.js';
 import { bindService } from '../shared/rpc-binding.js';
 import { startRpcServer } from '../shared/rpc-server.js';
-import type { RunningService } from '../shared/run-service.js';
+import type { RunningService, ServiceTools } from '../shared/run-service.js';
 import { createSchemaCompiler } from '../shared/schema.js';
 import { serverTlsOf } from '../shared/service-settings.js';
 import type { SettingsOf } from '../shared/settings.js';
@@ -17,9 +16,8 @@ import { checkInventoryConfigurations } from './configuration.js';
 import { createDispatcher } from './dispatch.js';
 import { lomHandlers } from './handlers.js';
 import { configuredMediators, createMediators } from './mediators.js';
-import { loadInventory } from './load-inventory.js';
+import { followInventory, type FollowedInventory } from './inventory-sources/follow-inventory.js';
 import { createOrchestrator } from './orchestrate.js';
-import type { Inventory } from './inventory.js';
 import type { Registry } from './registry.js';
 import { openStore } from './store/open-store.js';
 import { loadBundles } from './load-bundles.js';
@@ -61,19 +59,27 @@ function mediatorTls(
 /** Loads the actions and the nodes. Throws one CONFIGURATION_INVALID with the faults of both. */
 async function loadSources(
   plugins: readonly string[],
-  inventoryFiles: readonly string[],
-  logger: Logger,
-): Promise<{ registry: Registry; inventory: Inventory }> {
+  settings: LomSettings,
+  { logger, env }: Pick<ServiceTools<LomSettings>, 'logger' | 'env'>,
+): Promise<{ registry: Registry; followed: FollowedInventory }> {
   const schemas = createSchemaCompiler();
   const [registry, inventory] = await Promise.allSettled([
     loadBundles(plugins, schemas, logger.warn),
-    loadInventory(inventoryFiles, schemas),
+    followInventory({
+      files: settings.inventory,
+      sources: settings.inventorySources,
+      filesRefreshMs: settings.inventoryRefreshMs,
+      copies: settings.inventoryCopies,
+      env,
+      schemas,
+      logger,
+    }),
   ]);
   if (registry.status === 'fulfilled' && inventory.status === 'fulfilled') {
     const faults = createFileFaults();
-    checkInventoryConfigurations(inventory.value, registry.value, faults);
+    checkInventoryConfigurations(inventory.value.inventory, registry.value, faults);
     faults.throwIfAny('The inventory');
-    return { registry: registry.value, inventory: inventory.value };
+    return { registry: registry.value, followed: inventory.value };
   }
   const errors = [registry, inventory].flatMap((part) =>
     part.status === 'rejected' ? [RuneError.from(part.reason)] : [],
@@ -88,11 +94,12 @@ async function loadSources(
 /** Composes an orchestrator from its settings and starts to serve. */
 export async function startLom(
   settings: LomSettings,
-  { logger }: { logger: Logger },
+  tools: Pick<ServiceTools<LomSettings>, 'logger' | 'env' | 'onHangup'>,
 ): Promise<RunningService> {
+  const { logger } = tools;
   const plugins = settings.plugins.length > 0 ? settings.plugins : [join(packageRoot, 'plugins')];
-  const { registry, inventory } = await loadSources(plugins, settings.inventory, logger);
-  for (const warning of inventory.warnings) logger.warn(warning);
+  const { registry, followed } = await loadSources(plugins, settings, tools);
+  const { inventory } = followed;
   const lostAfterMs = settings.orphanAfterMs + NODE_LEASE_MS + settings.killGraceMs + LOST_MARGIN_MS;
   const tls = mediatorTls(settings);
   const dispatcher = createDispatcher(
@@ -122,14 +129,22 @@ export async function startLom(
     ...(serverTls === undefined ? {} : { tls: serverTls }),
     allowPlaintext: settings.allowPlaintext,
     ...(settings.probeListen === undefined ? {} : { probeListen: settings.probeListen }),
-    bindings: [bindService(LomServiceService, lomHandlers(orchestrator, dispatcher, sources, store))],
+    bindings: [
+      bindService(
+        LomServiceService,
+        lomHandlers(orchestrator, dispatcher, sources, store, followed.statuses),
+      ),
+    ],
     logger,
     source: 'lom',
   });
+  followed.follow((next, faults) => checkInventoryConfigurations(next, registry, faults));
+  tools.onHangup(() => void followed.reload());
   logger.info('orchestrator ready', { actions: registry.list().length, nodes: inventory.nodes.length });
   return {
     address: server.address,
     async stop(graceMs) {
+      followed.close();
       // The server refuses new calls at once; its streams end by themselves as the executions do.
       await Promise.all([
         orchestrator.drain(graceMs),

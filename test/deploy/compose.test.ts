@@ -8,7 +8,7 @@ import { Ajv } from 'ajv';
 import { parse } from 'yaml';
 import { LMM_SETTINGS } from '../../services/lmm/config.js';
 import { LOM_SETTINGS } from '../../services/lom/config.js';
-import { loadInventory } from '../../services/lom/load-inventory.js';
+import { loadInventory } from '../support/load-inventory.js';
 import { readSettings } from '../../services/shared/config.js';
 import { packageRoot } from '../../services/shared/package-root.js';
 import { readDockerfile } from '../support/dockerfile.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { loadInventory } from '../../services/lom/load-inventory.js';
+import { loadInventory } from '../support/load-inventory.js';
 import { spawnRune } from '../cli/spawn-rune.js';
 import { startWorld, type World } from '../support/world.js';
 

@@ -4,7 +4,7 @@ import { stringify } from 'yaml';
 import { checkInventoryConfigurations, configurationFor } from '../../services/lom/configuration.js';
 import type { Inventory } from '../../services/lom/inventory.js';
 import { loadBundles } from '../../services/lom/load-bundles.js';
-import { loadInventory } from '../../services/lom/load-inventory.js';
+import { loadInventory } from '../support/load-inventory.js';
 import type { Registry } from '../../services/lom/registry.js';
 import { RuneError } from '../../services/shared/errors.js';
 import { createFileFaults } from '../../services/shared/file-faults.js';

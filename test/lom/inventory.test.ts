@@ -4,7 +4,7 @@ import { RuneError } from '../../services/shared/errors.js';
 import { packageRoot } from '../../services/shared/package-root.js';
 import { createSchemaCompiler } from '../../services/shared/schema.js';
 import type { Inventory } from '../../services/lom/inventory.js';
-import { loadInventory } from '../../services/lom/load-inventory.js';
+import { loadInventory } from '../support/load-inventory.js';
 import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
 
 const schemas = createSchemaCompiler();

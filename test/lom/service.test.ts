@@ -15,7 +15,8 @@ describe('an orchestrator', () => {
       prefix: 'LOM',
       env: { LOM_PLUGINS: directory.path, LOM_INVENTORY: join(directory.path, 'inventory.yaml') },
     });
-    await assert.rejects(startLom(settings, recordingLogger()), (error: unknown) => {
+    const tools = { logger: recordingLogger().logger, env: {}, onHangup: () => undefined };
+    await assert.rejects(startLom(settings, tools), (error: unknown) => {
       assert.ok(error instanceof RuneError);
       assert.equal(error.name, 'CONFIGURATION_INVALID');
       const fields = error.facts.validationErrors?.map(({ field }) => field) ?? [];

@@ -1,6 +1,6 @@
 import { toMs } from '../../shared/duration.js';
 import { EXIT_CODE } from '../../shared/errors.js';
-import { GetNodeResponse } from '../../shared/gen/rune/v1/lom.js';
+import { GetNodeResponse, type InventorySource } from '../../shared/gen/rune/v1/lom.js';
 import { Node, type NodeProbe } from '../../shared/gen/rune/v1/run.js';
 import type { NodesOptions } from '../commands/nodes.js';
 import { exitNameOfError } from '../exit-code.js';
@@ -13,6 +13,7 @@ import type { Deps } from '../connect.js';
 import { type Session, withService } from '../with-service.js';
 import { writeAnswer } from '../write-answer.js';
 import { allNodes } from './pages.js';
+import { sourceAge, staleSources } from './source-words.js';
 import { writeList } from './write-list.js';
 
 const indent = (lines: readonly string[]) => lines.map((line) => `  ${line}`);
@@ -74,14 +75,16 @@ async function show(
   { client, call, output }: Session,
 ): Promise<number> {
   const answer = await client.getNode({ name: options.name, probe: options.probe }, call);
-  const { node, probe } = answer;
+  const { node, probe, inventorySource: source } = answer;
   await writeAnswer(io.stdout, output, {
     json: () => GetNodeResponse.toJSON({ ...answer, header: undefined }),
     pretty: () => [
       ...(node === undefined ? [] : renderNode(node, io.stdout.size().columns)),
+      ...(source === undefined ? [] : [`  from: ${sourceAge(source, io.nowMs())}`]),
       ...(probe === undefined ? [] : ['probe:', ...indent(renderProbe(probe))]),
     ],
   });
+  await tellStale(source === undefined ? [] : [source], io);
   const failure = probe?.error?.errorData?.name;
   return failure === undefined ? EXIT_CODE.SUCCEEDED : EXIT_CODE[exitNameOfError(failure)];
 }
@@ -94,7 +97,9 @@ async function list(
   const { groups, labels: wanted } = options;
   const all = groups.length + Object.keys(wanted).length === 0;
   const targets = all ? undefined : { groups: [...groups], labels: { ...wanted }, allowEmpty: true };
-  await writeList(io, output, allNodes(client, call, targets), {
+  let sources: readonly InventorySource[] = [];
+  const nodes = allNodes(client, call, targets, (found) => (sources = found));
+  await writeList(io, output, nodes, {
     key: 'nodes',
     none: 'no nodes',
     json: Node.toJSON,
@@ -116,7 +121,16 @@ async function list(
         ),
       ),
   });
+  await tellStale(sources, io);
   return EXIT_CODE.SUCCEEDED;
+}
+
+async function tellStale(sources: readonly InventorySource[], { stderr, nowMs }: Deps['io']): Promise<void> {
+  await stderr.write(
+    staleSources(sources, nowMs())
+      .map((line) => `${line}\n`)
+      .join(''),
+  );
 }
 
 /** `rune nodes` and `rune nodes show NAME`: answers the exit code; a node that cannot be reached is 6. */

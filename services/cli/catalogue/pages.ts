@@ -4,6 +4,7 @@ import type {
   Execution,
   ExecutionRun,
   GetExecutionRequest,
+  InventorySource,
   ListExecutionsRequest,
 } from '../../shared/gen/rune/v1/lom.js';
 import type { ActionCapability } from '../../shared/gen/rune/v1/mrs.js';
@@ -41,14 +42,17 @@ export function allActions(client: Pick<LomClient, 'listActions'>, call: CallOpt
   });
 }
 
-/** Every node that `targets` selects, or all of them, page after page. */
+/** Every node that `targets` selects, or all of them, page after page; `onSources` hears what the inventory is made of. */
 export function allNodes(
   client: Pick<LomClient, 'listNodes'>,
   call: CallOptions,
   targets?: { groups: string[]; labels: Record<string, string>; allowEmpty: boolean },
+  onSources?: (sources: readonly InventorySource[]) => void,
 ) {
   return pages<Node>(async (page) => {
-    const { nodes, nextPageToken } = await client.listNodes({ ...page, ...(targets && { targets }) }, call);
+    const answer = await client.listNodes({ ...page, ...(targets && { targets }) }, call);
+    const { nodes, nextPageToken, inventorySources } = answer;
+    if (page.pageToken === '') onSources?.(inventorySources);
     return { items: nodes, nextPageToken };
   });
 }

@@ -1,14 +1,12 @@
-import type { SchemaCompiler } from '../shared/schema.js';
-import { createSchemaCompiler } from '../shared/schema.js';
-import { createFileFaults } from '../shared/file-faults.js';
-import type { Inventory } from './inventory.js';
-import { createInventory } from './inventory.js';
-import { readSourceFile } from '../shared/source-file.js';
-import type { YamlSource } from '../shared/yaml-source.js';
-import { readYaml } from '../shared/yaml-source.js';
-
-/** Largest inventory file, in bytes. */
-const INVENTORY_BYTES_MAX = 32 * 1024 * 1024;
+import type { SchemaCompiler } from '../../services/shared/schema.js';
+import { createSchemaCompiler } from '../../services/shared/schema.js';
+import { createFileFaults } from '../../services/shared/file-faults.js';
+import type { Inventory } from '../../services/lom/inventory.js';
+import { createInventory } from '../../services/lom/inventory.js';
+import { INVENTORY_BYTES_MAX } from '../../services/lom/inventory-sources/follow-inventory.js';
+import { readSourceFile } from '../../services/shared/source-file.js';
+import type { YamlSource } from '../../services/shared/yaml-source.js';
+import { readYaml } from '../../services/shared/yaml-source.js';
 
 /** Loads the inventory of these files. Throws one CONFIGURATION_INVALID that names all their faults with file and line. */
 export async function loadInventory(
