@@ -113,6 +113,13 @@ export const LOM_SETTINGS = {
     max: '10m',
     doc: 'Where several LOM share a store: executions of one that was silent for this long are taken over.',
   }),
+  lockQueueTimeoutMs: durationSetting({
+    name: 'lock_queue_timeout',
+    default: '10m',
+    min: '1s',
+    max: '24h',
+    doc: 'A run waits so long for a node that another mutating run has, unless its request says otherwise.',
+  }),
   runsMax: integerSetting({
     name: 'runs_max',
     default: 2000,

@@ -7,6 +7,7 @@ const EVENT_TYPE: Readonly<Record<NonNullable<RunResponse['event']>['$case'], st
   progress: 'ACTION_PROGRESS',
   outcome: 'ACTION_RESULT',
   logTruncated: 'ACTION_LOG_TRUNCATED',
+  waiting: 'ACTION_WAITING',
 };
 
 /** The event_type in the header of an event. */

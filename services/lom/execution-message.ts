@@ -1,6 +1,7 @@
 import { SubmitExecutionRequest, type Execution, type ExecutionRun } from '../shared/gen/rune/v1/lom.js';
 import type { Outcome, RunState } from '../shared/gen/rune/v1/run.js';
-import type { ExecutionRecord, RunRecord } from './store/store.js';
+import { waitMessage } from './lock-message.js';
+import type { ExecutionRecord, LockWait, RunRecord } from './store/store.js';
 
 const timeOf = (ms: number): Date | undefined => (ms === 0 ? undefined : new Date(ms));
 
@@ -40,7 +41,11 @@ export function fullExecutionMessage(
 }
 
 /** A recorded run as callers see it. */
-export function runMessage(record: RunRecord, outcome: Outcome | undefined): ExecutionRun {
+export function runMessage(
+  record: RunRecord,
+  outcome: Outcome | undefined,
+  wait: LockWait | undefined,
+): ExecutionRun {
   return {
     runId: record.runId,
     node: record.node,
@@ -50,5 +55,6 @@ export function runMessage(record: RunRecord, outcome: Outcome | undefined): Exe
     startedAt: timeOf(record.startedMs),
     endedAt: timeOf(record.endedMs),
     outcome,
+    waiting: wait === undefined ? undefined : waitMessage(wait),
   };
 }

@@ -16,7 +16,8 @@ import { NotOwner, type Event, type Recorder } from './recorder.js';
 import { batchesOf } from './rollout.js';
 import { createRunLog } from './run-log.js';
 import { executionStatus } from './execution-status.js';
-import type { ExecutionRecord, RunRecord } from './store/store.js';
+import type { ExecutionRecord, LockRequest, RunRecord } from './store/store.js';
+import { createLockWaiter, type LockDeps } from './wait-for-lock.js';
 
 /** Settings of executions. */
 export interface ExecutionSettings extends PerformSettings {
@@ -35,6 +36,7 @@ export interface ExecutionDeps {
   readonly recorder: Recorder;
   /** Places for runs of all executions of this process. */
   readonly slots: FairSlots;
+  readonly locks: LockDeps;
   readonly settings: ExecutionSettings;
   readonly logger: Logger;
 }
@@ -68,6 +70,11 @@ export interface Execution {
   readonly finished: Promise<void>;
 }
 
+/** The place of a run among those that run at the same time. */
+interface Place {
+  giveBack: () => void;
+}
+
 interface ActiveRun {
   readonly identity: RunIdentity;
   placement: Placement | undefined;
@@ -81,7 +88,7 @@ function heldBack(node: string, why: string): Outcome {
 /** Performs an execution from wherever it is recorded to be. */
 export function performExecution(owned: OwnedExecution, deps: ExecutionDeps): Execution {
   const { record, header, intent } = owned;
-  const { dispatcher, mediators, recorder, slots, settings, logger } = deps;
+  const { dispatcher, mediators, recorder, slots, locks, settings, logger } = deps;
   const { id, epoch } = record;
   const counts = new Map<RunState, number>();
   const active = new Map<string, ActiveRun>();
@@ -143,7 +150,7 @@ export function performExecution(owned: OwnedExecution, deps: ExecutionDeps): Ex
     }
   };
 
-  const perform = async (run: RunRecord): Promise<void> => {
+  const perform = async (run: RunRecord, place: Place): Promise<void> => {
     const identity: RunIdentity = {
       executionId: id,
       runId: run.runId,
@@ -152,17 +159,40 @@ export function performExecution(owned: OwnedExecution, deps: ExecutionDeps): Ex
       header,
       epoch,
     };
-    const log = createRunLog(run, identity.attempt, recorder, allowance, leave);
-    const why = run.mediator === '' && cancelReason === undefined ? whyHeldBack() : undefined;
-    let outcome: Outcome;
-    if (why !== undefined) outcome = heldBack(run.node, why);
-    else {
+    const sendable = sendableOf(run, intent);
+    const lock = sendable instanceof RuneError ? undefined : lockOf(run, sendable);
+    const isSent = run.mediator !== '';
+    const log = createRunLog(run, identity.attempt, recorder, allowance, leave, {
+      mayWait: epoch > 1 && !isSent,
+      lockKey: isSent ? lock?.key : undefined,
+    });
+    const skipped = (): Outcome | undefined => {
+      const why = cancelReason === undefined ? whyHeldBack() : undefined;
+      return why === undefined ? undefined : heldBack(run.node, why);
+    };
+    const waiter =
+      lock && createLockWaiter({ executionId: id, position: run.position, node: run.node }, lock, locks);
+    let outcome = isSent ? undefined : skipped();
+    if (outcome === undefined) {
       const entry: ActiveRun = { identity, placement: undefined };
       active.set(run.runId, entry);
-      outcome = await performRun(log, identity, sendableOf(run, intent), {
+      outcome = await performRun(log, identity, sendable, {
         dispatcher,
         mediators,
         settings,
+        async place(placement) {
+          const isPlaced = await log.place(placement, lock);
+          if (isPlaced) waiter?.end(true);
+          return isPlaced;
+        },
+        async waitForLock() {
+          // Who waits for a node needs no place.
+          place.giveBack();
+          await waiter?.wait(hurry.signal, log.waits);
+          left.signal.throwIfAborted();
+          place.giveBack = await takePlace(run);
+          return skipped();
+        },
         action: record.action,
         cancelReason: () => cancelReason,
         signal: left.signal,
@@ -171,7 +201,10 @@ export function performExecution(owned: OwnedExecution, deps: ExecutionDeps): Ex
           entry.placement = placement;
           if (cancelReason !== undefined) void cancelRun(entry, cancelReason);
         },
-      }).finally(() => active.delete(run.runId));
+      }).finally(() => {
+        active.delete(run.runId);
+        waiter?.end(false);
+      });
     }
     if (outcome.state !== RunState.SUCCEEDED && outcome.state !== RunState.SKIPPED) {
       const fields = { ...about, node: run.node, run_id: run.runId, ...outcomeFields(outcome) };
@@ -200,8 +233,8 @@ export function performExecution(owned: OwnedExecution, deps: ExecutionDeps): Ex
     const waiting = batch.filter((run) => !isFinalRun(run.state)).values();
     const worker = async (): Promise<void> => {
       for (const run of waiting) {
-        const giveBack = await takePlace(run);
-        await perform(run).finally(giveBack);
+        const place: Place = { giveBack: await takePlace(run) };
+        await perform(run, place).finally(() => place.giveBack());
       }
     };
     const parallel = intent instanceof RuneError ? batch.length : intent.plan.maxParallel;
@@ -244,6 +277,11 @@ export function performExecution(owned: OwnedExecution, deps: ExecutionDeps): Ex
     leave,
     finished,
   };
+}
+
+function lockOf({ runId }: RunRecord, { plan, run }: Sendable): LockRequest | undefined {
+  if (plan.lockWaitMs === undefined) return undefined;
+  return { key: run.node.lockKey, runId, waitMs: plan.lockWaitMs };
 }
 
 function sendableOf(run: RunRecord, intent: Intent | RuneError): Sendable | RuneError {

@@ -13,6 +13,7 @@ import type { CallContext } from '../shared/rpc-call.js';
 import type { Dispatcher } from './dispatch.js';
 import { executionMessage } from './execution-message.js';
 import type { InventorySourceStatus } from './inventory-sources/follow-inventory.js';
+import { lockMessage } from './lock-message.js';
 import type { Caller, Orchestrator, Submitted } from './orchestrate.js';
 import { chooseMediator } from './mediators.js';
 import { planNode, type Plan, type PlanSources } from './plan.js';
@@ -169,6 +170,7 @@ export function lomHandlers(
         node,
         probe,
         inventorySource: from === undefined ? undefined : sourceMessage(from),
+        lock: lockMessage(await store.nodeLock(node.lockKey)),
       };
     },
   };

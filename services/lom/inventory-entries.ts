@@ -35,6 +35,7 @@ export interface ConnectionSettings {
 /** A node as a file gives it. */
 export interface NodeSettings extends ConnectionSettings {
   readonly address?: string;
+  readonly lock_key?: string;
   readonly host_key_fingerprints?: readonly string[];
   readonly labels?: Readonly<Record<string, string>>;
   readonly vars?: Readonly<Record<string, unknown>>;
@@ -183,6 +184,7 @@ function checkNode(node: WithShorthand<NodeSettings>, add: AddFault): void {
   checkConnection(node, [], add);
   checkLabels(node.labels, add);
   check(ADDRESS_RULE, node.address, ['address'], add);
+  check(WORD_RULE, node.lock_key, ['lock_key'], add);
   for (const [index, fingerprint] of listOf(node.host_key_fingerprints).entries()) {
     check(FINGERPRINT_RULE, fingerprint, ['host_key_fingerprints', index], add);
   }

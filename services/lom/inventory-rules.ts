@@ -33,7 +33,7 @@ export const ADDRESS_RULE: TextRule = {
 };
 /** Name of a user of the node. */
 export const USER_RULE = rule(USER_NAME, 'USER', USER_NAME_RULE);
-/** Names of credentials and zones. */
+/** Names of credentials, zones and locks. */
 export const WORD_RULE = rule(
   /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
   'WORD',

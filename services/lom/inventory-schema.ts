@@ -31,6 +31,7 @@ export const NODE_SCHEMA: object = {
   properties: {
     ...CONNECTION,
     address: { type: 'string' },
+    lock_key: { type: 'string' },
     host_key_fingerprints: { type: 'array', minItems: 1, maxItems: 20, items: { type: 'string' } },
     labels: LABELS,
     vars: { type: 'object' },

@@ -19,6 +19,7 @@ import type { Inheritance } from './inventory-inheritance.js';
 import { inheritance } from './inventory-inheritance.js';
 import { routeNodes, type UnroutedNode } from './inventory-jumps.js';
 import { isOverSsh } from './is-over-ssh.js';
+import { endpointOf, lockKeyOf } from './lock-key.js';
 import { ADDRESS_RULE } from './inventory-rules.js';
 import type { YamlSource } from '../shared/yaml-source.js';
 
@@ -52,7 +53,6 @@ export interface ConfigurationEntry {
 
 const NOTHING = {};
 const VARS_BOUNDS = { depthMax: 16, bytesMax: 64 * 1024 };
-const SSH_PORT = 22;
 
 /** Makes the inventory of these files. Faults go to `faults`; a node that has any may be missing. */
 export function createInventory(
@@ -74,7 +74,9 @@ export function createInventory(
     found.push({ node: made.node, entry });
     if (Object.keys(made.configuration).length > 0) configurations.set(entry.name, made.configuration);
   }
-  const nodes = routeNodes(found, entries, faults).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const nodes = routeNodes(found, entries, faults)
+    .map((node) => ({ ...node, lockKey: lockKeyOf(node, entries.nodes.get(node.name)?.settings.lock_key) }))
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
   const byName = new Map(nodes.map((node) => [node.name, node]));
   const groups = new Map([...entries.groups.keys()].toSorted().map((name): [string, Node[]] => [name, []]));
   for (const node of nodes) for (const name of node.groups) groups.get(name)?.push(node);
@@ -82,7 +84,7 @@ export function createInventory(
   return {
     nodes,
     groups,
-    warnings: sharedAddresses(nodes),
+    warnings: [...sharedAddresses(nodes), ...sharedLocks(nodes, entries)],
     configurations: [...entries.nodes.values(), ...entries.groups.values()].flatMap(configurationEntries),
     configurationOf(node, action) {
       const given = configurations.get(node);
@@ -177,6 +179,7 @@ function makeNode(
     weakAlgorithms: inherit.setting('weak_algorithms') ?? false,
     jump: [...(inherit.setting('jump') ?? [])],
     runAs: runAsOf(inherit),
+    lockKey: '',
   };
   if (settings.address === undefined && !ADDRESS_RULE.isMet(address)) {
     add(['address'], 'REQUIRED', 'is required: the name of this node cannot serve as its address');
@@ -214,23 +217,38 @@ function configurationOf(
   );
 }
 
-/** Two names of one machine: a lock or a limit for each node would not hold there. */
-function sharedAddresses(nodes: readonly Node[]): string[] {
-  const names = new Map<string, string[]>();
-  for (const { name, transports, address, port: ownPort, jump } of nodes) {
-    const port = ownPort || SSH_PORT;
-    if (!transports.some(isOverSsh)) continue;
-    const host = address.includes(':') ? `[${address.toLowerCase()}]` : address.toLowerCase();
-    // Behind other hosts the same address is another machine.
-    const key = [`${host}:${port}`, ...jump.toReversed()].join(' behind ');
-    const known = names.get(key);
-    if (known === undefined) names.set(key, [name]);
-    else known.push(name);
+function grouped(nodes: readonly Node[], keyOf: (node: Node) => string): (readonly [string, Node[]])[] {
+  const groups = new Map<string, Node[]>();
+  for (const node of nodes) {
+    const key = keyOf(node);
+    const known = groups.get(key);
+    if (known === undefined) groups.set(key, [node]);
+    else known.push(node);
   }
-  return [...names]
-    .filter(([, shared]) => shared.length > 1)
+  return [...groups].filter(([, sharing]) => sharing.length > 1);
+}
+
+function namesOf(nodes: readonly Node[]): string {
+  const names = nodes.slice(0, 5).map(({ name }) => name);
+  return `${names.join(', ')}${nodes.length > 5 ? ' and others' : ''}`;
+}
+
+/** Names of one machine with different locks: two mutating actions may meet there. */
+function sharedAddresses(nodes: readonly Node[]): string[] {
+  const overSsh = nodes.filter(({ transports }) => transports.some(isOverSsh));
+  return grouped(overSsh, endpointOf)
+    .filter(([, sharing]) => new Set(sharing.map(({ lockKey }) => lockKey)).size > 1)
     .map(
-      ([key, shared]) =>
-        `The nodes ${shared.slice(0, 5).join(', ')}${shared.length > 5 ? ' and others' : ''} share the address ${key}.`,
+      ([address, sharing]) =>
+        `The nodes ${namesOf(sharing)} share the address ${address} and not their lock: give them the same lock_key if they are one machine.`,
     );
+}
+
+/** Names that share a lock without anybody having said so. */
+function sharedLocks(nodes: readonly Node[], { nodes: entries }: Entries): string[] {
+  const unsaid = nodes.filter(({ name }) => entries.get(name)?.settings.lock_key === undefined);
+  return grouped(unsaid, ({ lockKey }) => lockKey).map(
+    ([key, sharing]) =>
+      `The nodes ${namesOf(sharing)} share the lock ${key}: mutating actions run on one of them at a time. Give each its own lock_key if they are several machines, or the same one to say that they are not.`,
+  );
 }

@@ -19,6 +19,7 @@ import {
 import { executionStatus } from './execution-status.js';
 import { createFairSlots } from './fair-slots.js';
 import { isFinal } from './final-state.js';
+import { createLockTurns } from './lock-turns.js';
 import { startOwnership, type OwnershipSettings } from './ownership.js';
 import type { Mediators } from './mediators.js';
 import { makePlan, requireAcknowledgement, type Plan, type PlanSources } from './plan.js';
@@ -51,6 +52,8 @@ export interface OrchestratorSettings extends ExecutionSettings, OwnershipSettin
   /** Bytes of events that wait for the store before plugins are held back, and that one transaction writes at most. */
   readonly commitBufferBytesMax: number;
   readonly commitBytesMax: number;
+  /** The first that waits for a node looks at its lock at least so often. */
+  readonly lockPollMs: number;
   /** A watcher looks into the store at least so often. */
   readonly watchPollMs: number;
   /** How long a stop may wait for the store. */
@@ -133,6 +136,8 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
   const owner = newId();
   const hub = createWatchHub();
   const slots = createFairSlots(settings.runsMax);
+  const turns = createLockTurns(settings.lockPollMs);
+  const locks = { store, turns, pollMs: settings.lockPollMs };
   const commits = createCommitQueue(
     store,
     { bytesMax: settings.commitBufferBytesMax, groupBytesMax: settings.commitBytesMax },
@@ -150,6 +155,7 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
       mediators: sources.mediators,
       recorder,
       slots,
+      locks,
       settings,
       logger,
     });
@@ -251,6 +257,7 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
     hub.notify(executionId);
     if (live.has(executionId)) ownership.lookForCancels();
   });
+  store.onRelease(turns.wake);
 
   return {
     plan: (request) => makePlan(request, sources),

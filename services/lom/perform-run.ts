@@ -35,6 +35,13 @@ export interface PerformDeps {
   readonly cancelReason: () => string | undefined;
   /** Hears where the run is, each time that a mediator answers for it. */
   readonly onAnswer: (placement: Placement) => void;
+  /** Records where the run is about to be sent; false if another run has its node, and nothing is recorded. */
+  readonly place: (placement: Placement) => Promise<boolean>;
+  /**
+   * Waits until the run may ask for its node again, and resolves with the outcome of a run that is not to start any more. Throws
+   * NODE_LOCKED when it has waited long enough.
+   */
+  readonly waitForLock: () => Promise<Outcome | undefined>;
   /** Aborts when this process is to leave the run alone. */
   readonly signal: AbortSignal;
   /** Aborts then too, and when the execution is to stop: nobody waits for a mediator any more. */
@@ -191,13 +198,13 @@ export async function performRun(
     }
   };
 
-  /** Sends the run to one mediator and stays with it; an error is proof that it did not start there. */
-  const send = async ({ plan, run }: Sendable, address: string): Promise<Outcome | Refused> => {
+  /** Sends the run to one mediator and stays with it; an error is proof that it did not start there, as is a locked node. */
+  const send = async ({ plan, run }: Sendable, address: string): Promise<Outcome | Refused | 'locked'> => {
     let ending: Ending;
     let placement: Placement | undefined;
     try {
       placement = await dispatcher.placementAt(address);
-      await log.place(placement);
+      if (!(await deps.place(placement))) return 'locked';
       ending = await listen(placement, dispatcher.start(placement, plan, run, identity, signal));
     } catch (thrown) {
       const error = RuneError.from(thrown);
@@ -246,10 +253,19 @@ export async function performRun(
     const end = mediators.begin(candidate.address);
     const sent = await send(sendable, candidate.address)
       .then((ending) => {
-        if ('sent' in ending) mediators.refused(candidate.address, ending.error);
+        if (ending !== 'locked' && 'sent' in ending) mediators.refused(candidate.address, ending.error);
         return ending;
       })
       .finally(end);
+    if (sent === 'locked') {
+      const outcome = await deps.waitForLock().catch((thrown: unknown) => {
+        const error = RuneError.from(thrown);
+        if (thrown instanceof NotOwner || signal.aborted || error.name !== 'NODE_LOCKED') throw thrown;
+        return notStarted(error);
+      });
+      if (outcome !== undefined) return outcome;
+      continue;
+    }
     if (!('sent' in sent)) return sent;
     refusal = sent.error;
     if (!sent.sent) tried.add(candidate.address);

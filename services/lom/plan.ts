@@ -1,7 +1,7 @@
 import { durationText, toMs } from '../shared/duration.js';
 import { RuneError } from '../shared/errors.js';
 import { checkReason } from '../shared/reason.js';
-import type { PlanExecutionRequest } from '../shared/gen/rune/v1/lom.js';
+import { OnLocked, type PlanExecutionRequest } from '../shared/gen/rune/v1/lom.js';
 import { Risk } from '../shared/gen/rune/v1/mrs.js';
 import type { Node, RunAs } from '../shared/gen/rune/v1/run.js';
 import { resolveArguments } from './arguments.js';
@@ -15,6 +15,10 @@ import { planRollout, type RolloutPlan } from './rollout.js';
 import { resolveTargets } from './targets.js';
 import { checkTaskParameters } from './task-parameters.js';
 
+const ON_LOCKED = new Set<OnLocked>([OnLocked.UNSPECIFIED, OnLocked.QUEUE, OnLocked.REFUSE]);
+const QUEUE_TIMEOUT_MS_MIN = 1_000;
+const QUEUE_TIMEOUT_MS_MAX = 24 * 60 * 60 * 1_000;
+
 /** Limits that every plan gets or is held to. */
 export interface PlanSettings {
   readonly timeoutMsMax: number;
@@ -22,6 +26,8 @@ export interface PlanSettings {
   readonly connectTimeoutMs: number;
   /** Runs of one execution at the same time. */
   readonly parallelMax: number;
+  /** How long a run waits for its node unless the request says so. */
+  readonly lockQueueTimeoutMs: number;
 }
 
 /** What plans are made from, as it is at each moment. */
@@ -60,6 +66,8 @@ export interface Plan {
   readonly connectTimeoutMs: number;
   readonly maxParallel: number;
   readonly rollout: RolloutPlan;
+  /** How long a run waits for the lock of its node, 0 not to wait; undefined if nothing is changed there and it needs none. */
+  readonly lockWaitMs: number | undefined;
   /** One for each node, sorted by name. */
   readonly runs: readonly PlannedRun[];
 }
@@ -84,6 +92,30 @@ function parallelOf(request: PlanExecutionRequest, settings: PlanSettings): numb
     originalValue: String(asked),
     expectedFormat: `1 to ${settings.parallelMax}`,
   });
+}
+
+function lockWaitOf(
+  { onLocked, queueTimeout, dryRun }: PlanExecutionRequest,
+  action: Action,
+  settings: PlanSettings,
+): number | undefined {
+  if (!ON_LOCKED.has(onLocked)) {
+    throw new RuneError('FIELD_OUT_OF_RANGE', 'on_locked has a value that is not known.', {
+      field: 'on_locked',
+      originalValue: String(onLocked),
+      expectedFormat: 'ON_LOCKED_QUEUE or ON_LOCKED_REFUSE',
+    });
+  }
+  const waitMs = queueTimeout === undefined ? settings.lockQueueTimeoutMs : toMs(queueTimeout);
+  if (queueTimeout !== undefined && (waitMs < QUEUE_TIMEOUT_MS_MIN || waitMs > QUEUE_TIMEOUT_MS_MAX)) {
+    throw new RuneError('FIELD_OUT_OF_RANGE', 'The queue timeout is not within what this service allows.', {
+      field: 'queue_timeout',
+      originalValue: durationText(waitMs),
+      expectedFormat: `${durationText(QUEUE_TIMEOUT_MS_MIN)} to ${durationText(QUEUE_TIMEOUT_MS_MAX)}`,
+    });
+  }
+  if (action.capability.risk === Risk.READ_ONLY || dryRun) return undefined;
+  return onLocked === OnLocked.REFUSE ? 0 : waitMs;
 }
 
 function transportOf(node: Node, asked: string): string {
@@ -156,6 +188,7 @@ export function makePlan(request: PlanExecutionRequest, sources: PlanSources): P
     connectTimeoutMs: settings.connectTimeoutMs,
     maxParallel: parallelOf(request, settings),
     rollout: planRollout(request.rollout, nodes.length),
+    lockWaitMs: lockWaitOf(request, action, settings),
     runs: nodes.map((node) => ({
       ...planNode(node, request.transport, sources),
       runAs: runAsOf(action, node),

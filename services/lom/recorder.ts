@@ -30,8 +30,8 @@ export interface Recorder {
    * stops while the database is away.
    */
   event(subject: EventSubject | undefined, at: Date, event: Event, alongside?: Alongside): Promise<number>;
-  /** Records new values of a run without an event. Settles as `event` does. */
-  run(change: RunChange): Promise<void>;
+  /** Records new values of a run without an event. Settles as `event` does, with false if it does not get the lock that it needs. */
+  run(change: RunChange): Promise<boolean>;
   /** Settles when the store has kept up; undefined while it has. */
   room(): Promise<void> | undefined;
 }
@@ -78,9 +78,10 @@ export function createRecorder(
 ): Recorder {
   let lastSeq = execution.lastSeq;
 
-  const add = async (change: Omit<ExecutionChange, 'executionId' | 'epoch'>): Promise<void> => {
-    const mine = await commits.add({ executionId: execution.id, epoch: execution.epoch, ...change });
-    if (!mine) throw new NotOwner(`The execution ${execution.id} has another owner.`);
+  const add = async (change: Omit<ExecutionChange, 'executionId' | 'epoch'>): Promise<boolean> => {
+    const answer = await commits.add({ executionId: execution.id, epoch: execution.epoch, ...change });
+    if (answer === 'refused') throw new NotOwner(`The execution ${execution.id} has another owner.`);
+    return answer === 'recorded';
   };
 
   return {

@@ -2,7 +2,8 @@ import type { MediateResponse } from '../shared/gen/rune/v1/lmm.js';
 import { RunState, type Outcome } from '../shared/gen/rune/v1/run.js';
 import type { Placement } from './dispatch.js';
 import { logBytesOf, type Event, type Recorder, type RunChange } from './recorder.js';
-import type { RunRecord } from './store/store.js';
+import { waitMessage } from './lock-message.js';
+import type { LockRequest, LockWait, RunRecord } from './store/store.js';
 
 /** Bytes of log that are recorded; what follows is counted. */
 export interface LogAllowance {
@@ -18,21 +19,42 @@ export interface RunLog {
   readonly placement: Placement | undefined;
   /** Number of the newest event of the mediator that was recorded, or is about to be. */
   readonly mediatorEvent: number;
-  /** Records where the run is about to be sent. */
-  place(placement: Placement): Promise<void>;
+  /**
+   * Records where the run is about to be sent, together with the lock that it needs; resolves with false, and nothing is recorded, if
+   * somebody else has that.
+   */
+  place(placement: Placement, lock?: LockRequest): Promise<boolean>;
+  /** Records that the run has begun to wait for its node. */
+  waits(wait: LockWait): Promise<void>;
   /** Records a message of the mediator; resolves with the outcome if it is that, which `end` records. */
   relay(message: MediateResponse): Promise<Outcome | undefined>;
   /** Records the outcome, and what of the log was left out before it. */
   end(outcome: Outcome): Promise<void>;
 }
 
-/** Makes the log of a run that was recorded so far as `record` says. `onFault` hears why an event could not be recorded. */
+/** What becomes of the lock: of a run that may be alive on its node it stays until that is over, by the clock that said so. */
+function lockAfter(
+  { state, stoppedOnNodeBy }: Outcome,
+  endedAt: Date,
+  lockKey: string | undefined,
+): Pick<RunChange, 'keepsLockMs' | 'releases'> {
+  if (state === RunState.LOST && stoppedOnNodeBy !== undefined) {
+    return { keepsLockMs: Math.max(1, stoppedOnNodeBy.getTime() - endedAt.getTime()) };
+  }
+  return lockKey === undefined ? {} : { releases: lockKey };
+}
+
+/**
+ * Makes the log of a run that was recorded so far as `record` says. `onFault` hears why an event could not be recorded. Of an earlier
+ * life, the run may stand in the queue for its node (`mayWait`), or have the lock with this key.
+ */
 export function createRunLog(
   record: RunRecord,
   attempt: number,
   recorder: Recorder,
   allowance: LogAllowance,
   onFault: (thrown: unknown) => void,
+  before: { readonly mayWait: boolean; readonly lockKey: string | undefined },
 ): RunLog {
   const { position, runId, node } = record;
   const subject = { runId, node, attempt };
@@ -40,6 +62,7 @@ export function createRunLog(
     record.mediator === '' ? undefined : { address: record.mediator, instanceId: record.lmmInstanceId };
   let { mediatorEvent, logBytes } = record;
   let droppedBytes = 0;
+  let { lockKey, mayWait: leavesQueue } = before;
 
   const publish = (event: Event, at: Date, change: Omit<RunChange, 'position'> = {}): Promise<unknown> =>
     recorder.event(subject, at, event, { run: { position, mediatorEvent, ...change } });
@@ -69,17 +92,26 @@ export function createRunLog(
     get mediatorEvent() {
       return mediatorEvent;
     },
-    async place(chosen) {
+    async place(chosen, lock) {
       mediatorEvent = 0;
-      await recorder.run({
+      const isRecorded = await recorder.run({
         position,
         attempt,
         mediator: chosen.address,
         lmmInstanceId: chosen.instanceId,
         mediatorEvent,
         placedMs: Date.now(),
+        ...(lock === undefined ? {} : { lock }),
       });
-      placement = chosen;
+      if (isRecorded) {
+        placement = chosen;
+        lockKey = lock?.key;
+      }
+      leavesQueue = !isRecorded;
+      return isRecorded;
+    },
+    async waits(wait) {
+      await publish({ $case: 'waiting', value: waitMessage(wait) }, new Date());
     },
     async relay({ event, eventNo, at = new Date() }) {
       // After an attach, nothing that is recorded comes twice.
@@ -106,6 +138,8 @@ export function createRunLog(
         state: outcome.state,
         endedMs: at.getTime(),
         ...(outcome.startedAt === undefined ? {} : { startedMs: outcome.startedAt.getTime() }),
+        ...(leavesQueue ? { leavesQueue } : {}),
+        ...lockAfter(outcome, at, lockKey),
       });
     },
   };

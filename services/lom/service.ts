@@ -34,6 +34,7 @@ const PACES = {
   cancelTriesMax: 10,
   cancelRetryMs: 500,
   cancelPollMs: 1_000,
+  lockPollMs: 1_000,
   watchPollMs: 2_000,
   retentionEveryMs: 60_000,
   commitBytesMax: 1024 * 1024,

@@ -8,11 +8,14 @@ import {
 } from '../shared/gen/rune/v1/lom.js';
 import type { Outcome } from '../shared/gen/rune/v1/run.js';
 import { executionMessage, fullExecutionMessage, runMessage } from './execution-message.js';
+import { isFinal } from './final-state.js';
 import { pageSizeOf } from '../shared/page.js';
-import type { ExecutionFilter, RunRecord, Store } from './store/store.js';
+import type { ExecutionFilter, LockWait, RunRecord, Store } from './store/store.js';
 
 /** Bytes of outcomes after which a page of runs ends. */
 const PAGE_BYTES_MAX = 1024 * 1024;
+/** Waiting runs of one answer whose place is told. */
+const LOCK_WAITS_MAX = 1000;
 const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const POSITION = /^\d{1,9}$/;
 
@@ -59,6 +62,9 @@ export async function showExecution(
   // One more than is shown tells whether there is a next page.
   const choice = { after, limit: limit + 1, ...(states.length === 0 ? {} : { states }) };
   const runs = await store.runs(executionId, choice);
+  const waits = isFinal(record.state)
+    ? new Map<number, LockWait>()
+    : await store.lockWaits(executionId, { after, limit: LOCK_WAITS_MAX });
   const items: ExecutionRun[] = [];
   let bytes = 0;
   let last = after;
@@ -66,7 +72,7 @@ export async function showExecution(
     const ended = request.outcomes ? await outcomeOf(store, executionId, run) : undefined;
     bytes += ended?.bytes ?? 0;
     if (bytes > PAGE_BYTES_MAX && items.length > 0) break;
-    items.push(runMessage(run, ended?.outcome));
+    items.push(runMessage(run, ended?.outcome, waits.get(run.position)));
     last = run.position;
   }
   const more = items.length < runs.length;

@@ -127,6 +127,7 @@ export const ERRORS = {
   PLUGIN_CONTENT_NEEDED: row(-32503, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', true, 'Send the request again with the content of the digests that are listed.'),
   RISK_NOT_ACKNOWLEDGED: row(-32504, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', false, 'Nothing ran. {action} can destroy data: look at the plan (--plan), then run it with --yes.'),
   TOO_MANY_EXECUTIONS: row(-32505, 'RESOURCE_EXHAUSTED', 'REFUSED', 'MEDIUM', true, 'Nothing ran. Try again when some of the running executions have ended.'),
+  NODE_LOCKED: row(-32506, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', true, 'Nothing ran. Wait until the other run has ended, or cancel its execution: rune nodes show {node}', 'Give the run more time to wait with --queue-timeout.'),
   ACTION_NOT_FOUND: row(-32510, 'NOT_FOUND', 'REFUSED', 'LOW', false, 'List the actions: rune actions'),
   NODE_NOT_FOUND: row(-32511, 'NOT_FOUND', 'REFUSED', 'LOW', false, 'List the nodes: rune nodes'),
   GROUP_NOT_FOUND: row(-32512, 'NOT_FOUND', 'REFUSED', 'LOW', false, 'List the nodes with their groups: rune nodes'),

@@ -242,6 +242,8 @@ describe('the command line', () => {
     ['run noop -n a --detach --cancel-on-disconnect', /cannot be used with/],
     ['run noop -n a --plan --request-id r', /cannot be used with/],
     ['run noop -n a --batch 101%', /--batch 101%: write a count such as 10, or a share such as 25%/],
+    ['run noop -n a --on-locked wait', /--on-locked/],
+    ['run noop -n a --queue-timeout soon', /--queue-timeout/],
     ['run noop -n a --max-failures few', /--max-failures few: write a count/],
     ['executions show', /missing required argument 'id'[^]*See: rune executions show --help/],
     ['executions list --state done', /--state done: there is no such state; known: pending_approval, queued/],

@@ -164,6 +164,10 @@ describe('rune against a scripted LOM', () => {
         '--max-failures',
         '3',
         '--canary',
+        '--on-locked',
+        'refuse',
+        '--queue-timeout',
+        '5s',
         '--request-id',
         'INC-1/2',
         '--cancel-on-disconnect',
@@ -187,6 +191,8 @@ describe('rune against a scripted LOM', () => {
         rollout: { batchSize: '25%', maxParallel: 7, maxFailures: '3', canary: true },
         acknowledgeRisk: true,
         cancelOnDisconnect: true,
+        onLocked: 2,
+        queueTimeout: { seconds: 5, nanos: 0 },
       });
     });
 

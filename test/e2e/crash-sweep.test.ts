@@ -44,7 +44,7 @@ describe('an orchestrator that is killed', () => {
     living.add(lmm);
     await directory.write({
       'inventory.yaml': stringify({
-        nodes: Object.fromEntries(NODES.map((name) => [name, { address: 'localhost', transport: 'local' }])),
+        nodes: Object.fromEntries(NODES.map((name) => [name, { transport: 'local', lock_key: name }])),
       }),
       'lom.yaml': stringify({
         listen: '127.0.0.1:0',

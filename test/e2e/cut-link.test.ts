@@ -39,7 +39,7 @@ describe('a link between orchestrator and mediator', () => {
     });
     services = await startServicePair({
       directory: directory.path,
-      nodes: Object.fromEntries(NODES.map((name) => [name, { address: 'localhost', transport: 'local' }])),
+      nodes: Object.fromEntries(NODES.map((name) => [name, { transport: 'local', lock_key: name }])),
       plugins: [await makeTestBundle(directory.path, 'durable')],
       lom: { mediators: [`127.0.0.1:${relay.port}`] },
       lmm: { local_enabled: true },

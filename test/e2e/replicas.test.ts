@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { createClient, type LomClient, RuneError } from '../../services/cli/client.js';
-import type { RunResponse } from '../../services/shared/gen/rune/v1/lom.js';
+import { OnLocked, type ExecutionRun, type RunResponse } from '../../services/shared/gen/rune/v1/lom.js';
 import { ExecutionState, RunState } from '../../services/shared/gen/rune/v1/run.js';
 import { newId } from '../../services/shared/ids.js';
+import { packageRoot } from '../../services/shared/package-root.js';
 import { startBadLinks, type BadLinks } from '../support/bad-link.js';
 import { eventually } from '../support/eventually.js';
 import { appendedRuns, readStory, type ExecutionStory } from '../support/execution-story.js';
@@ -17,6 +18,9 @@ import { makeTestBundle } from '../support/test-bundle.js';
 const NODES = ['one', 'two'];
 const REQUESTS = 20;
 const TRIES_MAX = 50;
+const RACING = 60;
+const HOUR_MS = 3_600_000;
+const SHIFTED_CLOCK = join(packageRoot, 'dist', 'test', 'support', 'shifted-clock.js');
 
 /** One of several LOM over one database. */
 interface Replica {
@@ -31,6 +35,7 @@ interface Counting {
 }
 const SHORT: Counting = { lines: 3, pauseMs: 0 };
 const LONG: Counting = { lines: 60, pauseMs: 50 };
+const AT_ONCE: Counting = { lines: 0, pauseMs: 0 };
 const ENDLESS: Counting = { lines: 100_000, pauseMs: 50 };
 
 describe('several orchestrators over one PostgreSQL', () => {
@@ -55,7 +60,7 @@ describe('several orchestrators over one PostgreSQL', () => {
     lmm = await startService('lmm', file('lmm.yaml'));
     await directory.write({
       'inventory.yaml': stringify({
-        nodes: Object.fromEntries(NODES.map((name) => [name, { address: 'localhost', transport: 'local' }])),
+        nodes: Object.fromEntries(NODES.map((name) => [name, { transport: 'local', lock_key: name }])),
       }),
       'lom.yaml': stringify({
         listen: '127.0.0.1:0',
@@ -78,10 +83,14 @@ describe('several orchestrators over one PostgreSQL', () => {
   });
 
   /** The replica of this name, which is started unless it lives. */
-  const replica = async (name: string, url = store): Promise<Replica> => {
+  const replica = async (
+    name: string,
+    url = store,
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<Replica> => {
     const known = replicas.get(name);
     if (known !== undefined) return known;
-    const lom = await startService('lom', join(directory.path, 'lom.yaml'), { LOM_STORE: url });
+    const lom = await startService('lom', join(directory.path, 'lom.yaml'), { LOM_STORE: url, ...env });
     const started = { lom, client: createClient({ address: lom.address }) };
     replicas.set(name, started);
     return started;
@@ -107,6 +116,28 @@ describe('several orchestrators over one PostgreSQL', () => {
     });
     assert.ok(execution !== undefined);
     return execution.executionId;
+  };
+
+  /** One run that must not meet another one on its node. */
+  const submitGuarded = async (
+    { client }: Replica,
+    path: string,
+    counting: Counting,
+    fields: Parameters<LomClient['submitExecution']>[0] = {},
+  ): Promise<string> => {
+    const { execution } = await client.submitExecution({
+      action: 'append-run',
+      targets: { nodes: ['one'] },
+      params: { path, guard: `${path}.guard`, lines: counting.lines, pause_ms: counting.pauseMs },
+      ...fields,
+    });
+    assert.ok(execution !== undefined);
+    return execution.executionId;
+  };
+
+  const runOf = async ({ client }: Replica, executionId: string): Promise<ExecutionRun> => {
+    const [run] = (await client.getExecution({ executionId, outcomes: true })).runs;
+    return run ?? assert.fail('the execution has no run');
   };
 
   /** Watches to the end; `seen` hears each event. */
@@ -252,6 +283,80 @@ describe('several orchestrators over one PostgreSQL', () => {
     assert.equal(state, ExecutionState.CANCELLED);
     const counts = await appendedRuns(appended);
     for (const runId of outcomes.keys()) assert.equal(counts.get(runId), 1);
+  });
+
+  it('let many mutating runs on a node one after the other, also where the clock of one is wrong by an hour', async () => {
+    const path = join(directory.path, 'racing');
+    const shift = { CLOCK_SHIFT_MS: String(HOUR_MS), NODE_OPTIONS: `--import=${SHIFTED_CLOCK}` };
+    const all = [await replica('a'), await replica('b'), await replica('early', store, shift)];
+    const ids = await Promise.all(
+      Array.from({ length: RACING }, (_, index) =>
+        submitGuarded(all[index % all.length] as Replica, path, AT_ONCE),
+      ),
+    );
+    const [first] = all as [Replica];
+    for (const executionId of ids) {
+      const events = await watch(first, executionId);
+      assert.equal(readStory(events, 1).state, ExecutionState.SUCCEEDED);
+    }
+    const counts = await appendedRuns(path);
+    assert.equal(counts.get('overlap'), undefined, 'two runs met on the node');
+    assert.equal(counts.size, RACING);
+    assert.deepEqual(new Set(counts.values()), new Set([1]));
+    const { lock } = await first.client.getNode({ name: 'one' });
+    assert.deepEqual(lock, { holder: undefined, waiting: 0 });
+    await kill('early');
+  });
+
+  it('keep the order of those who wait for a node when the one that has it and some of them lose their replica', async () => {
+    const path = join(directory.path, 'in-order');
+    const [one, other] = [await replica('a'), await replica('b')];
+    const holder = await submitGuarded(one, path, LONG);
+    await eventually(async () => (await runOf(other, holder)).state === RunState.RUNNING, {
+      label: 'a holder',
+    });
+    const waiting: string[] = [];
+    for (let place = 1; place <= 4; place += 1) {
+      const executionId = await submitGuarded(place % 2 === 1 ? one : other, path, AT_ONCE);
+      waiting.push(executionId);
+      const wait = await eventually(async () => (await runOf(other, executionId)).waiting ?? false, {
+        label: 'a place in the queue',
+      });
+      assert.equal(wait.place, place);
+      assert.equal(wait.holder?.executionId, holder);
+    }
+    const { lock } = await other.client.getNode({ name: 'one' });
+    assert.deepEqual(
+      [lock?.holder?.executionId, lock?.holder?.action, lock?.waiting],
+      [holder, 'append-run', 4],
+    );
+    await kill('a');
+    const runIds: string[] = [];
+    for (const executionId of [holder, ...waiting]) {
+      const events = await watch(other, executionId);
+      assert.equal(readStory(events, 1).state, ExecutionState.SUCCEEDED);
+      runIds.push((await runOf(other, executionId)).runId);
+    }
+    assert.deepEqual([...(await appendedRuns(path)).keys()], runIds);
+  });
+
+  it('refuse a locked node, or give up after a time, naming who has it, whichever of them performs that', async () => {
+    const path = join(directory.path, 'refused');
+    const [one, other] = [await replica('a'), await replica('b')];
+    const holder = await submitGuarded(one, path, ENDLESS);
+    await eventually(async () => (await runOf(other, holder)).state === RunState.RUNNING, {
+      label: 'a holder',
+    });
+    for (const fields of [{ onLocked: OnLocked.REFUSE }, { queueTimeout: { seconds: 1, nanos: 0 } }]) {
+      const executionId = await submitGuarded(other, path, AT_ONCE, fields);
+      const { outcomes } = readStory(await watch(one, executionId), 1);
+      const [outcome] = outcomes.values();
+      assert.equal(outcome?.error?.errorData?.name, 'NODE_LOCKED');
+      assert.ok(outcome.error.errorData.message.includes(holder), outcome.error.errorData.message);
+    }
+    await one.client.cancelExecution({ executionId: holder, reason: 'enough' });
+    await watch(one, holder);
+    assert.equal((await appendedRuns(path)).size, 1);
   });
 
   it('record an outcome for which the database was away, once it is back', async () => {

@@ -74,7 +74,13 @@ describe('a plan', () => {
           createFileFaults(),
         ),
         mediators: mediatorsOf(''),
-        settings: { timeoutMsMax: 86_400_000, killGraceMs: 1, connectTimeoutMs: 1, parallelMax: 1 },
+        settings: {
+          timeoutMsMax: 86_400_000,
+          killGraceMs: 1,
+          connectTimeoutMs: 1,
+          parallelMax: 1,
+          lockQueueTimeoutMs: 60_000,
+        },
       };
       const users = (action: string): unknown[] => {
         const targets = { nodes: ['a', 'b', 'c', 'd'] };
@@ -98,7 +104,13 @@ describe('a plan', () => {
         createFileFaults(),
       ),
       mediators: mediatorsOf(''),
-      settings: { timeoutMsMax: 86_400_000, killGraceMs: 1, connectTimeoutMs: 1, parallelMax: 1 },
+      settings: {
+        timeoutMsMax: 86_400_000,
+        killGraceMs: 1,
+        connectTimeoutMs: 1,
+        parallelMax: 1,
+        lockQueueTimeoutMs: 60_000,
+      },
     };
     const within = (ms: number): PlanExecutionRequest =>
       PlanExecutionRequest.fromPartial({

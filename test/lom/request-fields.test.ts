@@ -53,6 +53,8 @@ const EFFECT: Readonly<Record<string, 'served' | 'carried' | 'refused'>> = {
   'rollout.canary': 'served',
   acknowledge_risk: 'served',
   cancel_on_disconnect: 'served',
+  on_locked: 'served',
+  queue_timeout: 'served',
 };
 
 const SAMPLE: Readonly<Record<string, unknown>> = {

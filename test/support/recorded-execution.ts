@@ -8,6 +8,7 @@ import {
   type OwnedExecution,
 } from '../../services/lom/execution.js';
 import { configuredMediators, createMediators, type Mediators } from '../../services/lom/mediators.js';
+import { createLockTurns, type LockTurns } from '../../services/lom/lock-turns.js';
 import type { Plan } from '../../services/lom/plan.js';
 import { createRecorder, eventRecord } from '../../services/lom/recorder.js';
 import type { ExecutionRecord, Store } from '../../services/lom/store/store.js';
@@ -48,9 +49,10 @@ export function planOf(nodes: readonly string[], fields: Partial<Plan> = {}): Pl
     killGraceMs: 100,
     connectTimeoutMs: 100,
     maxParallel: 100,
+    lockWaitMs: undefined,
     rollout: { canary: false, batchSize: Math.max(1, nodes.length), failuresMax: Infinity },
     runs: nodes.map((name) => ({
-      node: Node.fromPartial({ name }),
+      node: Node.fromPartial({ name, lockKey: name }),
       transport: 'ssh',
       mediators: [],
       jump: [],
@@ -70,6 +72,17 @@ function inOrder(): Mediators {
       mediators.candidates(node, transport).toSorted((a, b) => (a.address < b.address ? -1 : 1)),
   };
 }
+
+/** How an execution is performed, where the defaults will not do. */
+export interface PerformFields {
+  readonly settings?: Partial<ExecutionSettings>;
+  readonly logger?: Logger;
+  readonly runsMax?: number;
+  /** Whose waiting runs wake one another. */
+  readonly turns?: LockTurns;
+}
+
+const LOCK_POLL_MS = 60_000;
 
 /** An execution that is performed from its record in a real store, and those who watch it. */
 export interface RecordedExecution extends Execution {
@@ -112,10 +125,11 @@ export async function resumeExecution(
   record: ExecutionRecord,
   plan: Plan,
   dispatcher: ScriptedMediators,
-  fields: { settings?: Partial<ExecutionSettings>; logger?: Logger; runsMax?: number } = {},
+  fields: PerformFields = {},
 ): Promise<RecordedExecution> {
   const logger = fields.logger ?? recordingLogger().logger;
   const hub = createWatchHub();
+  const turns = fields.turns ?? createLockTurns(LOCK_POLL_MS);
   const commits = createCommitQueue(store, { bytesMax: 64 * 1024, groupBytesMax: 64 * 1024 }, logger);
   const owned: OwnedExecution = {
     record,
@@ -128,6 +142,7 @@ export async function resumeExecution(
     mediators: inOrder(),
     recorder: createRecorder(record, commits, hub),
     slots: createFairSlots(fields.runsMax ?? 1000),
+    locks: { store, turns, pollMs: LOCK_POLL_MS },
     settings: { ...QUICK, ...fields.settings },
     logger,
   });
@@ -159,7 +174,7 @@ export async function executeRecorded(
   store: Store,
   plan: Plan,
   dispatcher: ScriptedMediators,
-  fields: { settings?: Partial<ExecutionSettings>; logger?: Logger; runsMax?: number } = {},
+  fields: PerformFields = {},
 ): Promise<RecordedExecution> {
   return resumeExecution(store, await recordExecution(store, plan), plan, dispatcher, fields);
 }

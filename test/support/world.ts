@@ -35,6 +35,13 @@ export function sshNode(sshd: TestSshd, user: string): Record<string, unknown> {
   return { address: sshd.host, port: sshd.port, user, host_key_fingerprints: [...sshd.hostKeyFingerprints] };
 }
 
+/** The nodes as machines of their own, although they are one: mutating actions run on all of them at the same time. */
+export function lockedApart(
+  nodes: Readonly<Record<string, Record<string, unknown>>>,
+): Record<string, Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(nodes).map(([name, node]) => [name, { lock_key: name, ...node }]));
+}
+
 /**
  * Starts a world with the shipped and the test actions, or only the latter, and three nodes: `root` and `user` by SSH to the
  * same sshd, `here` by the local transport.
@@ -44,12 +51,12 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const sshd = await startSshd(options.sshd ?? {});
   const services = await startServicePair({
     directory,
-    nodes: {
+    nodes: lockedApart({
       root: sshNode(sshd, sshd.users.root),
       user: sshNode(sshd, sshd.users.unprivileged),
       here: { address: 'localhost', transport: 'local' },
       ...options.nodes?.(sshd),
-    },
+    }),
     plugins: [
       ...(options.testActionsOnly === true ? [] : [join(packageRoot, 'plugins')]),
       await makeTestBundle(directory),

@@ -5,6 +5,7 @@ import { Node, type NodeProbe } from '../../shared/gen/rune/v1/run.js';
 import type { NodesOptions } from '../commands/nodes.js';
 import { exitNameOfError } from '../exit-code.js';
 import { escapeText } from '../render/escape-text.js';
+import { lockLines } from '../render/describe-lock.js';
 import { formatDuration } from '../render/format-duration.js';
 import { errorDetails, errorHeadline } from '../render/render-error.js';
 import { renderValue } from '../render/render-value.js';
@@ -75,12 +76,13 @@ async function show(
   { client, call, output }: Session,
 ): Promise<number> {
   const answer = await client.getNode({ name: options.name, probe: options.probe }, call);
-  const { node, probe, inventorySource: source } = answer;
+  const { node, probe, inventorySource: source, lock } = answer;
   await writeAnswer(io.stdout, output, {
     json: () => GetNodeResponse.toJSON({ ...answer, header: undefined }),
     pretty: () => [
       ...(node === undefined ? [] : renderNode(node, io.stdout.size().columns)),
       ...(source === undefined ? [] : [`  from: ${sourceAge(source, io.nowMs())}`]),
+      ...(lock === undefined ? [] : indent(lockLines(lock).map(escapeText))),
       ...(probe === undefined ? [] : ['probe:', ...indent(renderProbe(probe))]),
     ],
   });

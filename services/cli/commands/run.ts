@@ -34,6 +34,9 @@ export interface RunOptions {
   readonly batchSize?: string;
   readonly maxFailures?: string;
   readonly canary: boolean;
+  /** What a run does whose node another mutating run has; absent for the service's default, to wait. */
+  readonly onLocked?: 'queue' | 'refuse';
+  readonly queueTimeoutMs?: number;
   /** Absent for one of our own. */
   readonly requestId?: string;
   /** How long a service that was lost is waited for; absent for the usual time. */
@@ -71,6 +74,8 @@ export interface ParsedExecution extends ParsedServiceOptions {
   batch?: string;
   maxFailures?: string;
   canary?: true;
+  onLocked?: 'queue' | 'refuse';
+  queueTimeout?: number;
   cancelOnDisconnect?: true;
   save?: string;
 }
@@ -102,6 +107,7 @@ What the exit code means: rune help exit-codes`;
 export function executionOptions(parsed: ParsedExecution): Omit<RunOptions, 'action' | 'standalone'> {
   const { node = [], group = [], select = {}, exclude = [] } = parsed;
   const { transport, paramsFile, timeout, reason, maxParallel, batch, maxFailures, save } = parsed;
+  const { onLocked, queueTimeout } = parsed;
   if (node.length + group.length + Object.keys(select).length === 0) {
     throw new RuneError('COMMAND_INVALID', 'Name the nodes: --node, --group or --select.');
   }
@@ -125,6 +131,8 @@ export function executionOptions(parsed: ParsedExecution): Omit<RunOptions, 'act
     ...(maxParallel === undefined ? {} : { maxParallel }),
     ...(batch === undefined ? {} : { batchSize: batch }),
     ...(maxFailures === undefined ? {} : { maxFailures }),
+    ...(onLocked === undefined ? {} : { onLocked }),
+    ...(queueTimeout === undefined ? {} : { queueTimeoutMs: queueTimeout }),
     ...(save === undefined ? {} : { saveDirectory: save }),
   };
 }
@@ -195,6 +203,17 @@ export function addExecutionOptions(command: Command): Command {
       parseShare('--max-failures'),
     )
     .option('--canary', 'one node first, the rest if it succeeds')
+    .addOption(
+      new Option(
+        '--on-locked <what>',
+        'where another run is changing a node: wait for it, or refuse',
+      ).choices(['queue', 'refuse']),
+    )
+    .option(
+      '--queue-timeout <duration>',
+      "how long to wait for such a node (default: the service's own)",
+      (text) => parseDuration(text, '--queue-timeout'),
+    )
     .option('--cancel-on-disconnect', 'losing the connection to the service cancels the execution')
     .option('--save <directory>', 'write result, log, outcome and files of each node below it');
 }

@@ -1,6 +1,7 @@
 import { type Execution, type ExecutionRun, Targets } from '../../shared/gen/rune/v1/lom.js';
 import { RunState } from '../../shared/gen/rune/v1/run.js';
 import { describeCounts } from '../render/describe-counts.js';
+import { waitWords } from '../render/describe-lock.js';
 import { outcomeMs, outcomeRemarks, stateWords } from '../render/describe-outcome.js';
 import { escapeText } from '../render/escape-text.js';
 import { formatDuration } from '../render/format-duration.js';
@@ -74,6 +75,11 @@ function tookRun({ startedAt, endedAt }: ExecutionRun, nowMs: number): string {
   return formatDuration((endedAt?.getTime() ?? nowMs) - startedAt.getTime());
 }
 
+/** The state of a run that has not ended, and what it waits for. */
+function stateOf({ state, waiting }: Pick<ExecutionRun, 'state' | 'waiting'>): string {
+  return waiting === undefined ? stateWords(state) : `${stateWords(state)}, ${waitWords(waiting)}`;
+}
+
 /** Runs as a table, without their outcomes. */
 export function renderRuns(runs: readonly ExecutionRun[], nowMs: number): string[] {
   return renderTable(
@@ -85,21 +91,20 @@ export function renderRuns(runs: readonly ExecutionRun[], nowMs: number): string
       { header: 'MEDIATOR' },
     ],
     runs.map((run) =>
-      [run.node, stateWords(run.state), tookRun(run, nowMs), String(run.attempt), run.mediator].map(
-        escapeText,
-      ),
+      [run.node, stateOf(run), tookRun(run, nowMs), String(run.attempt), run.mediator].map(escapeText),
     ),
   );
 }
 
 /** One run with its outcome as lines for people. */
 export async function renderRun(
-  { node, state, outcome }: ExecutionRun,
+  run: ExecutionRun,
   width: number,
   content: ContentOptions,
 ): Promise<string[]> {
+  const { node, state, outcome } = run;
   const name = escapeText(node);
-  if (outcome === undefined) return [`${name}  ${stateWords(state)}`];
+  if (outcome === undefined) return [`${name}  ${escapeText(stateOf(run))}`];
   const { error, result } = outcome;
   const tookMs = outcomeMs(outcome);
   const took =

@@ -1,6 +1,9 @@
 import { toDuration } from '../../shared/duration.js';
+import { OnLocked } from '../../shared/gen/rune/v1/lom.js';
 import type { RunOptions } from '../commands/run.js';
 import type { Defaults } from '../config/parse-config.js';
+
+const ON_LOCKED = { queue: OnLocked.QUEUE, refuse: OnLocked.REFUSE } as const;
 
 /** The fields that RunRequest and PlanExecutionRequest share, from the flags, the context's defaults and the parameters. */
 export function buildRequest(options: RunOptions, defaults: Defaults, params: Record<string, unknown>) {
@@ -14,6 +17,7 @@ export function buildRequest(options: RunOptions, defaults: Defaults, params: Re
     ...(maxFailures === undefined ? {} : { maxFailures }),
     ...(canary ? { canary } : {}),
   };
+  const { onLocked, queueTimeoutMs } = options;
   return {
     action: options.action,
     targets: {
@@ -29,6 +33,8 @@ export function buildRequest(options: RunOptions, defaults: Defaults, params: Re
     transport: options.transport ?? defaults.transport ?? '',
     acknowledgeRisk: options.acknowledgeRisk,
     ...(timeoutMs === undefined ? {} : { timeout: toDuration(timeoutMs) }),
+    ...(onLocked === undefined ? {} : { onLocked: ON_LOCKED[onLocked] }),
+    ...(queueTimeoutMs === undefined ? {} : { queueTimeout: toDuration(queueTimeoutMs) }),
     ...(Object.keys(rollout).length === 0 ? {} : { rollout }),
   };
 }

@@ -10,6 +10,7 @@ import {
 } from '../../shared/gen/rune/v1/run.js';
 import { type Io, mayColour } from '../io.js';
 import { describeCounts } from '../render/describe-counts.js';
+import { waitWords } from '../render/describe-lock.js';
 import { outcomeMs, outcomeRemarks, stateWords } from '../render/describe-outcome.js';
 import { escapeBytes, escapeText } from '../render/escape-text.js';
 import { formatDuration } from '../render/format-duration.js';
@@ -222,6 +223,10 @@ export function createPrettyView(
         case 'logTruncated':
           return say([
             `${style.dim(`${escapeText(node)} |`)} ${style.yellow(`(${event.value.droppedBytes} bytes of log not kept)`)}`,
+          ]);
+        case 'waiting':
+          return say([
+            `${style.bold(escapeText(node))}  ${style.yellow(escapeText(waitWords(event.value)))}`,
           ]);
         case 'outcome':
           return showOutcome(runId, node, event.value, tally.first?.action ?? '');

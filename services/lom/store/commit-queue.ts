@@ -7,14 +7,16 @@ import type { ExecutionChange, Store } from './store.js';
 const RETRY_MS = 100;
 const RETRY_MS_MAX = 2_000;
 
+/** Whether a change is recorded, refused because the execution has another owner, or left out because somebody else has the lock. */
+export type Recorded = 'recorded' | 'refused' | 'locked out';
+
 /** Writes that wait for a transaction together. */
 export interface CommitQueue {
   /**
-   * Records a change together with whatever else waits; changes of one execution stay in order. Resolves with true once it is on
-   * disk, and with false where it was refused because the execution has another owner. While the database is away it waits: a
-   * change is given up only by `close`.
+   * Records a change together with whatever else waits; changes of one execution stay in order. Resolves once it is on
+   * disk, or is not to be recorded. While the database is away it waits: a change is given up only by `close`.
    */
-  add(change: ExecutionChange): Promise<boolean>;
+  add(change: ExecutionChange): Promise<Recorded>;
   /** Settles when fewer bytes of events wait than the limit; undefined while that is so. */
   room(): Promise<void> | undefined;
   /** Writes what waits, for at most so long, then rejects what is left with STORE_UNAVAILABLE. */
@@ -24,12 +26,18 @@ export interface CommitQueue {
 interface Waiting {
   readonly change: ExecutionChange;
   readonly bytes: number;
-  readonly settle: (recorded: boolean) => void;
+  readonly settle: (recorded: Recorded) => void;
   readonly fail: (error: RuneError) => void;
 }
 
 const bytesOf = ({ events }: ExecutionChange): number =>
   events.reduce((sum, { body }) => sum + body.length, 0);
+
+function recordedOf({ executionId, runs }: ExecutionChange, refused: ReadonlySet<string>): Recorded {
+  if (refused.has(executionId)) return 'refused';
+  const isLockedOut = runs.some(({ lock }) => lock !== undefined && refused.has(lock.runId));
+  return isLockedOut ? 'locked out' : 'recorded';
+}
 
 /** One change that does what all of these do, in their order. They are changes of one execution and one epoch. */
 function merge(changes: readonly ExecutionChange[]): ExecutionChange {
@@ -93,7 +101,7 @@ export function createCommitQueue(
     }
     try {
       const refused = await commit([...byExecution.values()].map(merge));
-      for (const { change, settle } of group) settle(!refused.has(change.executionId));
+      for (const { change, settle } of group) settle(recordedOf(change, refused));
     } catch (thrown) {
       for (const { fail } of group) fail(RuneError.from(thrown));
     }

@@ -3,6 +3,7 @@ import { createExecution } from './create-execution.js';
 import type { Leases } from './leases.js';
 import { askCancel, cancelsAsked, takeOver, unfinished } from './owners.js';
 import { listExecutions, readExecution } from './read-executions.js';
+import { readLockWaits, readNodeLock } from './read-locks.js';
 import { readEvents } from './read-events.js';
 import { countRuns, readRuns } from './read-runs.js';
 import { deleteOld } from './retention.js';
@@ -27,10 +28,12 @@ export function createStore({ database, leases, changes, serverKey, close }: Sto
   const commit = async (wanted: readonly ExecutionChange[]): Promise<ReadonlySet<string>> => {
     if (wanted.length === 0) return new Set();
     for (const change of wanted) refuseGaps(change);
-    const written = await database.writeChanges(wanted);
-    changes.committed(written);
-    const doubtful = wanted.filter(({ executionId }) => !written.has(executionId));
-    return refusedOf(database, doubtful);
+    const { executions, lockedOut } = await database.writeChanges(wanted);
+    changes.committed(executions);
+    changes.released(wanted.flatMap(({ runs }) => runs.flatMap(({ releases }) => releases ?? [])));
+    const doubtful = wanted.filter(({ executionId }) => !executions.has(executionId));
+    const refused = await refusedOf(database, doubtful);
+    return lockedOut.size === 0 ? refused : new Set([...refused, ...lockedOut]);
   };
 
   return {
@@ -40,6 +43,8 @@ export function createStore({ database, leases, changes, serverKey, close }: Sto
     runs: (executionId, page) => callStore(() => readRuns(db, executionId, page)),
     runCounts: (executionId) => callStore(() => countRuns(db, executionId)),
     commit: (wanted) => callStore(() => commit(wanted)),
+    nodeLock: (key) => callStore(() => readNodeLock(database, key)),
+    lockWaits: (executionId, page) => callStore(() => readLockWaits(database, executionId, page)),
     events: (executionId, range) => callStore(() => readEvents(db, executionId, range)),
     async askCancel(executionId, reason) {
       const record = await callStore(() => askCancel(db, executionId, reason));
@@ -53,8 +58,9 @@ export function createStore({ database, leases, changes, serverKey, close }: Sto
       callStore(() => takeOver(database, owner, { limit, dropped, leases: leases.kept })),
     endLease: (owner) => callStore(() => leases.end(owner)),
     deleteOld: (endedBeforeMs, keepMax, limit) =>
-      callStore(() => deleteOld(db, endedBeforeMs, keepMax, limit)),
+      callStore(() => deleteOld(database, endedBeforeMs, keepMax, limit)),
     onChange: changes.onChange,
+    onRelease: changes.onRelease,
     serverKey,
     async close() {
       await changes.close();

@@ -89,5 +89,26 @@ export function migrations(types: ColumnTypes): readonly (readonly string[])[] {
         runs ${integer} not null
       ) ${options}`,
     ],
+    [
+      `create table node_locks (
+        lock_key ${text} not null primary key,
+        execution_id ${text} not null,
+        position ${integer} not null,
+        run_id ${text} not null,
+        since_ms ${integer} not null,
+        until_ms ${integer} not null
+      ) ${optionsOfChanging}`,
+      `create index node_locks_run on node_locks (execution_id, position)`,
+      `create table node_waiters (
+        execution_id ${text} not null,
+        position ${integer} not null,
+        run_id ${text} not null,
+        lock_key ${text} not null,
+        asked_ms ${integer} not null,
+        until_ms ${integer} not null,
+        primary key (execution_id, position)
+      ) ${options}`,
+      `create index node_waiters_queue on node_waiters (lock_key, asked_ms, run_id)`,
+    ],
   ];
 }

@@ -7,6 +7,8 @@ import { localChanges } from './changes.js';
 import type { Changes } from './changes.js';
 
 const CHANNEL = 'rune_executions';
+/** Before the key of a lock among the ids of a payload. */
+const LOCK = 'lock=';
 /** Each notification takes a lock that is one for the whole server: at most one transaction with some in this time. */
 const NOTIFY_PAUSE_MS = 20;
 /** PostgreSQL refuses 8,000 bytes and more. */
@@ -40,17 +42,31 @@ export function postgresChanges({ notify, config, logger }: PostgresChangesTools
   const onNotification = (payload: string): void => {
     const [from, ids = ''] = payload.split(' ', 2);
     if (from === origin) return;
-    for (const id of ids.split(',')) if (id !== '') local.asked(id);
+    for (const id of ids.split(',')) {
+      if (id.startsWith(LOCK)) local.released([id.slice(LOCK.length)]);
+      else if (id !== '') local.asked(id);
+    }
+  };
+  const startListening = (): void => {
+    listening ??= listen({ ...config }, onNotification, logger, closing.signal);
   };
   return {
     onChange(listener) {
       local.onChange(listener);
-      listening ??= listen({ ...config }, onNotification, logger, closing.signal);
+      startListening();
+    },
+    onRelease(listener) {
+      local.onRelease(listener);
+      startListening();
     },
     committed: (ids) => sending.add(ids),
     asked(id) {
       local.asked(id);
       sending.add([id]);
+    },
+    released(lockKeys) {
+      local.released(lockKeys);
+      sending.add(lockKeys.map((key) => LOCK + key));
     },
     async close() {
       closing.abort();

@@ -2,7 +2,8 @@ import { CompiledQuery, sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import { RunState } from '../../shared/gen/rune/v1/run.js';
 import { toExecutionValues } from './execution-columns.js';
-import type { StoreDatabase } from './store-database.js';
+import { TAKES_OVER } from './lock-rules.js';
+import type { StoreDatabase, Written } from './store-database.js';
 import type { StoreTables } from './store-tables.js';
 import type { ExecutionChange, NewExecution } from './store.js';
 
@@ -60,15 +61,17 @@ async function insertExecution(
   return row?.createdMs;
 }
 
-async function writeChanges(
-  db: Kysely<StoreTables>,
-  changes: readonly ExecutionChange[],
-): Promise<ReadonlySet<string>> {
+async function writeChanges(db: Kysely<StoreTables>, changes: readonly ExecutionChange[]): Promise<Written> {
   const events = changes.flatMap(({ executionId, events: own }) =>
     own.map((event) => ({ executionId, ...event })),
   );
   const runs = changes.flatMap(({ executionId, runs: own }) => own.map((run) => ({ executionId, ...run })));
-  const { rows } = await db.executeQuery<{ id: string }>(
+  const locking = runs.flatMap(({ executionId, position, lock }) =>
+    lock === undefined ? [] : [{ executionId, position, ...lock }],
+  );
+  const leaving = runs.filter(({ leavesQueue }) => leavesQueue === true);
+  const keeping = runs.filter(({ keepsLockMs }) => keepsLockMs !== undefined);
+  const { rows } = await db.executeQuery<{ id: string | null; locked_out: string | null }>(
     CompiledQuery.raw(WRITE_CHANGES, [
       changes.map(({ executionId }) => executionId),
       changes.map(({ epoch }) => epoch),
@@ -94,11 +97,26 @@ async function writeChanges(
       runs.map(({ endedMs }) => endedMs ?? null),
       runs.map(({ logBytes }) => logBytes ?? null),
       runs.map(({ outcomeSeq }) => outcomeSeq ?? null),
+      locking.map(({ executionId }) => executionId),
+      locking.map(({ position }) => position),
+      locking.map(({ runId }) => runId),
+      locking.map(({ key }) => key),
+      locking.map(({ waitMs }) => waitMs),
+      leaving.map(({ executionId }) => executionId),
+      leaving.map(({ position }) => position),
+      keeping.map(({ executionId }) => executionId),
+      keeping.map(({ position }) => position),
+      keeping.map(({ keepsLockMs }) => keepsLockMs ?? 0),
     ]),
   );
-  return new Set(rows.map(({ id }) => id));
+  return {
+    executions: new Set(rows.flatMap(({ id }) => id ?? [])),
+    lockedOut: new Set(rows.flatMap((row) => row.locked_out ?? [])),
+  };
 }
 
+// Locks are taken in the order of their keys, so that two statements never wait for one another; none that the same statement
+// changes, which PostgreSQL would refuse: who asks for it asks again.
 // Without a case that fits, last_seq becomes null, which it may not be: a gap fails the whole statement.
 const WRITE_CHANGES = `
 with change as (
@@ -117,6 +135,47 @@ with change as (
   select v.id, v.seq, v.node, v.kind, length(v.body), v.body
   from unnest($7::text[], $8::bigint[], $9::text[], $10::text[], $11::bytea[]) as v (id, seq, node, kind, body)
   join updated on updated.id = v.id
+), wanted as (
+  select v.*, w.asked_ms,
+    exists (select 1 from node_locks h where h.lock_key = v.lock_key and h.run_id = v.run_id and h.until_ms = 0) as holds
+  from unnest($25::text[], $26::bigint[], $27::text[], $28::text[], $29::bigint[]) as v (id, position, run_id, lock_key, wait_ms)
+  join updated on updated.id = v.id
+  left join node_waiters w on w.execution_id = v.id and w.position = v.position
+), keeping as (
+  select l.lock_key, l.run_id, v.keeps_ms
+  from unnest($32::text[], $33::bigint[], $34::bigint[]) as v (id, position, keeps_ms)
+  join updated on updated.id = v.id
+  join node_locks l on l.execution_id = v.id and l.position = v.position
+), first as (
+  select distinct on (v.lock_key) v.*
+  from wanted v
+  where (v.holds or not exists (
+      select 1 from node_waiters o
+      where o.lock_key = v.lock_key and o.until_ms > ${NOW_MS} and o.run_id <> v.run_id
+        and (v.asked_ms is null or (o.asked_ms, o.run_id) < (v.asked_ms, v.run_id))))
+    and v.lock_key not in (select lock_key from keeping)
+  order by v.lock_key, v.holds desc, v.asked_ms nulls last, v.run_id
+), locked as (
+  insert into node_locks as l (lock_key, execution_id, position, run_id, since_ms, until_ms)
+  select lock_key, id, position, run_id, ${NOW_MS}, 0 from first order by lock_key
+  ${TAKES_OVER(NOW_MS)}
+  returning l.run_id
+), locked_out as (
+  select v.* from wanted v where not exists (select 1 from locked where locked.run_id = v.run_id)
+), joined as (
+  insert into node_waiters (execution_id, position, run_id, lock_key, asked_ms, until_ms)
+  select id, position, run_id, lock_key, ${NOW_MS}, ${NOW_MS} + wait_ms from locked_out where wait_ms > 0 order by id, position
+  on conflict (execution_id, position) do update set lock_key = excluded.lock_key
+), departed as (
+  delete from node_waiters w using (
+    select v.id, v.position from wanted v join locked on locked.run_id = v.run_id
+    union all
+    select v.id, v.position from unnest($30::text[], $31::bigint[]) as v (id, position) join updated on updated.id = v.id
+  ) v where w.execution_id = v.id and w.position = v.position
+), kept as (
+  update node_locks l set until_ms = ${NOW_MS} + v.keeps_ms
+  from keeping v
+  where l.lock_key = v.lock_key and l.run_id = v.run_id and l.until_ms = 0
 ), moved as (
   update runs r set
     run_id = coalesce(v.run_id, r.run_id),
@@ -136,5 +195,8 @@ with change as (
       log_bytes, outcome_seq)
   join updated on updated.id = v.id
   where r.execution_id = v.id and r.position = v.position
+    and not exists (select 1 from locked_out o where o.id = v.id and o.position = v.position)
 )
-select id from updated`;
+select id, null as locked_out from updated
+union all
+select null, run_id from locked_out`;

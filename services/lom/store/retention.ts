@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
+import type { StoreDatabase } from './store-database.js';
 import type { StoreTables } from './store-tables.js';
 
 /** Rows that one transaction deletes. */
@@ -11,7 +12,7 @@ const ROWS_MAX = 2_000;
  * them is found by the next call.
  */
 export async function deleteOld(
-  db: Kysely<StoreTables>,
+  { db, nowMs }: Pick<StoreDatabase, 'db' | 'nowMs'>,
   endedBeforeMs: number,
   keepMax: number,
   limit: number,
@@ -19,7 +20,7 @@ export async function deleteOld(
   await deleteLeftovers(db);
   const ids = await chooseOld(db, endedBeforeMs, keepMax, limit);
   if (ids.length === 0) return 0;
-  const deleted = await db.transaction().execute((transaction) => deleteExecutions(transaction, ids));
+  const deleted = await db.transaction().execute((transaction) => deleteExecutions(transaction, nowMs, ids));
   await deleteLeftovers(db);
   return deleted;
 }
@@ -47,13 +48,28 @@ async function chooseOld(
 }
 
 /** Another replica may be at the same: what counts is what this transaction has deleted. */
-async function deleteExecutions(db: Kysely<StoreTables>, ids: readonly string[]): Promise<number> {
+async function deleteExecutions(
+  db: Kysely<StoreTables>,
+  nowMs: StoreDatabase['nowMs'],
+  ids: readonly string[],
+): Promise<number> {
   const gone = await db
     .deleteFrom('executions')
     .where('id', 'in', ids)
     .returning(['id as execution_id', 'last_seq', 'runs'])
     .execute();
-  if (gone.length > 0) await db.insertInto('leftovers').values(gone).execute();
+  if (gone.length === 0) return 0;
+  await db.insertInto('leftovers').values(gone).execute();
+  // A lost run may keep its lock for longer than its execution is kept.
+  await db
+    .deleteFrom('node_locks')
+    .where(
+      'execution_id',
+      'in',
+      gone.map(({ execution_id: id }) => id),
+    )
+    .where('until_ms', '<=', nowMs)
+    .execute();
   return gone.length;
 }
 

@@ -3,9 +3,10 @@ import type { Kysely } from 'kysely';
 import { RunState } from '../../shared/gen/rune/v1/run.js';
 import { toExecutionValues } from './execution-columns.js';
 import { shareTransactions } from './shared-transaction.js';
-import type { StoreDatabase } from './store-database.js';
+import type { StoreDatabase, Written } from './store-database.js';
 import type { StoreTables } from './store-tables.js';
-import type { EventRecord, ExecutionChange, NewExecution } from './store.js';
+import { TAKES_OVER } from './lock-rules.js';
+import type { EventRecord, ExecutionChange, LockRequest, NewExecution } from './store.js';
 import { toStoredText } from './stored-text.js';
 
 const NOW_MS = `cast(round(unixepoch('subsec') * 1000) as integer)`;
@@ -42,11 +43,9 @@ async function insertExecution(
   return row.createdMs;
 }
 
-async function writeChanges(
-  db: Kysely<StoreTables>,
-  changes: readonly ExecutionChange[],
-): Promise<ReadonlySet<string>> {
+async function writeChanges(db: Kysely<StoreTables>, changes: readonly ExecutionChange[]): Promise<Written> {
   const written = new Set<string>();
+  const lockedOut = new Set<string>();
   for (const { executionId, epoch, events, runs, state, ended } of changes) {
     const first = events.at(0)?.seq ?? 0;
     const last = events.at(-1)?.seq ?? 0;
@@ -55,6 +54,14 @@ async function writeChanges(
     written.add(executionId);
     for (const event of events) await run(db, INSERT_EVENT, eventValues(executionId, event));
     for (const change of runs) {
+      const { lock, position } = change;
+      if (lock !== undefined && !(await takeLock(db, executionId, position, lock))) {
+        lockedOut.add(lock.runId);
+        continue;
+      }
+      if (change.leavesQueue === true) await run(db, LEAVE_QUEUE, [executionId, position]);
+      if (change.keepsLockMs !== undefined)
+        await run(db, KEEP_LOCK, [executionId, position, change.keepsLockMs]);
       await run(db, UPDATE_RUN, [
         change.runId ?? null,
         change.attempt ?? null,
@@ -68,11 +75,23 @@ async function writeChanges(
         change.logBytes ?? null,
         change.outcomeSeq ?? null,
         executionId,
-        change.position,
+        position,
       ]);
     }
   }
-  return written;
+  return { executions: written, lockedOut };
+}
+
+async function takeLock(
+  db: Kysely<StoreTables>,
+  executionId: string,
+  position: number,
+  { key, runId, waitMs }: LockRequest,
+): Promise<boolean> {
+  const isTaken = (await run(db, TAKE_LOCK, [key, executionId, position, runId])) === 1;
+  if (isTaken) await run(db, LEAVE_QUEUE, [executionId, position]);
+  else if (waitMs > 0) await run(db, JOIN_QUEUE, [executionId, position, runId, key, waitMs]);
+  return isTaken;
 }
 
 /** Performs one of the statements below, which are prepared once, and resolves with how many rows it changed. */
@@ -100,6 +119,27 @@ update executions set
   state = coalesce(?3, state),
   ended_ms = case when ?4 = 1 then ${NOW_MS} else ended_ms end
 where id = ?5 and epoch = ?6 and (?1 = 0 or last_seq < ?2)`;
+
+const TAKE_LOCK = `
+insert into node_locks as l (lock_key, execution_id, position, run_id, since_ms, until_ms)
+select ?1, ?2, ?3, ?4, ${NOW_MS}, 0
+where exists (select 1 from node_locks h where h.lock_key = ?1 and h.run_id = ?4 and h.until_ms = 0)
+  or not exists (
+    select 1 from node_waiters o
+    left join node_waiters m on m.execution_id = ?2 and m.position = ?3
+    where o.lock_key = ?1 and o.until_ms > ${NOW_MS} and o.run_id <> ?4
+      and (m.asked_ms is null or (o.asked_ms, o.run_id) < (m.asked_ms, m.run_id)))
+${TAKES_OVER(NOW_MS)}`;
+
+const JOIN_QUEUE = `
+insert into node_waiters (execution_id, position, run_id, lock_key, asked_ms, until_ms)
+values (?1, ?2, ?3, ?4, ${NOW_MS}, ${NOW_MS} + ?5)
+on conflict (execution_id, position) do update set lock_key = excluded.lock_key`;
+
+const LEAVE_QUEUE = 'delete from node_waiters where execution_id = ? and position = ?';
+
+const KEEP_LOCK = `
+update node_locks set until_ms = ${NOW_MS} + ?3 where execution_id = ?1 and position = ?2 and until_ms = 0`;
 
 const UPDATE_RUN = `
 update runs set

@@ -19,6 +19,14 @@ export interface StoreDatabase {
    * id or its request id is there already.
    */
   insertExecution(db: Kysely<StoreTables>, execution: NewExecution): Promise<number | undefined>;
-  /** Writes changes in one transaction, and resolves with the ids of those that are neither of an older epoch nor written before. */
-  writeChanges(changes: readonly ExecutionChange[]): Promise<ReadonlySet<string>>;
+  /** Writes changes in one transaction. */
+  writeChanges(changes: readonly ExecutionChange[]): Promise<Written>;
+}
+
+/** What became of changes. */
+export interface Written {
+  /** Executions whose change is neither of an older epoch nor written before. */
+  readonly executions: ReadonlySet<string>;
+  /** Runs whose change was left out, because somebody else has their lock. */
+  readonly lockedOut: ReadonlySet<string>;
 }

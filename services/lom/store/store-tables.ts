@@ -8,6 +8,22 @@ export interface StoreTables {
   runs: RunsTable;
   events: EventsTable;
   replicas: { owner: string; until_ms: number };
+  node_locks: {
+    lock_key: string;
+    execution_id: string;
+    position: number;
+    run_id: string;
+    since_ms: number;
+    until_ms: number;
+  };
+  node_waiters: {
+    execution_id: string;
+    position: number;
+    run_id: string;
+    lock_key: string;
+    asked_ms: number;
+    until_ms: number;
+  };
   leftovers: { execution_id: string; last_seq: number; runs: number };
   meta: { name: string; value: string };
 }

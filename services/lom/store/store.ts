@@ -78,8 +78,8 @@ export interface RunRecord {
   readonly outcomeSeq: number;
 }
 
-/** What kind of event a record holds, for filters: facts are execution, state, outcome and truncation. */
-export type EventKind = 'execution' | 'state' | 'log' | 'progress' | 'outcome' | 'logTruncated';
+/** What kind of event a record holds, for filters: facts are execution, state, outcome, truncation and waiting. */
+export type EventKind = 'execution' | 'state' | 'log' | 'progress' | 'outcome' | 'logTruncated' | 'waiting';
 
 /** An event as it is recorded. */
 export interface EventRecord {
@@ -92,6 +92,59 @@ export interface EventRecord {
   readonly body: Buffer;
 }
 
+/**
+ * The lock of a node that a run needs. One run at a time has it, from the change that asks for it to the one that ends the run; those
+ * who asked before come first.
+ */
+export interface LockRequest {
+  readonly key: string;
+  readonly runId: string;
+  /** How long the run stands in the queue, from the first time it asks; 0 for not at all. */
+  readonly waitMs: number;
+}
+
+/** New values of a run, and what becomes of its lock. */
+export interface StoredRunChange extends Partial<Omit<RunRecord, 'position' | 'node'>> {
+  readonly position: number;
+  /** Nothing of the run's change is recorded without this lock. */
+  readonly lock?: LockRequest;
+  /** With a final state: the run leaves the queue, … */
+  readonly leavesQueue?: boolean;
+  /** … whoever waits for this lock hears that it is free, … */
+  readonly releases?: string;
+  /** … or the run keeps its locks for so long, because it may be alive on the node. */
+  readonly keepsLockMs?: number;
+}
+
+/** The run that has a lock. Times are milliseconds since 1970, by the clock of the database. */
+export interface LockHolder {
+  readonly executionId: string;
+  readonly runId: string;
+  readonly node: string;
+  readonly action: string;
+  readonly sinceMs: number;
+  /** When the lock of a run that was lost is free; 0 for any other run. */
+  readonly untilMs: number;
+}
+
+/** A lock as it is now. */
+export interface NodeLock {
+  readonly holder: LockHolder | undefined;
+  /** Runs in the queue. */
+  readonly waiting: number;
+}
+
+/** A run in the queue for a lock. */
+export interface LockWait {
+  /** 1 for the next one. */
+  readonly place: number;
+  readonly holder: LockHolder | undefined;
+  readonly askedMs: number;
+  readonly untilMs: number;
+  /** From now until then. */
+  readonly leftMs: number;
+}
+
 /** What an owner records of one execution at once: all of it or, where the epoch is not its own any more, nothing. */
 export interface ExecutionChange {
   readonly executionId: string;
@@ -99,7 +152,7 @@ export interface ExecutionChange {
   /** In the order of seq, continuing what is recorded. */
   readonly events: readonly EventRecord[];
   /** New values of runs, by position. */
-  readonly runs: readonly (Partial<Omit<RunRecord, 'position' | 'node'>> & { readonly position: number })[];
+  readonly runs: readonly StoredRunChange[];
   readonly state?: ExecutionState;
   /** The state is final: sets endedMs to now. */
   readonly ended?: boolean;
@@ -153,11 +206,18 @@ export interface Store {
   /** How many runs of an execution are in which state. */
   runCounts(executionId: string): Promise<ReadonlyMap<RunState, number>>;
   /**
-   * Records changes in one transaction and resolves with the ids of those that were refused, because the execution has a newer
-   * epoch or is gone. In one call at most one change an execution. After STORE_UNAVAILABLE a change may be repeated as it was: what is
-   * recorded already stays as it is, and does not count as refused.
+   * Records changes in one transaction and resolves with the ids of what was refused: executions that have a newer epoch or are gone,
+   * and runs whose lock somebody else has; those stand in the queue now. In one call at most one change an execution. After
+   * STORE_UNAVAILABLE a change may be repeated as it was: what is recorded already stays as it is, and does not count as refused.
    */
   commit(changes: readonly ExecutionChange[]): Promise<ReadonlySet<string>>;
+  /** Who has a lock, and how many wait for it. */
+  nodeLock(key: string): Promise<NodeLock>;
+  /** Those runs of an execution that stand in a queue, by position: up to `limit`, after the position `after`. */
+  lockWaits(
+    executionId: string,
+    page: { readonly after: number; readonly limit: number },
+  ): Promise<ReadonlyMap<number, LockWait>>;
   /** Events by seq. */
   events(executionId: string, range: EventRange): Promise<EventRecord[]>;
   /** Notes that somebody wants the execution to end. The first reason stays. Undefined if there is no such execution. */
@@ -186,6 +246,8 @@ export interface Store {
   /** Calls the listener with the id of each execution that somebody else changed: another process, or askCancel here. Without
    * guarantee: whoever must know looks for itself now and then. */
   onChange(listener: (executionId: string) => void): void;
+  /** The same with the key of each lock that a run has released, here or elsewhere. */
+  onRelease(listener: (lockKey: string) => void): void;
   /** Random bytes that all replicas share, made with the database. */
   readonly serverKey: Buffer;
   close(): Promise<void>;

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { ExecutionState, RunState } from '../../../services/shared/gen/rune/v1/run.js';
 import type { ExecutionChange, ExecutionFilter, Store } from '../../../services/lom/store/store.js';
 import { newId } from '../../../services/shared/ids.js';
+import { eventually } from '../../support/eventually.js';
 import { allEvents, create, event, newExecution } from './new-execution.js';
 
 const HOUR_MS = 3_600_000;
@@ -447,6 +448,240 @@ export function storeContract(open: () => Promise<Store>): void {
     } finally {
       await fresh.close();
     }
+  });
+
+  describe('locks', () => {
+    /** An execution with one run; `ask` places it if it gets the lock, `end` ends it. */
+    const competitor = async (key: string, action = 'fix') => {
+      const runId = newId();
+      const id = await create(store, { action, runs: [{ runId, node: 'web01' }] });
+      let seq = 1;
+      const change = (run: Partial<ExecutionChange['runs'][number]>): ExecutionChange => ({
+        executionId: id,
+        epoch: 1,
+        events: [],
+        runs: [{ position: 0, ...run }],
+      });
+      return {
+        id,
+        runId,
+        /** Whether it has the lock now. */
+        async ask(waitMs = HOUR_MS): Promise<boolean> {
+          const wanted = change({ mediator: 'm:1', placedMs: 1, lock: { key, runId, waitMs } });
+          const refused = await store.commit([wanted]);
+          const [run] = await store.runs(id, { after: -1, limit: 1 });
+          assert.equal(
+            run?.mediator,
+            refused.has(runId) ? '' : 'm:1',
+            'what is recorded is not what it says',
+          );
+          return !refused.has(runId);
+        },
+        async end(
+          state: RunState = RunState.SUCCEEDED,
+          more: Partial<ExecutionChange['runs'][number]> = {},
+        ): Promise<void> {
+          seq += 1;
+          const ended = change({ state, outcomeSeq: seq, leavesQueue: true, ...more });
+          const refused = await store.commit([{ ...ended, events: [event(seq, 'web01', 'outcome')] }]);
+          assert.equal(refused.size, 0);
+        },
+        /** Its place in the queue; undefined if it stands in none. */
+        async place(): Promise<number | undefined> {
+          return (await store.lockWaits(id, { after: -1, limit: 10 })).get(0)?.place;
+        },
+      };
+    };
+    let count = 0;
+    const newKey = (): string => `key:${(count += 1)}`;
+
+    it('are had by one run at a time, until the change that ends it', async () => {
+      const key = newKey();
+      const [one, other] = [await competitor(key), await competitor(key)];
+      assert.equal(await one.ask(), true);
+      assert.equal(await other.ask(), false);
+      const { holder, waiting } = await store.nodeLock(key);
+      assert.equal(waiting, 1);
+      assert.deepEqual(
+        { ...holder, sinceMs: 0 },
+        { executionId: one.id, runId: one.runId, node: 'web01', action: 'fix', sinceMs: 0, untilMs: 0 },
+      );
+      await one.end();
+      assert.equal((await store.nodeLock(key)).holder, undefined);
+      assert.equal(await other.ask(), true);
+      assert.deepEqual((await store.nodeLock(key)).waiting, 0);
+      assert.equal(await (await competitor(newKey())).ask(), true);
+    });
+
+    it('stay with who asks again, also while others wait', async () => {
+      const key = newKey();
+      const [one, other] = [await competitor(key), await competitor(key)];
+      assert.equal(await one.ask(), true);
+      const { holder } = await store.nodeLock(key);
+      assert.equal(await other.ask(), false);
+      assert.equal(await one.ask(), true);
+      assert.deepEqual((await store.nodeLock(key)).holder, holder);
+    });
+
+    it('are given to those who wait in the order in which they came', async () => {
+      const key = newKey();
+      const all = await Promise.all(Array.from({ length: 5 }, () => competitor(key)));
+      for (const [index, each] of all.entries()) assert.equal(await each.ask(), index === 0);
+      const places = (): Promise<unknown[]> => Promise.all(all.map((each) => each.place()));
+      assert.deepEqual(await places(), [undefined, 1, 2, 3, 4]);
+      const [first, second, third, fourth, last] = all;
+      await first?.end();
+      assert.equal(await third?.ask(), false, 'it overtook the second');
+      assert.equal(await (await competitor(key)).ask(), false, 'a newcomer overtook everybody');
+      await third?.end(RunState.CANCELLED);
+      assert.equal(await second?.ask(), true);
+      await second?.end();
+      assert.equal(await last?.ask(), false);
+      assert.deepEqual((await places()).slice(3), [1, 2]);
+      assert.equal(await fourth?.ask(), true);
+    });
+
+    it('are not waited for by a run that does not want to wait, nor for longer than it wants to', async () => {
+      const key = newKey();
+      const [one, hasty, patient, last] = [
+        await competitor(key),
+        await competitor(key),
+        await competitor(key),
+        await competitor(key),
+      ];
+      assert.equal(await one.ask(), true);
+      assert.equal(await hasty.ask(0), false);
+      assert.equal(await hasty.place(), undefined);
+      assert.equal(await patient.ask(1), false);
+      assert.equal(await last.ask(), false);
+      const over = async (): Promise<boolean> =>
+        ((await store.lockWaits(patient.id, { after: -1, limit: 1 })).get(0)?.leftMs ?? 1) <= 0;
+      await eventually(over, { label: 'the end of its time' });
+      assert.equal(await last.place(), 1);
+      await one.end();
+      assert.equal(await last.ask(), true);
+    });
+
+    it('stay with a lost run for as long as it may be alive', async () => {
+      const key = newKey();
+      const [lost, other] = [await competitor(key), await competitor(key)];
+      assert.equal(await lost.ask(), true);
+      await lost.end(RunState.LOST, { keepsLockMs: 300 });
+      assert.equal(await other.ask(), false);
+      const { holder } = await store.nodeLock(key);
+      assert.equal(holder?.runId, lost.runId);
+      assert.ok(holder.untilMs > holder.sinceMs);
+      await eventually(async () => (await store.nodeLock(key)).holder === undefined, { label: 'its end' });
+      assert.equal(await other.ask(), true);
+    });
+
+    it('and what ends a run in the same call as somebody asks do not disturb one another', async () => {
+      for (const [state, more] of [
+        [RunState.SUCCEEDED, {}],
+        [RunState.LOST, { keepsLockMs: 1 }],
+      ] as const) {
+        const key = newKey();
+        const [one, other] = [await competitor(key), await competitor(key)];
+        assert.equal(await one.ask(), true);
+        const refused = await store.commit([
+          {
+            executionId: one.id,
+            epoch: 1,
+            events: [event(2, 'web01', 'outcome')],
+            runs: [{ position: 0, state, outcomeSeq: 2, ...more }],
+          },
+          {
+            executionId: other.id,
+            epoch: 1,
+            events: [],
+            runs: [{ position: 0, mediator: 'm:1', lock: { key, runId: other.runId, waitMs: HOUR_MS } }],
+          },
+        ]);
+        assert.ok(!refused.has(one.id) && !refused.has(other.id));
+        assert.ok(await eventually(() => other.ask(), { label: 'the lock' }));
+      }
+    });
+
+    it('go to one of many runs that ask in one call, and the others stand in the queue', async () => {
+      const key = newKey();
+      const runs = Array.from({ length: 200 }, (_, index) => ({ runId: newId(), node: `n${index}` }));
+      const id = await create(store, { runs });
+      const ask = (): Promise<ReadonlySet<string>> =>
+        store.commit([
+          {
+            executionId: id,
+            epoch: 1,
+            events: [],
+            runs: runs.map(({ runId }, position) => ({
+              position,
+              mediator: 'm:1',
+              lock: { key, runId, waitMs: HOUR_MS },
+            })),
+          },
+        ]);
+      assert.equal((await ask()).size, 199);
+      assert.equal((await store.nodeLock(key)).waiting, 199);
+      const waits = await store.lockWaits(id, { after: -1, limit: 1000 });
+      assert.deepEqual(
+        [...waits.values()].map(({ place }) => place).toSorted((one, other) => one - other),
+        Array.from({ length: 199 }, (_, index) => index + 1),
+      );
+      assert.equal((await ask()).size, 199);
+    });
+
+    it('are not had by a run of an execution that has another owner by now', async () => {
+      const key = newKey();
+      const [one, other] = [await competitor(key), await competitor(key)];
+      const lock = { key, runId: one.runId, waitMs: HOUR_MS };
+      const change = { executionId: one.id, epoch: 0, events: [], runs: [{ position: 0, lock }] };
+      assert.deepEqual(await store.commit([change]), new Set([one.id]));
+      assert.deepEqual(await store.nodeLock(key), { holder: undefined, waiting: 0 });
+      assert.equal(await other.ask(), true);
+    });
+
+    it('tell who listens that they are free', async () => {
+      const key = newKey();
+      const heard: string[] = [];
+      store.onRelease((released) => void heard.push(released));
+      const one = await competitor(key);
+      await one.ask();
+      await one.end(RunState.SUCCEEDED, { releases: key });
+      await eventually(() => heard.includes(key), { label: 'the word' });
+    });
+
+    it('go with executions that are deleted, but for what a lost run may still have', async () => {
+      const fresh = await open();
+      try {
+        const made = [];
+        for (const keepsLockMs of [undefined, HOUR_MS]) {
+          const runId = newId();
+          const id = await create(fresh, { runs: [{ runId, node: 'a' }] });
+          const lock = { key: `key:${String(keepsLockMs)}`, runId, waitMs: 0 };
+          await fresh.commit([{ executionId: id, epoch: 1, events: [], runs: [{ position: 0, lock }] }]);
+          const run = {
+            position: 0,
+            state: keepsLockMs === undefined ? RunState.SUCCEEDED : RunState.LOST,
+            ...(keepsLockMs === undefined ? {} : { keepsLockMs }),
+          };
+          const state = ExecutionState.FAILED;
+          await fresh.commit([{ executionId: id, epoch: 1, events: [], runs: [run], state, ended: true }]);
+          made.push(lock.key);
+        }
+        assert.equal(await fresh.deleteOld(Date.now() + HOUR_MS, 10, 10), 2);
+        const [free = '', kept = ''] = made;
+        assert.equal((await fresh.nodeLock(free)).holder, undefined);
+        assert.notEqual((await fresh.nodeLock(kept)).holder, undefined);
+        const runId = newId();
+        const id = await create(fresh, { runs: [{ runId, node: 'a' }] });
+        const lock = { key: free, runId, waitMs: 0 };
+        const refused = await fresh.commit([
+          { executionId: id, epoch: 1, events: [], runs: [{ position: 0, lock }] },
+        ]);
+        assert.equal(refused.size, 0);
+      } finally {
+        await fresh.close();
+      }
+    });
   });
 
   it('has a key of 32 bytes', () => {

@@ -5,6 +5,7 @@ import { openStore } from '../../../services/lom/store/open-store.js';
 import { postgresPool } from '../../../services/lom/store/postgres-pool.js';
 import { readStore } from '../../../services/lom/store/read-store.js';
 import type { Store } from '../../../services/lom/store/store.js';
+import { RunState } from '../../../services/shared/gen/rune/v1/run.js';
 import { newId } from '../../../services/shared/ids.js';
 import { eventually } from '../../support/eventually.js';
 import { startPostgres, type TestPostgres } from '../../support/postgres.js';
@@ -65,6 +66,39 @@ describe('a store in PostgreSQL', () => {
       );
       assert.equal(new Set(answers.map(({ execution }) => execution.id)).size, 1);
       assert.equal(answers.filter(({ existing }) => !existing).length, 1);
+    }));
+
+  it('gives the lock of a node to one of two replicas at a time, and to every run in the end', () =>
+    withTwo(async (one, other) => {
+      const keys = ['race:1', 'race:2', 'race:3'];
+      const holders = new Map<string, string>();
+      const compete = async (store: Store, index: number): Promise<void> => {
+        const runId = newId();
+        const executionId = await create(store, { runs: [{ runId, node: 'web01' }] });
+        const key = keys[index % keys.length] ?? '';
+        const change = { executionId, epoch: 1, events: [] };
+        const lock = { key, runId, waitMs: HOUR_MS };
+        await eventually(
+          async () => !(await store.commit([{ ...change, runs: [{ position: 0, lock }] }])).has(runId),
+          { label: 'the lock' },
+        );
+        assert.equal(holders.get(key), undefined, `${key} has two holders`);
+        holders.set(key, runId);
+        await new Promise(setImmediate);
+        holders.delete(key);
+        const refused = await store.commit([
+          {
+            ...change,
+            events: [event(2, 'web01', 'outcome')],
+            runs: [{ position: 0, state: RunState.SUCCEEDED, outcomeSeq: 2 }],
+          },
+        ]);
+        assert.equal(refused.size, 0);
+      };
+      await Promise.all(
+        Array.from({ length: 60 }, (_, index) => compete(index % 2 === 0 ? one : other, index)),
+      );
+      for (const key of keys) assert.deepEqual(await one.nodeLock(key), { holder: undefined, waiting: 0 });
     }));
 
   for (const [how, ends] of [

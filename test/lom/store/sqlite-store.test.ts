@@ -55,6 +55,32 @@ describe('a store in a SQLite file', () => {
     assert.deepEqual(named, new Set([first, second, third]));
   });
 
+  it('says which locks nobody can give back, and who waits for one without need', async () => {
+    const path = newPath();
+    const store = await open(path);
+    const [gone, waiting] = [newId(), newId()];
+    const one = await create(store, { runs: [{ runId: gone, node: 'a' }] });
+    const other = await create(store, { runs: [{ runId: waiting, node: 'a' }] });
+    for (const [executionId, runId] of [
+      [one, gone],
+      [other, waiting],
+    ] as const) {
+      const lock = { key: 'a', runId, waitMs: 60_000 };
+      await store.commit([{ executionId, epoch: 1, events: [], runs: [{ position: 0, lock }] }]);
+    }
+    await store.close();
+    const look = () => readStore(path, SETTINGS, logger, checkStore);
+    assert.deepEqual((await look()).faults, []);
+    alter(
+      path,
+      `update runs set run_id = 'another' where execution_id = '${one}'; update runs set state = 2 where execution_id = '${other}'`,
+    );
+    assert.deepEqual((await look()).faults, [
+      { executionId: one, what: 'it has a lock, and is not there to release it' },
+      { executionId: other, what: 'a run that has started or ended stands in the queue for a node' },
+    ]);
+  });
+
   it('goes on with a deletion that a crash interrupted', async () => {
     const path = newPath();
     const store = await open(path);

@@ -1,0 +1,19 @@
+import { RunState } from '../../shared/gen/rune/v1/run.js';
+
+/**
+ * How a row of node_locks that was there already (`l`) becomes the lock of another run: if it is that run's own, or that of a lost
+ * run whose time is over, or of a run that has ended. So the end of a run is the release of its lock, in the same transaction and
+ * without a further write. A run that cannot be found has not ended: only what is known to be free is taken.
+ */
+export const TAKES_OVER = (nowMs: string): string => `
+on conflict (lock_key) do update set
+  execution_id = excluded.execution_id,
+  position = excluded.position,
+  run_id = excluded.run_id,
+  since_ms = case when l.run_id = excluded.run_id then l.since_ms else excluded.since_ms end,
+  until_ms = 0
+where (l.run_id = excluded.run_id and l.until_ms = 0)
+  or (l.until_ms > 0 and l.until_ms <= ${nowMs})
+  or (l.until_ms = 0 and exists (
+    select 1 from runs r
+    where r.execution_id = l.execution_id and r.position = l.position and r.state >= ${RunState.SUCCEEDED}))`;

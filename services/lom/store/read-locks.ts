@@ -1,0 +1,55 @@
+import { sql } from 'kysely';
+import { RunState } from '../../shared/gen/rune/v1/run.js';
+import type { StoreDatabase } from './store-database.js';
+import type { LockHolder, LockWait, NodeLock, Store } from './store.js';
+
+type HolderRow = LockHolder & { readonly key: string };
+
+/** Those of the locks that somebody has. One whose run cannot be found is not free: nobody says that the run has ended. */
+async function holdersOf(
+  { db, nowMs }: StoreDatabase,
+  keys: readonly string[],
+): Promise<ReadonlyMap<string, LockHolder>> {
+  if (keys.length === 0) return new Map();
+  const { rows } = await sql<HolderRow>`
+    select l.lock_key as key, l.execution_id as "executionId", l.run_id as "runId", coalesce(r.node, '') as node,
+      coalesce(e.action, '') as action, l.since_ms as "sinceMs", l.until_ms as "untilMs"
+    from node_locks l
+    left join executions e on e.id = l.execution_id
+    left join runs r on r.execution_id = l.execution_id and r.position = l.position
+    where l.lock_key in (${sql.join(keys)})
+      and (l.until_ms > ${nowMs} or (l.until_ms = 0 and coalesce(r.state, 0) < ${sql.lit(RunState.SUCCEEDED)}))`.execute(
+    db,
+  );
+  return new Map(rows.map(({ key, ...holder }) => [key, holder]));
+}
+
+/** Store.nodeLock. */
+export async function readNodeLock(database: StoreDatabase, key: string): Promise<NodeLock> {
+  const { db, nowMs } = database;
+  const { waiting } = await db
+    .selectFrom('node_waiters')
+    .select((eb) => eb.fn.countAll<number>().as('waiting'))
+    .where('lock_key', '=', key)
+    .where('until_ms', '>', nowMs)
+    .executeTakeFirstOrThrow();
+  return { holder: (await holdersOf(database, [key])).get(key), waiting };
+}
+
+/** Store.lockWaits. */
+export async function readLockWaits(
+  database: StoreDatabase,
+  executionId: string,
+  { after, limit }: Parameters<Store['lockWaits']>[1],
+): Promise<ReadonlyMap<number, LockWait>> {
+  const { db, nowMs } = database;
+  const { rows } = await sql<Omit<LockWait, 'holder'> & { readonly position: number; readonly key: string }>`
+    select w.position, w.lock_key as key, w.asked_ms as "askedMs", w.until_ms as "untilMs", w.until_ms - ${nowMs} as "leftMs",
+      1 + (select count(*) from node_waiters o
+        where o.lock_key = w.lock_key and o.until_ms > ${nowMs} and (o.asked_ms, o.run_id) < (w.asked_ms, w.run_id)) as place
+    from node_waiters w
+    where w.execution_id = ${executionId} and w.position > ${after}
+    order by w.position limit ${limit}`.execute(db);
+  const holders = await holdersOf(database, [...new Set(rows.map(({ key }) => key))]);
+  return new Map(rows.map(({ position, key, ...wait }) => [position, { ...wait, holder: holders.get(key) }]));
+}
