@@ -74,7 +74,7 @@ export function lomHandlers(
       const { execution } = await orchestrator.submit(request, callerOf(call));
       const choice = { executionId: execution.id, fromSeq: 1, nodes: [], withoutLog: false };
       try {
-        yield* orchestrator.watch(choice, call.header, call.signal);
+        yield* orchestrator.watch(choice, call.header, call.signal, execution);
       } finally {
         if (request.cancelOnDisconnect && hasLeft(call.signal))
           await orchestrator.cancel(execution.id, 'its caller left');

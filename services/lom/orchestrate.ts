@@ -87,6 +87,7 @@ export interface Orchestrator {
     choice: WatchChoice,
     header: RcsHeader,
     signal: AbortSignal,
+    known?: ExecutionRecord,
   ): AsyncGenerator<RunResponse, void, undefined>;
   /** The execution's state after asking it to stop. Throws EXECUTION_NOT_FOUND. */
   cancel(executionId: string, reason: string): Promise<ExecutionState>;
@@ -289,8 +290,8 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
       return submit(again, caller, executionId);
     },
 
-    watch: (choice, header, signal) =>
-      watchExecution(choice, header, signal, { store, hub, pollMs: settings.watchPollMs }),
+    watch: (choice, header, signal, known) =>
+      watchExecution(choice, header, signal, { store, hub, pollMs: settings.watchPollMs }, known),
 
     async cancel(executionId, reason) {
       checkReason(reason);

@@ -90,7 +90,7 @@ export function createRecorder(
       const record = eventRecord(seq, subject, at, event);
       const runs = run === undefined ? [] : [event.$case === 'outcome' ? { ...run, outcomeSeq: seq } : run];
       await add({ events: [record], runs, ...rest });
-      hub.notify(execution.id);
+      hub.notify(execution.id, record);
       return seq;
     },
     run: (change) => add({ events: [], runs: [change] }),

@@ -4,7 +4,7 @@ import { RunResponse, type WatchExecutionRequest } from '../shared/gen/rune/v1/l
 import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
 import { eventTypeOf } from './event-type.js';
 import { isFinal } from './final-state.js';
-import type { EventKind, EventRange, EventRecord, Store } from './store/store.js';
+import type { EventKind, EventRange, EventRecord, ExecutionRecord, Store } from './store/store.js';
 import type { WatchHub } from './watch-hub.js';
 
 /** Bytes of events that one reading of the store takes; what a watcher costs at most. */
@@ -58,18 +58,20 @@ function isLast({ event }: RunResponse): boolean {
 
 /**
  * The recorded events of an execution from `fromSeq` on, as they are recorded, until its final state. A watcher that is slow, or
- * many of them, cost a page of events each and hold up nobody. Throws EXECUTION_NOT_FOUND and FIELD_OUT_OF_RANGE.
+ * many of them, cost a page of events each and hold up nobody. `known` spares a look at the execution. Throws
+ * EXECUTION_NOT_FOUND and FIELD_OUT_OF_RANGE.
  */
 export async function* watchExecution(
   choice: WatchChoice,
   header: RcsHeader,
   signal: AbortSignal,
   { store, hub, pollMs }: WatchDeps,
+  known?: ExecutionRecord,
 ): AsyncGenerator<RunResponse, void, undefined> {
   const { executionId } = choice;
   const range = rangeOf(choice);
   const isFiltered = range.nodes !== undefined || range.kinds !== undefined;
-  const execution = await store.execution(executionId);
+  const execution = known ?? (await store.execution(executionId));
   if (execution === undefined)
     throw new RuneError('EXECUTION_NOT_FOUND', 'There is no such execution.', { executionId });
   let fromSeq = Math.max(1, choice.fromSeq);
@@ -83,24 +85,30 @@ export async function* watchExecution(
     });
   }
   let first = true;
+  // At first, and after a time without a word, whatever is known here.
+  let asksStore = true;
   // Before the store is read, so that no change falls in between.
   const subscription = hub.subscribe(executionId);
   try {
     for (;;) {
       // What a filter leaves out is not to be searched again and again.
       const searched = isFiltered ? ((await store.execution(executionId))?.lastSeq ?? 0) : 0;
-      const page = await store.events(executionId, { ...range, fromSeq });
+      const recent = asksStore || isFiltered ? undefined : subscription.recent(fromSeq);
+      const page = recent ?? (await store.events(executionId, { ...range, fromSeq }));
+      asksStore = false;
+      let bytes = 0;
       for (const record of page) {
         const response = responseOf(executionId, record, header, first);
         first = false;
         yield response;
         if (isLast(response)) return;
         fromSeq = record.seq + 1;
+        bytes += record.body.length;
       }
-      if (page.length > 0) signal.throwIfAborted();
+      if (bytes >= PAGE_BYTES_MAX) signal.throwIfAborted();
       else {
         fromSeq = Math.max(fromSeq, searched + 1);
-        await subscription.changed(pollMs, signal);
+        asksStore = !(await subscription.changed(pollMs, signal));
       }
     }
   } finally {
