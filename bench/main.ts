@@ -37,6 +37,12 @@ const MEASUREMENTS: readonly Measurement[] = [
     measure: async (bench) => (await import('./rows/fan-out-cold.js')).fanOutCold(bench),
   },
   {
+    number: 5,
+    name: 'control-plane',
+    about: 'executions a second of LOM with a durable store and a mediator that answers at once',
+    measure: async (bench) => (await import('./rows/control-plane.js')).controlPlane(bench),
+  },
+  {
     number: 6,
     name: 'output-1g',
     about: '1 GiB of log, every byte checked, and the memory it takes',
@@ -53,6 +59,21 @@ const MEASUREMENTS: readonly Measurement[] = [
     name: 'cli-wall',
     about: 'wall time of `rune run` against `ansible HOST -m script`',
     measure: async (bench) => (await import('./rows/cli-wall.js')).cliWall(bench),
+  },
+  {
+    name: 'fan-out-10k',
+    about: 'what a node costs among 10,000 and among 1,000, with a mediator that answers at once',
+    measure: async (bench) => (await import('./rows/fan-out-10k.js')).fanOut10k(bench),
+  },
+  {
+    name: 'watchers-1000',
+    about: 'what an event costs each of 1,000 and of 100 watchers of one execution',
+    measure: async (bench) => (await import('./rows/watchers-1000.js')).watchers1000(bench),
+  },
+  {
+    name: 'memory-100k',
+    about: 'growth of LOM over 100,000 executions',
+    measure: async (bench) => (await import('./rows/memory-100k.js')).memory100k(bench),
   },
   {
     name: 'lib-100k-params',

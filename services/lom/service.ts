@@ -92,10 +92,11 @@ async function loadSources(
   });
 }
 
-/** Composes an orchestrator from its settings and starts to serve. */
+/** Composes an orchestrator from its settings and starts to serve; `open` opens its store. */
 export async function startLom(
   settings: LomSettings,
   tools: Pick<ServiceTools<LomSettings>, 'logger' | 'env' | 'onHangup'>,
+  open: typeof openStore = openStore,
 ): Promise<RunningService> {
   const { logger } = tools;
   const plugins = settings.plugins.length > 0 ? settings.plugins : [join(packageRoot, 'plugins')];
@@ -116,7 +117,7 @@ export async function startLom(
   const configured = configuredMediators(readEndpoints(settings.mediators));
   const mediators = createMediators(() => configured);
   const sources = { registry, inventory, mediators, settings };
-  const store = await openStore(settings.store, settings, logger);
+  const store = await open(settings.store, settings, logger);
   const orchestrator = await createOrchestrator({
     sources,
     dispatcher,

@@ -20,13 +20,16 @@ export interface ServiceProcess {
   stop(): Promise<number | string>;
 }
 
-/** Starts rune-lom or rune-lmm with this configuration file and waits until it listens. */
+/**
+ * Starts rune-lom or rune-lmm with this configuration file and waits until it listens. `main` is the program if it is not the
+ * service's own.
+ */
 export async function startService(
   name: 'lom' | 'lmm',
   configFile: string,
   env: NodeJS.ProcessEnv = {},
+  main = join(packageRoot, 'dist', 'services', name, 'main.js'),
 ): Promise<ServiceProcess> {
-  const main = join(packageRoot, 'dist', 'services', name, 'main.js');
   const child: ChildProcess = spawn(
     process.execPath,
     ['--enable-source-maps', main, '--config', configFile],
