@@ -5,7 +5,9 @@ import {
   flagSetting,
   integerSetting,
   listSetting,
+  mapSetting,
   objectSetting,
+  textSetting,
 } from '../shared/settings.js';
 import { RUN_LIMIT_SETTINGS } from '../shared/run-limit-settings.js';
 import { SERVICE_SETTINGS } from '../shared/service-settings.js';
@@ -22,6 +24,41 @@ export const LMM_SETTINGS = {
     default: '127.0.0.1:50052',
     doc: 'Address to listen on; port 0 takes a free one.',
   }),
+  lomAddresses: listSetting({
+    name: 'lom_addresses',
+    default: [],
+    each: { kind: 'host:port', pattern: /^(?:\[[0-9A-Fa-f:.]+\]|[^\s:=,/]+):\d{1,5}$/ },
+    doc: 'The orchestrators to register with, the first that answers; none where LOM names this mediator itself.',
+  }),
+  advertise: addressSetting({
+    name: 'advertise',
+    doc: 'Where orchestrators reach this process; where it listens if not set. Port 0 is the port that it listens on.',
+  }),
+  zone: textSetting({
+    name: 'zone',
+    doc: 'It serves the nodes of this zone; those without a zone if not set.',
+  }),
+  labels: mapSetting({
+    name: 'labels',
+    default: {},
+    doc: 'What else orchestrators show of this mediator.',
+  }),
+  heartbeatMs: durationSetting({
+    name: 'heartbeat_interval',
+    default: '2s',
+    min: '100ms',
+    max: '5m',
+    doc: 'How often it says that it lives; more often where the orchestrator asks for it (mediator_heartbeat).',
+  }),
+  lomTlsCaFile: textSetting({
+    name: 'lom_tls.ca_file',
+    doc: 'CA of the orchestrators, PEM; TLS is used where it is set.',
+  }),
+  lomTlsCertFile: textSetting({
+    name: 'lom_tls.cert_file',
+    doc: 'Client certificate shown to orchestrators, PEM; its subject is in their modules.mediator_identities.',
+  }),
+  lomTlsKeyFile: textSetting({ name: 'lom_tls.key_file', doc: 'Its private key, PEM.' }),
   localEnabled: flagSetting({
     name: 'local_enabled',
     default: false,

@@ -56,6 +56,13 @@ export interface StartedRun extends MediatedEvents {
   readonly finished: Promise<Outcome>;
 }
 
+/** What a mediator counts from its start on. */
+export interface MediatorCounts {
+  readonly started: number;
+  readonly refused: number;
+  readonly lastActivity: Date | undefined;
+}
+
 /** Starts, finds and ends the runs of this process. Whatever names another process throws WRONG_INSTANCE. */
 export interface Mediator {
   readonly instanceId: string;
@@ -75,6 +82,8 @@ export interface Mediator {
   readonly runsMax: number;
   /** Number of runs that have not ended. */
   readonly runCount: number;
+  /** Runs that were started and, for want of room, refused so far; and when the last one was asked for. */
+  readonly counts: MediatorCounts;
   /**
    * Refuses new runs, gives those in flight `graceMs` to end, then stops them and waits until each has its outcome. What is left
    * of the grace is for owners that have not fetched theirs yet. A second call with a shorter grace shortens it.
@@ -87,6 +96,11 @@ export function createMediator(deps: MediatorDeps): Mediator {
   const { instanceId, transports, settings, logger } = deps;
   const runs = createKeptRuns(settings, logger);
   let draining = false;
+  const counts: { started: number; refused: number; lastActivity: Date | undefined } = {
+    started: 0,
+    refused: 0,
+    lastActivity: undefined,
+  };
   let endGrace = (): void => undefined;
   const graceOver = new Promise<void>((resolve) => (endGrace = resolve));
 
@@ -114,7 +128,9 @@ export function createMediator(deps: MediatorDeps): Mediator {
       runs.checkStart(start);
       if (draining)
         throw new RuneError('SERVICE_SHUTTING_DOWN', 'The mediator is shutting down and takes no new runs.');
+      counts.lastActivity = new Date();
       if (runs.liveCount >= settings.runsMax) {
+        counts.refused += 1;
         throw new RuneError(
           'MEDIATOR_FULL',
           `The mediator already has the ${settings.runsMax} runs that it may have.`,
@@ -129,6 +145,7 @@ export function createMediator(deps: MediatorDeps): Mediator {
         orphanAfterMs,
         (events) => startLiveRun(spec, settings, events),
       );
+      counts.started += 1;
       void finished.then((outcome) =>
         logOutcome(logger, outcome, {
           node,
@@ -180,6 +197,7 @@ export function createMediator(deps: MediatorDeps): Mediator {
 
     transports: [...transports.keys()],
     runsMax: settings.runsMax,
+    counts,
 
     get runCount() {
       return runs.liveCount;

@@ -2,18 +2,22 @@ import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { newId } from '../shared/ids.js';
 import { LmmServiceService } from '../shared/gen/rune/v1/lmm.js';
+import { RegistryServiceService, type ConnectionLoad } from '../shared/gen/rune/v1/registry.js';
+import { createRpcClient } from '../shared/rpc-client.js';
 import { bindService } from '../shared/rpc-binding.js';
 import { startRpcServer } from '../shared/rpc-server.js';
 import type { RunningService, ServiceTools } from '../shared/run-service.js';
 import { createSchemaCompiler } from '../shared/schema.js';
-import { serverTlsOf } from '../shared/service-settings.js';
+import { clientTlsOf, serverTlsOf } from '../shared/service-settings.js';
 import type { SettingsOf } from '../shared/settings.js';
 import { createBlobCache } from './blob-cache.js';
 import type { LMM_SETTINGS } from './config.js';
 import { lmmHandlers } from './handlers.js';
 import { createIdentities } from './identities.js';
 import { readSshConfig } from './transports/ssh/ssh-config-files.js';
+import { keepRegistered, type RegistryClient } from './keep-registered.js';
 import { createMediator } from './mediate.js';
+import { registrationOf } from './registration-of.js';
 import { watchCredentials } from './watch-credentials.js';
 import { createAuthWays } from './transports/ssh/auth-ways.js';
 import { connectByCredential } from './transports/openssh/connect-by-credential.js';
@@ -37,6 +41,13 @@ const OUTPUT_BYTES_MAX = 3 * 1024 ** 2;
 
 const expandHome = (path: string): string =>
   path.startsWith(HOME_PREFIX) ? join(homedir(), path.slice(HOME_PREFIX.length)) : path;
+
+/** How orchestrators are dialled. */
+function registryConnect(settings: LmmSettings): (address: string) => RegistryClient {
+  const tls = clientTlsOf(settings.lomTlsCaFile, settings.lomTlsCertFile, settings.lomTlsKeyFile);
+  return (address) =>
+    createRpcClient(RegistryServiceService, { address, ...(tls === undefined ? {} : { tls }) });
+}
 
 /** Composes a mediator from its settings and starts to serve. */
 export async function startLmm(
@@ -148,13 +159,55 @@ export async function startLmm(
     source: 'lmm',
     facts: { lmmInstanceId: instanceId },
   });
+  const connectionLoad = (): ConnectionLoad => {
+    const pools = [ssh, ...(alwaysOpenssh ? [alwaysOpenssh] : [])].map((transport) => transport.metrics());
+    const sum = (of: 'open' | 'idle' | 'taken' | 'takenWarm'): number =>
+      pools.reduce((total, pool) => total + pool[of], 0);
+    return {
+      open: sum('open'),
+      idle: sum('idle'),
+      channelsOpened: sum('taken'),
+      channelsOnWarm: sum('takenWarm'),
+    };
+  };
+  const registration =
+    settings.lomAddresses.length === 0
+      ? undefined
+      : keepRegistered({
+          addresses: settings.lomAddresses,
+          connect: registryConnect(settings),
+          registration: registrationOf({
+            instanceId,
+            address: server.address,
+            advertise: settings.advertise,
+            zone: settings.zone ?? '',
+            transports: mediator.transports,
+            runsMax: settings.runsMax,
+            labels: settings.labels,
+          }),
+          beat: () => ({
+            load: {
+              runsActive: mediator.runCount,
+              runsMax: settings.runsMax,
+              runsStarted: mediator.counts.started,
+              runsRefused: mediator.counts.refused,
+              connections: connectionLoad(),
+            },
+            lastActivity: mediator.counts.lastActivity,
+          }),
+          heartbeatMs: settings.heartbeatMs,
+          logger,
+        });
   logger.info('mediator ready', { lmm_instance_id: instanceId, transports: [...transports.keys()] });
   return {
     address: server.address,
     async stop(graceMs) {
       server.announceStop();
+      const announced = registration?.announceDraining();
       // Until then owners can still fetch and acknowledge outcomes: only new runs are refused.
       await mediator.drain(graceMs);
+      await announced;
+      await registration?.end('the process was told to stop');
       await server.stop(LAST_EVENTS_MS);
       await Promise.all([...transports.values()].map((transport) => transport.close()));
       await openssh?.close();

@@ -38,6 +38,13 @@ export const LOM_SETTINGS = {
     default: [],
     doc: 'Bundle directories; the shipped actions where none is named.',
   }),
+  pluginsRecheckMs: durationSetting({
+    name: 'plugins_recheck',
+    default: '5s',
+    min: '100ms',
+    max: '1h',
+    doc: 'Bundle directories are looked at so often, and loaded again when a file has changed; SIGHUP does so at once.',
+  }),
   inventory: listSetting({
     name: 'inventory',
     default: ['inventory.yaml'],
@@ -84,6 +91,44 @@ export const LOM_SETTINGS = {
     min: '100ms',
     max: '1m',
     doc: 'A mediator that cannot be reached for this long gets no run.',
+  }),
+  mediatorHeartbeatMs: durationSetting({
+    name: 'mediator_heartbeat',
+    default: '2s',
+    min: '100ms',
+    max: '5m',
+    doc: 'A mediator that registers is asked to say so often that it lives.',
+  }),
+  mediatorGraceMs: durationSetting({
+    name: 'mediator_grace',
+    default: '8s',
+    min: '200ms',
+    max: '10m',
+    doc: 'One whose heartbeat is later than this gets no new run until it is heard of again.',
+  }),
+  mediatorIdentities: listSetting({
+    name: 'modules.mediator_identities',
+    default: ['loopback'],
+    doc: 'Who may register mediators, as the connection proves: `loopback`, or subjects of certificates.',
+  }),
+  registrarIdentities: listSetting({
+    name: 'modules.registrar_identities',
+    default: ['loopback'],
+    doc: 'Who may register and deregister plugin bundles, which then run on nodes; as above.',
+  }),
+  modulesRecordIntervalMs: durationSetting({
+    name: 'modules.record_interval',
+    default: '3s',
+    min: '50ms',
+    max: '1m',
+    doc: 'Heartbeats are recorded at most so often, and those that other orchestrators recorded are looked for.',
+  }),
+  modulesRegisteredMax: integerSetting({
+    name: 'modules.registered_max',
+    default: 1000,
+    min: 1,
+    max: 100_000,
+    doc: 'Modules that are registered at the same time; more are refused.',
   }),
   mediatorWaitMs: durationSetting({
     name: 'mediator_wait',

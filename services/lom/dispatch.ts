@@ -78,6 +78,8 @@ export interface Dispatcher {
     header: RcsHeader,
     signal: AbortSignal,
   ): Promise<NodeProbe>;
+  /** Closes connections to mediators that are not in use any more. */
+  prune(isInUse: (address: string) => boolean): void;
   close(): void;
 }
 
@@ -252,6 +254,14 @@ export function createDispatcher(
       if (response.probe === undefined)
         throw new RuneError('INTERNAL', `The mediator answered a probe of ${node.name} with nothing.`);
       return { ...response.probe, mediator: address };
+    },
+
+    prune(isInUse) {
+      for (const [address, { client, ackTimer, acknowledged }] of mediators) {
+        if (ackTimer !== undefined || acknowledged.length > 0 || isInUse(address)) continue;
+        mediators.delete(address);
+        client.close();
+      }
     },
 
     close() {

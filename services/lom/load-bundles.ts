@@ -7,15 +7,25 @@ import { createFileFaults } from '../shared/file-faults.js';
 import type { Registry } from './registry.js';
 import { createRegistry } from './registry.js';
 
+/** Bundles and the registry of their actions. */
+export interface LoadedBundles {
+  readonly bundles: readonly Bundle[];
+  readonly registry: Registry;
+}
+
+/** How the bundles of these directories are called in messages. */
+export const bundlesName = (directories: readonly string[]): string =>
+  `The plugin bundle ${directories.join(', ')}`;
+
 /**
- * Loads the plugin bundles of these directories. Throws one CONFIGURATION_INVALID that names all their faults; `warn` is told
+ * Reads the plugin bundles of these directories. Throws one CONFIGURATION_INVALID that names all their faults; `warn` is told
  * what could not be checked.
  */
-export async function loadBundles(
+export async function readBundles(
   directories: readonly string[],
-  schemas: SchemaCompiler = createSchemaCompiler(),
-  warn: (message: string) => void = () => undefined,
-): Promise<Registry> {
+  schemas: SchemaCompiler,
+  warn: (message: string) => void,
+): Promise<LoadedBundles> {
   const faults = createFileFaults();
   const bundles: Bundle[] = [];
   const syntax = createBashSyntax();
@@ -26,6 +36,15 @@ export async function loadBundles(
   if (syntax.unavailable !== undefined)
     warn(`the syntax of scripts was not checked: bash cannot be used here (${syntax.unavailable})`);
   const registry = createRegistry(bundles, faults);
-  faults.throwIfAny(`The plugin bundle ${directories.join(', ')}`);
-  return registry;
+  faults.throwIfAny(bundlesName(directories));
+  return { bundles, registry };
+}
+
+/** The registry of the bundles that readBundles reads. */
+export async function loadBundles(
+  directories: readonly string[],
+  schemas: SchemaCompiler = createSchemaCompiler(),
+  warn: (message: string) => void = () => undefined,
+): Promise<Registry> {
+  return (await readBundles(directories, schemas, warn)).registry;
 }

@@ -53,7 +53,11 @@ export interface Mediators {
   refused(address: string, error: RuneError): void;
   /** Resolves when a place may have become free somewhere, at the latest after `timeoutMs`; rejects with the signal's reason. */
   change(timeoutMs: number, signal: AbortSignal): Promise<void>;
-  /** What is known of mediators has changed: those who wait look again. */
+  /** It is known, or has runs of this process. */
+  isInUse(address: string): boolean;
+  /** So many of those who wait look again: that much room was heard of. */
+  room(count: number): void;
+  /** What is known of mediators has changed: all who wait look again. */
   updated(): void;
 }
 
@@ -208,6 +212,11 @@ export function createMediators(
         waiting.add(look);
         signal.addEventListener('abort', onAbort, { once: true });
       }),
+
+    isInUse: (address) =>
+      (learned.get(address)?.own ?? 0) > 0 || known().some((mediator) => mediator.address === address),
+
+    room: wake,
 
     updated() {
       forget();

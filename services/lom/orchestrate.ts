@@ -22,9 +22,9 @@ import { isFinal } from './final-state.js';
 import { createLockTurns } from './lock-turns.js';
 import { startOwnership, type OwnershipSettings } from './ownership.js';
 import type { Mediators } from './mediators.js';
-import { makePlan, requireAcknowledgement, type Plan, type PlanSources } from './plan.js';
+import { makePlan, requireAcknowledgement, type Plan } from './plan.js';
 import { createRecorder, eventRecord } from './recorder.js';
-import { replan } from './replan.js';
+import { replan, type ReplanSources } from './replan.js';
 import { requestDigest } from './request-digest.js';
 import { createCommitQueue } from './store/commit-queue.js';
 import type { ExecutionRecord, RunRecord, Store } from './store/store.js';
@@ -62,7 +62,7 @@ export interface OrchestratorSettings extends ExecutionSettings, OwnershipSettin
 
 /** What the orchestrator works with. */
 export interface OrchestratorDeps {
-  readonly sources: PlanSources & { readonly mediators: Mediators };
+  readonly sources: ReplanSources & { readonly mediators: Mediators };
   readonly dispatcher: Dispatcher;
   readonly store: Store;
   readonly settings: OrchestratorSettings;

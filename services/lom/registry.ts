@@ -25,12 +25,20 @@ const ORIGINAL_VALUE_CHARS_MAX = 200;
 export function createRegistry(bundles: readonly Bundle[], faults: FileFaults): Registry {
   const versions = new Map<string, Action[]>();
   checkModules(bundles, faults);
-  for (const { actions } of bundles) {
+  const moduleVersions = new Map<Action, string>();
+  for (const { head, actions } of bundles) {
     for (const action of actions) {
       const { action: name, version, moduleName } = action.capability;
       const known = versions.get(name) ?? [];
       const same = known.find((other) => compareSemver(other.capability.version, version) === 0);
       const foreign = known.find((other) => other.capability.moduleName !== moduleName);
+      const isUnchanged =
+        same?.capability.digest === action.capability.digest &&
+        same.capability.moduleName === moduleName &&
+        moduleVersions.get(same) !== head.moduleVersion;
+      // A new version of a module may keep some of its actions as they are.
+      if (isUnchanged) continue;
+      moduleVersions.set(action, head.moduleVersion);
       if (same !== undefined) {
         faults.addFile(
           action.file,

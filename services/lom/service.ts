@@ -1,26 +1,35 @@
 import { join } from 'node:path';
+import { createBashSyntax } from '../shared/bundle/bash-syntax.js';
+import type { Bundle } from '../shared/bundle/bundle.js';
 import { RuneError } from '../shared/errors.js';
 import { createFileFaults } from '../shared/file-faults.js';
 import { LmmServiceService } from '../shared/gen/rune/v1/lmm.js';
 import { LomServiceService } from '../shared/gen/rune/v1/lom.js';
+import { RegistryServiceService } from '../shared/gen/rune/v1/registry.js';
 import { packageRoot } from '../shared/package-root.js';
 import { createRpcClient } from '../shared/rpc-client.js';
 import { bindService } from '../shared/rpc-binding.js';
 import { startRpcServer } from '../shared/rpc-server.js';
 import type { RunningService, ServiceTools } from '../shared/run-service.js';
 import { createSchemaCompiler } from '../shared/schema.js';
-import { serverTlsOf } from '../shared/service-settings.js';
+import { clientTlsOf, serverTlsOf } from '../shared/service-settings.js';
 import type { SettingsOf } from '../shared/settings.js';
 import { readEndpoints, type LOM_SETTINGS } from './config.js';
+import { createCatalogue } from './catalogue.js';
 import { checkInventoryConfigurations } from './configuration.js';
 import { createDispatcher } from './dispatch.js';
 import { lomHandlers } from './handlers.js';
 import { configuredMediators, createMediators } from './mediators.js';
+import type { Inventory } from './inventory.js';
 import { followInventory, type FollowedInventory } from './inventory-sources/follow-inventory.js';
 import { createOrchestrator } from './orchestrate.js';
 import type { Registry } from './registry.js';
 import { openStore } from './store/open-store.js';
-import { loadBundles } from './load-bundles.js';
+import { bundlesName, readBundles } from './load-bundles.js';
+import { watchBundles } from './watch-bundles.js';
+import { BUNDLE_PULSE, LIFE_MS, type ModuleTiming } from './modules/lifecycle.js';
+import { openModuleRegistry, type ModuleRegistry } from './modules/module-registry.js';
+import { registryHandlers } from './modules/registry-handlers.js';
 
 /** The settings of an orchestrator, read. */
 export type LomSettings = SettingsOf<typeof LOM_SETTINGS>;
@@ -45,16 +54,22 @@ const ACK_DELAY_MS = 50;
 const NODE_LEASE_MS = 15_000;
 const LOST_MARGIN_MS = 30_000;
 
-function mediatorTls(
-  settings: LomSettings,
-): { caFile: string; certFile?: string; keyFile?: string } | undefined {
-  const { mediatorTlsCaFile: caFile, mediatorTlsCertFile: certFile, mediatorTlsKeyFile: keyFile } = settings;
-  if (caFile === undefined) return undefined;
-  return {
-    caFile,
-    ...(certFile === undefined ? {} : { certFile }),
-    ...(keyFile === undefined ? {} : { keyFile }),
-  };
+/** The times of registrations. Throws CONFIGURATION_INVALID where a mediator that is well would seem silent to another replica. */
+function moduleTiming(settings: LomSettings): ModuleTiming {
+  const { mediatorHeartbeatMs: heartbeatMs, mediatorGraceMs: graceMs, modulesRecordIntervalMs } = settings;
+  if (graceMs < 2 * modulesRecordIntervalMs) {
+    const message =
+      'mediator_grace must be at least twice modules.record_interval: so old may be what another orchestrator was told.';
+    throw new RuneError('CONFIGURATION_INVALID', message, { field: 'mediator_grace' });
+  }
+  return { mediator: { heartbeatMs, graceMs }, bundle: BUNDLE_PULSE, lifeMs: LIFE_MS };
+}
+
+/** Throws CONFIGURATION_INVALID if the inventory configures actions as they cannot be. */
+function requireConfigurations(inventory: Inventory, registry: Registry): void {
+  const faults = createFileFaults();
+  checkInventoryConfigurations(inventory, registry, faults);
+  faults.throwIfAny('The inventory');
 }
 
 /** Loads the actions and the nodes. Throws one CONFIGURATION_INVALID with the faults of both. */
@@ -62,10 +77,10 @@ async function loadSources(
   plugins: readonly string[],
   settings: LomSettings,
   { logger, env }: Pick<ServiceTools<LomSettings>, 'logger' | 'env'>,
-): Promise<{ registry: Registry; followed: FollowedInventory }> {
+): Promise<{ bundles: readonly Bundle[]; followed: FollowedInventory }> {
   const schemas = createSchemaCompiler();
-  const [registry, inventory] = await Promise.allSettled([
-    loadBundles(plugins, schemas, logger.warn),
+  const [loaded, inventory] = await Promise.allSettled([
+    readBundles(plugins, schemas, logger.warn),
     followInventory({
       files: settings.inventory,
       sources: settings.inventorySources,
@@ -76,13 +91,11 @@ async function loadSources(
       logger,
     }),
   ]);
-  if (registry.status === 'fulfilled' && inventory.status === 'fulfilled') {
-    const faults = createFileFaults();
-    checkInventoryConfigurations(inventory.value.inventory, registry.value, faults);
-    faults.throwIfAny('The inventory');
-    return { registry: registry.value, followed: inventory.value };
+  if (loaded.status === 'fulfilled' && inventory.status === 'fulfilled') {
+    requireConfigurations(inventory.value.inventory, loaded.value.registry);
+    return { bundles: loaded.value.bundles, followed: inventory.value };
   }
-  const errors = [registry, inventory].flatMap((part) =>
+  const errors = [loaded, inventory].flatMap((part) =>
     part.status === 'rejected' ? [RuneError.from(part.reason)] : [],
   );
   const [first, second] = errors.toSorted((a) => (a.name === 'INTERNAL' ? -1 : 0));
@@ -100,10 +113,15 @@ export async function startLom(
 ): Promise<RunningService> {
   const { logger } = tools;
   const plugins = settings.plugins.length > 0 ? settings.plugins : [join(packageRoot, 'plugins')];
-  const { registry, followed } = await loadSources(plugins, settings, tools);
+  const { bundles, followed } = await loadSources(plugins, settings, tools);
   const { inventory } = followed;
+  const catalogue = createCatalogue(bundles, bundlesName(plugins));
   const lostAfterMs = settings.orphanAfterMs + NODE_LEASE_MS + settings.killGraceMs + LOST_MARGIN_MS;
-  const tls = mediatorTls(settings);
+  const tls = clientTlsOf(
+    settings.mediatorTlsCaFile,
+    settings.mediatorTlsCertFile,
+    settings.mediatorTlsKeyFile,
+  );
   const dispatcher = createDispatcher(
     (address) => createRpcClient(LmmServiceService, { address, ...(tls === undefined ? {} : { tls }) }),
     {
@@ -114,10 +132,56 @@ export async function startLom(
     },
     logger,
   );
-  const configured = configuredMediators(readEndpoints(settings.mediators));
-  const mediators = createMediators(() => configured);
-  const sources = { registry, inventory, mediators, settings };
+  const timing = moduleTiming(settings);
+  const configured = readEndpoints(settings.mediators);
   const store = await open(settings.store, settings, logger);
+  const opened: { modules: ModuleRegistry | undefined } = { modules: undefined };
+  const mediators = createMediators(
+    () => opened.modules?.mediators() ?? configuredMediators(configured),
+    () => opened.modules?.nowMs() ?? Date.now(),
+  );
+  const schemas = createSchemaCompiler();
+  const modules = await openModuleRegistry({
+    store: store.modules,
+    catalogue,
+    schemas,
+    syntax: createBashSyntax(),
+    configured,
+    settings: {
+      timing,
+      recordIntervalMs: settings.modulesRecordIntervalMs,
+      registeredMax: settings.modulesRegisteredMax,
+      mediatorIdentities: settings.mediatorIdentities,
+      registrarIdentities: settings.registrarIdentities,
+      leftMs: settings.mediatorWaitMs,
+    },
+    onRoom: mediators.room,
+    onMediators() {
+      mediators.updated();
+      dispatcher.prune(mediators.isInUse);
+    },
+    logger,
+  });
+  opened.modules = modules;
+  const bundleWatch = await watchBundles({
+    directories: plugins,
+    recheckMs: settings.pluginsRecheckMs,
+    async load() {
+      const next = (await readBundles(plugins, schemas, logger.warn)).bundles;
+      requireConfigurations(inventory, catalogue.withDirectories(next, bundlesName(plugins)));
+      catalogue.setDirectories(next);
+    },
+    logger,
+  });
+  const sources = {
+    get registry() {
+      return catalogue.registry;
+    },
+    recall: catalogue.recall,
+    inventory,
+    mediators,
+    settings,
+  };
   const orchestrator = await createOrchestrator({
     sources,
     dispatcher,
@@ -136,23 +200,29 @@ export async function startLom(
         LomServiceService,
         lomHandlers(orchestrator, dispatcher, sources, store, followed.statuses),
       ),
+      bindService(RegistryServiceService, registryHandlers(modules)),
     ],
     logger,
     source: 'lom',
   });
-  followed.follow((next, faults) => checkInventoryConfigurations(next, registry, faults));
-  tools.onHangup(() => void followed.reload());
-  logger.info('orchestrator ready', { actions: registry.list().length, nodes: inventory.nodes.length });
+  followed.follow((next, faults) => checkInventoryConfigurations(next, catalogue.registry, faults));
+  tools.onHangup(() => void Promise.all([bundleWatch.reload(), followed.reload()]));
+  logger.info('orchestrator ready', {
+    actions: catalogue.registry.list().length,
+    nodes: inventory.nodes.length,
+  });
   return {
     address: server.address,
     async stop(graceMs) {
       followed.close();
+      await bundleWatch.stop();
       // The server refuses new calls at once; its streams end by themselves as the executions do.
       await Promise.all([
         orchestrator.drain(graceMs),
         server.stop(graceMs + settings.killGraceMs + LOST_MARGIN_MS),
       ]);
       dispatcher.close();
+      await modules.stop();
       await store.close();
     },
   };

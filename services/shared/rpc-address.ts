@@ -41,3 +41,14 @@ function malformed(text: string): RuneError {
   const message = `"${text}" is not an address: write host:port, [IPv6 address]:port or unix:/path.`;
   return new RuneError('CONFIGURATION_INVALID', message, { expectedFormat: 'host:port' });
 }
+
+/** Whether the text is `host:port` of something that can be dialled over a network. */
+export function isAddressOfHost(text: string): boolean {
+  try {
+    const { port, unix } = parseAddress(text);
+    return !unix && port > 0;
+  } catch {
+    // It throws for exactly those that are no address.
+    return false;
+  }
+}

@@ -1,7 +1,7 @@
 import { LOG_LEVELS } from './logger.js';
 import type { SettingsOf } from './settings.js';
 import { addressSetting, choiceSetting, durationSetting, flagSetting, textSetting } from './settings.js';
-import type { ServerTls } from './rpc-tls.js';
+import type { ClientTls, ServerTls } from './rpc-tls.js';
 import { RuneError } from './errors.js';
 
 /** The settings that every service has besides its own; runService adds them. */
@@ -37,6 +37,20 @@ export const SERVICE_SETTINGS = {
 
 /** The values of the settings that every service has. */
 export type ServiceSettings = SettingsOf<typeof SERVICE_SETTINGS>;
+
+/** What a client trusts and shows, or undefined for plaintext. */
+export function clientTlsOf(
+  caFile: string | undefined,
+  certFile: string | undefined,
+  keyFile: string | undefined,
+): ClientTls | undefined {
+  if (caFile === undefined) return undefined;
+  return {
+    caFile,
+    ...(certFile === undefined ? {} : { certFile }),
+    ...(keyFile === undefined ? {} : { keyFile }),
+  };
+}
 
 /** The TLS files of a service, or undefined for plaintext. Throws CONFIGURATION_INVALID when only a part is set. */
 export function serverTlsOf(

@@ -97,6 +97,7 @@ export function scriptedMediators(scripts: {
     },
     acknowledge: (_placement, runId) => void acknowledged.push(runId),
     probe: () => Promise.reject(new Error('not scripted')),
+    prune: () => undefined,
     close: () => undefined,
   };
 }

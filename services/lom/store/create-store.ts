@@ -2,6 +2,7 @@ import type { Changes } from './changes.js';
 import { createExecution } from './create-execution.js';
 import type { Leases } from './leases.js';
 import { askCancel, cancelsAsked, takeOver, unfinished } from './owners.js';
+import { createModuleStore } from './modules.js';
 import { listExecutions, readExecution } from './read-executions.js';
 import { readLockWaits, readNodeLock } from './read-locks.js';
 import { readEvents } from './read-events.js';
@@ -61,6 +62,7 @@ export function createStore({ database, leases, changes, serverKey, close }: Sto
       callStore(() => deleteOld(database, endedBeforeMs, keepMax, limit)),
     onChange: changes.onChange,
     onRelease: changes.onRelease,
+    modules: createModuleStore(database),
     serverKey,
     async close() {
       await changes.close();

@@ -110,5 +110,27 @@ export function migrations(types: ColumnTypes): readonly (readonly string[])[] {
       ) ${options}`,
       `create index node_waiters_queue on node_waiters (lock_key, asked_ms, run_id)`,
     ],
+    [
+      `create table modules (
+        registration_id ${text} not null primary key,
+        name ${text} not null,
+        version ${text} not null,
+        content_digest ${text} not null,
+        registered_by ${text} not null,
+        registration ${bytes} not null,
+        beat ${bytes} not null,
+        renews ${integer} not null,
+        registered_ms ${integer} not null,
+        heartbeat_ms ${integer} not null,
+        expires_ms ${integer} not null,
+        ended_ms ${integer} not null,
+        end_reason ${text} not null
+      ) ${optionsOfChanging}`,
+      `create unique index modules_live on modules (name, version) where ended_ms = 0`,
+      `create table module_contents (
+        registration_id ${text} not null primary key,
+        body ${bytes} not null
+      ) ${options}`,
+    ],
   ];
 }

@@ -25,7 +25,25 @@ export interface StoreTables {
     until_ms: number;
   };
   leftovers: { execution_id: string; last_seq: number; runs: number };
+  modules: ModulesTable;
+  module_contents: { registration_id: string; body: Buffer };
   meta: { name: string; value: string };
+}
+
+interface ModulesTable {
+  registration_id: string;
+  name: string;
+  version: string;
+  content_digest: string;
+  registered_by: string;
+  registration: Buffer;
+  beat: Buffer;
+  renews: number;
+  registered_ms: number;
+  heartbeat_ms: number;
+  expires_ms: number;
+  ended_ms: number;
+  end_reason: string;
 }
 
 interface ExecutionsTable {

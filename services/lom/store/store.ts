@@ -1,4 +1,5 @@
 import type { ExecutionState, RunState } from '../../shared/gen/rune/v1/run.js';
+import type { ModuleStore } from './module-store.js';
 
 /** An execution as it is recorded. Times are milliseconds since 1970, by the clock of the database. */
 export interface ExecutionRecord {
@@ -248,6 +249,8 @@ export interface Store {
   onChange(listener: (executionId: string) => void): void;
   /** The same with the key of each lock that a run has released, here or elsewhere. */
   onRelease(listener: (lockKey: string) => void): void;
+  /** What registered here. */
+  readonly modules: ModuleStore;
   /** Random bytes that all replicas share, made with the database. */
   readonly serverKey: Buffer;
   close(): Promise<void>;

@@ -3,6 +3,7 @@ import { ExecutionState, RunState } from '../../../services/shared/gen/rune/v1/r
 import type { ExecutionChange, ExecutionFilter, Store } from '../../../services/lom/store/store.js';
 import { newId } from '../../../services/shared/ids.js';
 import { eventually } from '../../support/eventually.js';
+import { moduleContract } from './module-contract.js';
 import { allEvents, create, event, newExecution } from './new-execution.js';
 
 const HOUR_MS = 3_600_000;
@@ -683,6 +684,7 @@ export function storeContract(open: () => Promise<Store>): void {
       }
     });
   });
+  moduleContract(() => store);
 
   it('has a key of 32 bytes', () => {
     assert.equal(store.serverKey.length, 32);

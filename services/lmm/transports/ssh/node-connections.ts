@@ -104,6 +104,8 @@ export function createNodeConnections(target: SshTarget, context: NodeConnection
     for (const waiter of waiters) {
       const free = usable().find(hasRoom);
       if (free === undefined) break;
+      counters.taken += 1;
+      if (free.bornMs <= waiter.sinceMs) counters.takenWarm += 1;
       waiter.settle(occupy(free));
     }
     if (waiters.size > 0 && !ending.signal.aborted) growIfDue();

@@ -13,6 +13,10 @@ export interface PoolCounters {
   refusals: number;
   /** Runs whose first connection was dead before their channel was open. */
   replaced: number;
+  /** Places for a channel that were given, … */
+  taken: number;
+  /** … and those of them on a connection that was there before it was asked for. */
+  takenWarm: number;
 }
 
 /** The pool at this moment, and what happened so far. */
@@ -26,5 +30,15 @@ export interface PoolMetrics extends Readonly<PoolCounters> {
 }
 
 export function createPoolCounters(): PoolCounters {
-  return { handshakes: 0, handshakesFailed: 0, grown: 0, evictions: 0, expired: 0, refusals: 0, replaced: 0 };
+  return {
+    handshakes: 0,
+    handshakesFailed: 0,
+    grown: 0,
+    evictions: 0,
+    expired: 0,
+    refusals: 0,
+    replaced: 0,
+    taken: 0,
+    takenWarm: 0,
+  };
 }

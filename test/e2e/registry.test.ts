@@ -1,0 +1,252 @@
+import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ExecutionState } from '../../services/shared/gen/rune/v1/run.js';
+import {
+  ListModulesRequest,
+  RegisterModuleRequest,
+  type RegisteredModule,
+} from '../../services/shared/gen/rune/v1/registry.js';
+import { newId } from '../../services/shared/ids.js';
+import { eventually } from '../support/eventually.js';
+import { startRegistryWorld, type Orchestrator, type RegistryWorld } from '../support/registry-world.js';
+import type { ServiceProcess } from '../support/service-process.js';
+import { startSteadyLoad, type LoadResult, type SteadyLoad } from '../support/steady-load.js';
+
+const NODES = 18;
+const AT_ONCE = 3;
+/** How often each part of the rolling restart is done; `REGISTRY_ROUNDS=20` is a long one. */
+const ROUNDS = Number(process.env['REGISTRY_ROUNDS'] ?? 1);
+const STORM = 200;
+const SLOW_TEST_MS = 600_000;
+
+describe('mediators that register', () => {
+  let world: RegistryWorld;
+  /** Those that live. */
+  let mediators: ServiceProcess[];
+
+  before(async () => {
+    world = await startRegistryWorld(NODES);
+    mediators = [];
+  });
+  after(() => world.stop());
+
+  const lom = (index = 0): Orchestrator => world.loms[index] as Orchestrator;
+  const join3 = async (): Promise<void> => {
+    while (mediators.length < 3) mediators.push(await world.startMediator());
+  };
+  const load = (fields: { action?: string; nodes?: readonly string[] } = {}): SteadyLoad =>
+    startSteadyLoad({
+      addresses: world.loms.map(({ process }) => process.address),
+      nodes: world.nodes,
+      atOnce: AT_ONCE,
+      appended: world.appended,
+      runMs: 20,
+      ...fields,
+    });
+  const checkLoad = ({ states, failures, wrong }: LoadResult): void => {
+    assert.deepEqual(failures, []);
+    assert.deepEqual(wrong, []);
+    assert.deepEqual(Object.keys(states), ['SUCCEEDED']);
+  };
+
+  /** Where the next run of each node would go, as an orchestrator sees it. */
+  const placement = async (of = lom()): Promise<ReadonlyMap<string, string>> => {
+    const params = { path: world.appended, lines: 0, pause_ms: 0 };
+    const plan = await of.client.planExecution({
+      action: 'append-run',
+      targets: { nodes: [...world.nodes] },
+      params,
+    });
+    return new Map(plan.runs.map(({ node, mediator }) => [node, mediator]));
+  };
+  const troubles = async (of = lom()): Promise<ReadonlyMap<string, string>> => {
+    const params = { path: world.appended, lines: 0, pause_ms: 0 };
+    const { runs } = await of.client.planExecution({
+      action: 'append-run',
+      targets: { nodes: ['node-0'] },
+      params,
+    });
+    return new Map(runs[0]?.mediators.map(({ address, trouble }) => [address, trouble]));
+  };
+  const runEverywhere = async (): Promise<void> => {
+    const params = { path: world.appended, lines: 0, pause_ms: 0 };
+    let state: ExecutionState = ExecutionState.UNSPECIFIED;
+    const request = { action: 'append-run', targets: { nodes: [...world.nodes] }, params };
+    for await (const { event } of lom().client.run(request))
+      if (event?.$case === 'execution') state = event.value.state;
+    assert.equal(state, ExecutionState.SUCCEEDED);
+  };
+  const channels = (modules: readonly RegisteredModule[]): { opened: number; warm: number } => ({
+    opened: modules.reduce((sum, { load: of }) => sum + (of?.connections?.channelsOpened ?? 0), 0),
+    warm: modules.reduce((sum, { load: of }) => sum + (of?.connections?.channelsOnWarm ?? 0), 0),
+  });
+  /** Runs on every node; resolves with how many runs found a connection that was there. */
+  const warmRuns = async (): Promise<number> => {
+    const before = channels(await world.mediators());
+    await runEverywhere();
+    const after = await eventually(
+      async () => {
+        const now = channels(await world.mediators());
+        return now.opened - before.opened >= NODES && now;
+      },
+      { label: 'the heartbeats that count these runs' },
+    );
+    assert.equal(after.opened - before.opened, NODES);
+    return after.warm - before.warm;
+  };
+
+  it('get the nodes of their zone, and one that joins takes over its fair share and no more', async () => {
+    mediators.push(await world.startMediator(), await world.startMediator());
+    await runEverywhere();
+    assert.equal(await warmRuns(), NODES, 'with nothing changed every connection is used again');
+    const before = await placement();
+    assert.deepEqual(new Set(before.values()), new Set(mediators.map(({ address }) => address)));
+    mediators.push(await world.startMediator());
+    const now = await placement();
+    assert.deepEqual(await placement(lom(1)), now, 'both orchestrators choose the same');
+    const moved = world.nodes.filter((name) => before.get(name) !== now.get(name));
+    assert.ok(moved.every((name) => now.get(name) === mediators[2]?.address));
+    // Which ports are given is chance, so that only what can never be is refused here; the figures are in the unit test.
+    assert.ok(moved.length < NODES * 0.8, `${moved.length} of ${NODES} nodes moved`);
+    assert.equal(await warmRuns(), NODES - moved.length, 'only nodes that moved need a new connection');
+    assert.equal(await warmRuns(), NODES);
+  });
+
+  it('that are told to stop finish what they have, and lose and fail nothing', async () => {
+    const steady = load();
+    await steady.more(6);
+    const [leaving] = mediators.splice(0, 1);
+    assert.equal(await leaving?.stop(), 0);
+    await steady.more(6);
+    checkLoad(await steady.stop());
+    const words = await troubles();
+    assert.match(words.get(leaving?.address ?? '') ?? '', /^left when it had finished/);
+  });
+
+  it('that are killed cost at most the runs that they had, and no later ones', async () => {
+    await join3();
+    const steady = load();
+    await steady.more(6);
+    const [killed] = mediators.splice(0, 1);
+    killed?.kill('SIGKILL');
+    await killed?.exited;
+    // Those that ran there are looked for: the others go on.
+    await steady.more(0);
+    // The process that takes its address does not have them, which proves that they are lost.
+    mediators.push(await world.startMediator({ listen: killed?.address ?? '' }));
+    await steady.more(6);
+    const { states, wrong } = await steady.stop();
+    assert.deepEqual(wrong, []);
+    const others = Object.keys(states).filter((state) => state !== 'SUCCEEDED' && state !== 'LOST');
+    assert.deepEqual(others, []);
+    assert.ok((states['LOST'] ?? 0) <= AT_ONCE, JSON.stringify(states));
+    const after = load();
+    await after.more(6);
+    checkLoad(await after.stop());
+  });
+
+  it('that stand still get nothing until they are heard of again', async () => {
+    await join3();
+    const [frozen] = mediators;
+    const address = frozen?.address ?? '';
+    const own = [...(await placement())].flatMap(([name, mediator]) => (mediator === address ? [name] : []));
+    frozen?.kill('SIGSTOP');
+    await eventually(async () => (await troubles()).get(address)?.startsWith('silent') === true, {
+      label: 'its silence',
+    });
+    const steady = load();
+    await steady.more(NODES);
+    checkLoad(await steady.stop());
+    frozen?.kill('SIGCONT');
+    await eventually(async () => (await troubles()).get(address) === '', { label: 'its return' });
+    const back = await placement();
+    for (const name of own) assert.equal(back.get(name), address, `${name} does not go back`);
+  });
+
+  it('of a zone with none left are waited for', async () => {
+    const only = await world.startMediator({ zone: 'far' });
+    assert.equal(await only.stop(), 0);
+    const steady = load({ nodes: [world.farNode] });
+    const next = await world.startMediator({ zone: 'far' });
+    await steady.more(3);
+    checkLoad(await steady.stop());
+    assert.equal(await next.stop(), 0);
+  });
+
+  it('come in a storm and are all known to every orchestrator', async () => {
+    const names = Array.from({ length: STORM }, () => `storm-${newId()}`);
+    const registered = await Promise.all(
+      names.map((name, index) =>
+        lom(index % 2).registry.registerModule(
+          RegisterModuleRequest.fromPartial({
+            registration: {
+              moduleIdentity: { moduleName: name, moduleVersion: '1.0.0', moduleType: 2 },
+              capabilityDeclaration: {
+                serviceMetadata: {
+                  address: `192.0.2.1:${index + 1}`,
+                  zone: 'storm',
+                  transports: ['ssh'],
+                  maxConcurrentRuns: 1,
+                  lmmInstanceId: name,
+                },
+              },
+            },
+          }),
+        ),
+      ),
+    );
+    assert.equal(
+      new Set(registered.map(({ module }) => module?.registration?.moduleIdentity?.moduleName)).size,
+      STORM,
+    );
+    const request = ListModulesRequest.fromPartial({ pageSize: 1000 });
+    for (const each of world.loms)
+      await eventually(
+        async () => {
+          const { modules } = await each.registry.listModules(request);
+          const known = new Set(modules.map(({ registration }) => registration?.moduleIdentity?.moduleName));
+          return names.every((name) => known.has(name));
+        },
+        { label: 'all of them' },
+      );
+  });
+
+  it('and orchestrators are replaced one after the other under load, bundles change, and nothing fails or is lost', async function () {
+    this.timeout(SLOW_TEST_MS);
+    await join3();
+    const manifest = join(world.bundle, 'append-run', 'manifest.yaml');
+    const text = await readFile(manifest, 'utf8');
+    const versionAt = async (index: number): Promise<string | undefined> =>
+      (await lom(index).client.getAction({ action: 'append-run' })).action?.version;
+    const steady = load();
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      for (const old of mediators.splice(0)) {
+        mediators.push(await world.startMediator());
+        await steady.more(AT_ONCE);
+        assert.equal(await old.stop(), 0);
+      }
+      await writeFile(manifest, text.replace('risk: low', 'risk: none'));
+      await eventually(
+        () =>
+          lom().process.log.some(
+            (line) => line.includes('the old ones stay') && line.includes('manifest.yaml'),
+          ),
+        { label: 'why the broken bundle is not taken' },
+      );
+      await steady.more(AT_ONCE);
+      assert.notEqual(await versionAt(0), undefined);
+      const version = `1.0.${round}`;
+      await writeFile(manifest, text.replace('version: 1.0.0', `version: ${version}`));
+      for (const index of world.loms.keys())
+        await eventually(async () => (await versionAt(index)) === version, { label: 'the new version' });
+      for (const index of world.loms.keys()) {
+        assert.equal(await lom(index).process.stop(), 0);
+        await steady.more(AT_ONCE);
+        await world.restartLom(index);
+        await steady.more(AT_ONCE);
+      }
+    }
+    checkLoad(await steady.stop());
+  });
+});
