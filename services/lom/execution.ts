@@ -17,7 +17,7 @@ import { batchesOf } from './rollout.js';
 import { createRunLog } from './run-log.js';
 import { executionStatus } from './execution-status.js';
 import type { ExecutionRecord, LockRequest, RunRecord } from './store/store.js';
-import { createLockWaiter, type LockDeps } from './wait-for-lock.js';
+import { createLockWaiter, refuseCooling, type LockDeps } from './wait-for-lock.js';
 
 /** Settings of executions. */
 export interface ExecutionSettings extends PerformSettings {
@@ -162,9 +162,11 @@ export function performExecution(owned: OwnedExecution, deps: ExecutionDeps): Ex
     const sendable = sendableOf(run, intent);
     const lock = sendable instanceof RuneError ? undefined : lockOf(run, sendable);
     const isSent = run.mediator !== '';
+    const cooldownMs = sendable instanceof RuneError ? 0 : sendable.plan.action.capability.cooldownMs;
     const log = createRunLog(run, identity.attempt, recorder, allowance, leave, {
       mayWait: epoch > 1 && !isSent,
       lockKey: isSent ? lock?.key : undefined,
+      cooldown: { action: record.action, forMs: cooldownMs },
     });
     const skipped = (): Outcome | undefined => {
       const why = cancelReason === undefined ? whyHeldBack() : undefined;
@@ -183,6 +185,9 @@ export function performExecution(owned: OwnedExecution, deps: ExecutionDeps): Ex
         async place(placement) {
           const isPlaced = await log.place(placement, lock);
           if (isPlaced) waiter?.end(true);
+          // With the lock nobody else can start the action there after this look.
+          if (isPlaced && lock !== undefined && cooldownMs > 0)
+            await refuseCooling(locks.store, lock.key, record.action, run.node);
           return isPlaced;
         },
         async waitForLock() {

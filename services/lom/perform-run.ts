@@ -35,7 +35,10 @@ export interface PerformDeps {
   readonly cancelReason: () => string | undefined;
   /** Hears where the run is, each time that a mediator answers for it. */
   readonly onAnswer: (placement: Placement) => void;
-  /** Records where the run is about to be sent; false if another run has its node, and nothing is recorded. */
+  /**
+   * Records where the run is about to be sent; false if another run has its node, and nothing is recorded. Throws NODE_COOLING_DOWN
+   * for a run that is not to be sent.
+   */
   readonly place: (placement: Placement) => Promise<boolean>;
   /**
    * Waits until the run may ask for its node again, and resolves with the outcome of a run that is not to start any more. Throws
@@ -208,7 +211,9 @@ export async function performRun(
       ending = await listen(placement, dispatcher.start(placement, plan, run, identity, signal));
     } catch (thrown) {
       const error = RuneError.from(thrown);
-      if (thrown instanceof NotOwner || signal.aborted || error.name !== 'MEDIATOR_UNAVAILABLE') throw thrown;
+      if (thrown instanceof NotOwner || signal.aborted) throw thrown;
+      if (error.name === 'NODE_COOLING_DOWN') return notStarted(error);
+      if (error.name !== 'MEDIATOR_UNAVAILABLE') throw thrown;
       ending = { heard: false, error };
     }
     if (!isBreak(ending)) return ending;

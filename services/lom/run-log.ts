@@ -44,9 +44,18 @@ function lockAfter(
   return lockKey === undefined ? {} : { releases: lockKey };
 }
 
+/** What a run comes with: of an earlier life of its execution … */
+export interface RunHeritage {
+  /** … perhaps a place in the queue for its node, … */
+  readonly mayWait: boolean;
+  /** … or the lock with this key. */
+  readonly lockKey: string | undefined;
+  /** And after it, the action is not to start on its node for so long; 0 for no time. */
+  readonly cooldown: { readonly action: string; readonly forMs: number };
+}
+
 /**
- * Makes the log of a run that was recorded so far as `record` says. `onFault` hears why an event could not be recorded. Of an earlier
- * life, the run may stand in the queue for its node (`mayWait`), or have the lock with this key.
+ * Makes the log of a run that was recorded so far as `record` says. `onFault` hears why an event could not be recorded.
  */
 export function createRunLog(
   record: RunRecord,
@@ -54,7 +63,7 @@ export function createRunLog(
   recorder: Recorder,
   allowance: LogAllowance,
   onFault: (thrown: unknown) => void,
-  before: { readonly mayWait: boolean; readonly lockKey: string | undefined },
+  before: RunHeritage,
 ): RunLog {
   const { position, runId, node } = record;
   const subject = { runId, node, attempt };
@@ -62,7 +71,13 @@ export function createRunLog(
     record.mediator === '' ? undefined : { address: record.mediator, instanceId: record.lmmInstanceId };
   let { mediatorEvent, logBytes } = record;
   let droppedBytes = 0;
+  const { cooldown } = before;
   let { lockKey, mayWait: leavesQueue } = before;
+
+  const cooldownAfter = ({ startedAt, state }: Outcome): Pick<RunChange, 'coolsDown'> =>
+    lockKey === undefined || cooldown.forMs === 0 || (startedAt === undefined && state !== RunState.LOST)
+      ? {}
+      : { coolsDown: { key: lockKey, ...cooldown } };
 
   const publish = (event: Event, at: Date, change: Omit<RunChange, 'position'> = {}): Promise<unknown> =>
     recorder.event(subject, at, event, { run: { position, mediatorEvent, ...change } });
@@ -140,6 +155,7 @@ export function createRunLog(
         ...(outcome.startedAt === undefined ? {} : { startedMs: outcome.startedAt.getTime() }),
         ...(leavesQueue ? { leavesQueue } : {}),
         ...lockAfter(outcome, at, lockKey),
+        ...cooldownAfter(outcome),
       });
     },
   };

@@ -5,7 +5,7 @@ import type { LockRequest, LockWait, NodeLock, Store } from './store/store.js';
 
 /** What waiting for a lock works with. */
 export interface LockDeps {
-  readonly store: Pick<Store, 'nodeLock' | 'lockWaits'>;
+  readonly store: Pick<Store, 'coolsDownUntilMs' | 'nodeLock' | 'lockWaits'>;
   readonly turns: LockTurns;
   /** The store is asked again after so long while it is away. */
   readonly pollMs: number;
@@ -31,6 +31,19 @@ function gaveUp({ holder, askedMs, untilMs }: LockWait, node: string): RuneError
   const waited = Math.round((untilMs - askedMs) / 1000);
   const message = `The run waited ${waited} s for ${node}, which is locked by ${holderWords(holder)}.`;
   return new RuneError('NODE_LOCKED', message, { node });
+}
+
+/** Throws NODE_COOLING_DOWN while the action is not to start on the node that has this lock. */
+export async function refuseCooling(
+  store: Pick<Store, 'coolsDownUntilMs'>,
+  key: string,
+  action: string,
+  node: string,
+): Promise<void> {
+  const untilMs = await store.coolsDownUntilMs(key, action);
+  if (untilMs === undefined) return;
+  const message = `${action} may run on ${node} again from ${new Date(untilMs).toISOString()} on.`;
+  throw new RuneError('NODE_COOLING_DOWN', message, { node, action });
 }
 
 /** Makes the waiter of one run, which has not waited yet. */

@@ -139,6 +139,7 @@ export const ERRORS = {
   TOO_MANY_EXECUTIONS: row(-32505, 'RESOURCE_EXHAUSTED', 'REFUSED', 'MEDIUM', true, 'Nothing ran. Try again when some of the running executions have ended.'),
   NODE_LOCKED: row(-32506, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', true, 'Nothing ran. Wait until the other run has ended, or cancel its execution: rune nodes show {node}', 'Give the run more time to wait with --queue-timeout.'),
   TOO_MANY_MODULES: row(-32530, 'RESOURCE_EXHAUSTED', 'REFUSED', 'MEDIUM', false, 'Deregister modules that nobody needs (rune modules list), or raise modules.registered_max of LOM.'),
+  NODE_COOLING_DOWN: row(-32507, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', true, 'Nothing ran. {action} ran on {node} a short while ago: look at what that came to, and run it again after the time that is shown if it is still wanted.'),
   ACTION_NOT_FOUND: row(-32510, 'NOT_FOUND', 'REFUSED', 'LOW', false, 'List the actions: rune actions'),
   NODE_NOT_FOUND: row(-32511, 'NOT_FOUND', 'REFUSED', 'LOW', false, 'List the nodes: rune nodes'),
   GROUP_NOT_FOUND: row(-32512, 'NOT_FOUND', 'REFUSED', 'LOW', false, 'List the nodes with their groups: rune nodes'),

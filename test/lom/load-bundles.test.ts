@@ -98,6 +98,7 @@ describe('load bundles', () => {
       idempotent: false,
       supportsDryRun: false,
       timeoutMs: 60_000,
+      cooldownMs: 0,
       examples: [],
       delivery: Delivery.STREAM,
       leavesProcesses: false,
@@ -132,6 +133,7 @@ describe('load bundles', () => {
       supports_dry_run: true,
       leaves_processes: true,
       timeout_ms: 1000,
+      cooldown_ms: 2000,
       run_as: 'postgres',
       examples,
       entrypoint: 'bin/run.py',
@@ -143,6 +145,7 @@ describe('load bundles', () => {
     assert.equal(capability.delivery, Delivery.DIRECTORY);
     assert.equal(capability.risk, Risk.DESTRUCTIVE);
     assert.equal(capability.timeoutMs, 1000);
+    assert.equal(capability.cooldownMs, 2000);
     assert.equal(capability.runAs, 'postgres');
     assert(capability.idempotent && capability.supportsDryRun && capability.leavesProcesses);
     assert.deepEqual(capability.examples, [examples[0], { ...examples[1], output: undefined }]);
@@ -382,6 +385,11 @@ describe('load bundles', () => {
         'with a timeout of more than a day',
         { timeout_ms: 86_400_001 },
         ['MAXIMUM timeout_ms must be 86400000 or less'],
+      ],
+      [
+        'with a cooldown although it changes nothing',
+        { risk: 'read_only', cooldown_ms: 1 },
+        ['RISK cooldown_ms is for actions that change something, and the risk of this one is read_only'],
       ],
       ['with a version that YAML reads as a number', { version: 1.0 }, ['2 TYPE version must be a string']],
       [

@@ -6,7 +6,7 @@ import { openStore } from '../../services/lom/store/open-store.js';
 import type { Store } from '../../services/lom/store/store.js';
 import { RuneError } from '../../services/shared/errors.js';
 import type { RunResponse } from '../../services/shared/gen/rune/v1/lom.js';
-import { ExecutionState, RunState, type Outcome } from '../../services/shared/gen/rune/v1/run.js';
+import { ExecutionState, Outcome, RunState } from '../../services/shared/gen/rune/v1/run.js';
 import { eventually } from '../support/eventually.js';
 import {
   executeRecorded,
@@ -277,6 +277,36 @@ describe('the lock of a node', () => {
     nodes.release(patient.id);
     await patient.finished;
     assert.equal(patient.state, ExecutionState.SUCCEEDED);
+  });
+
+  it('is refused to an action that ran there a short while ago, and to no other one', async () => {
+    const plan = mutating(['a']);
+    const cooling = (action: string, cooldownMs: number): Plan => ({
+      ...plan,
+      action: { ...plan.action, capability: { ...plan.action.capability, action, cooldownMs } },
+    });
+    const start: Script = async function* () {
+      yield accepted;
+      yield running;
+      yield {
+        $case: 'outcome',
+        value: Outcome.fromPartial({ state: RunState.FAILED, startedAt: new Date() }),
+      };
+    };
+    const perform = async (action: string, script = start): Promise<Outcome | undefined> => {
+      const mediators = scriptedMediators({ start: script });
+      const execution = await executeRecorded(store, cooling(action, HOUR_MS), mediators, { turns });
+      return outcomeOf(await execution.events());
+    };
+    assert.equal((await perform('restart'))?.error, undefined);
+    const refused = await perform('restart');
+    assert.equal(refused?.error?.errorData?.name, 'NODE_COOLING_DOWN');
+    assert.equal(refused.startedAt, undefined);
+    assert.match(refused.error.errorData.message, /^restart may run on a again from 20/);
+    // What never started does not count.
+    assert.equal((await perform('reload', succeed))?.state, RunState.SUCCEEDED);
+    assert.equal((await perform('reload'))?.error, undefined);
+    assert.deepEqual(await store.nodeLock(`${key}/a`), { holder: undefined, waiting: 0 });
   });
 
   it('keeps the place of a waiting run whose execution gets another owner', async () => {

@@ -34,6 +34,7 @@ export function renderAction(action: ActionCapability, width: number): string[] 
   const facts = {
     risk: riskWords(action.risk),
     timeout: formatDuration(action.timeoutMs),
+    ...(action.cooldownMs === 0 ? {} : { cooldown: `${formatDuration(action.cooldownMs)} on each node` }),
     'can be repeated': action.idempotent ? 'yes' : 'no',
     'dry run': action.supportsDryRun ? 'yes' : 'no',
     ...(action.runAs === '' ? {} : { 'runs as': action.runAs }),

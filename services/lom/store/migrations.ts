@@ -132,5 +132,13 @@ export function migrations(types: ColumnTypes): readonly (readonly string[])[] {
         body ${bytes} not null
       ) ${options}`,
     ],
+    [
+      `create table node_cooldowns (
+        lock_key ${text} not null,
+        action ${text} not null,
+        until_ms ${integer} not null,
+        primary key (lock_key, action)
+      ) ${options}`,
+    ],
   ];
 }

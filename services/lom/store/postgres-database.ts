@@ -71,6 +71,9 @@ async function writeChanges(db: Kysely<StoreTables>, changes: readonly Execution
   );
   const leaving = runs.filter(({ leavesQueue }) => leavesQueue === true);
   const keeping = runs.filter(({ keepsLockMs }) => keepsLockMs !== undefined);
+  const cooling = runs.flatMap(({ executionId, coolsDown }) =>
+    coolsDown === undefined ? [] : [{ executionId, ...coolsDown }],
+  );
   const { rows } = await db.executeQuery<{ id: string | null; locked_out: string | null }>(
     CompiledQuery.raw(WRITE_CHANGES, [
       changes.map(({ executionId }) => executionId),
@@ -107,6 +110,10 @@ async function writeChanges(db: Kysely<StoreTables>, changes: readonly Execution
       keeping.map(({ executionId }) => executionId),
       keeping.map(({ position }) => position),
       keeping.map(({ keepsLockMs }) => keepsLockMs ?? 0),
+      cooling.map(({ executionId }) => executionId),
+      cooling.map(({ key }) => key),
+      cooling.map(({ action }) => action),
+      cooling.map(({ forMs }) => forMs),
     ]),
   );
   return {
@@ -176,6 +183,13 @@ with change as (
   update node_locks l set until_ms = ${NOW_MS} + v.keeps_ms
   from keeping v
   where l.lock_key = v.lock_key and l.run_id = v.run_id and l.until_ms = 0
+), cooled as (
+  insert into node_cooldowns (lock_key, action, until_ms)
+  select v.lock_key, v.action, ${NOW_MS} + max(v.for_ms)
+  from unnest($35::text[], $36::text[], $37::text[], $38::bigint[]) as v (id, lock_key, action, for_ms)
+  join updated on updated.id = v.id
+  group by v.lock_key, v.action order by v.lock_key, v.action
+  on conflict (lock_key, action) do update set until_ms = excluded.until_ms
 ), moved as (
   update runs r set
     run_id = coalesce(v.run_id, r.run_id),

@@ -36,6 +36,22 @@ export async function readNodeLock(database: StoreDatabase, key: string): Promis
   return { holder: (await holdersOf(database, [key])).get(key), waiting };
 }
 
+/** Store.coolsDownUntilMs. */
+export async function readCooldown(
+  { db, nowMs }: StoreDatabase,
+  key: string,
+  action: string,
+): Promise<number | undefined> {
+  const row = await db
+    .selectFrom('node_cooldowns')
+    .select('until_ms as untilMs')
+    .where('lock_key', '=', key)
+    .where('action', '=', action)
+    .where('until_ms', '>', nowMs)
+    .executeTakeFirst();
+  return row?.untilMs;
+}
+
 /** Store.lockWaits. */
 export async function readLockWaits(
   database: StoreDatabase,

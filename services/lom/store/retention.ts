@@ -18,6 +18,7 @@ export async function deleteOld(
   limit: number,
 ): Promise<number> {
   await deleteLeftovers(db);
+  await db.deleteFrom('node_cooldowns').where('until_ms', '<=', nowMs).execute();
   const ids = await chooseOld(db, endedBeforeMs, keepMax, limit);
   if (ids.length === 0) return 0;
   const deleted = await db.transaction().execute((transaction) => deleteExecutions(transaction, nowMs, ids));

@@ -62,6 +62,10 @@ async function writeChanges(db: Kysely<StoreTables>, changes: readonly Execution
       if (change.leavesQueue === true) await run(db, LEAVE_QUEUE, [executionId, position]);
       if (change.keepsLockMs !== undefined)
         await run(db, KEEP_LOCK, [executionId, position, change.keepsLockMs]);
+      if (change.coolsDown !== undefined) {
+        const { key, action, forMs } = change.coolsDown;
+        await run(db, COOL_DOWN, [key, action, forMs]);
+      }
       await run(db, UPDATE_RUN, [
         change.runId ?? null,
         change.attempt ?? null,
@@ -140,6 +144,10 @@ const LEAVE_QUEUE = 'delete from node_waiters where execution_id = ? and positio
 
 const KEEP_LOCK = `
 update node_locks set until_ms = ${NOW_MS} + ?3 where execution_id = ?1 and position = ?2 and until_ms = 0`;
+
+const COOL_DOWN = `
+insert into node_cooldowns (lock_key, action, until_ms) values (?1, ?2, ${NOW_MS} + ?3)
+on conflict (lock_key, action) do update set until_ms = excluded.until_ms`;
 
 const UPDATE_RUN = `
 update runs set

@@ -24,6 +24,7 @@ export interface StoreTables {
     asked_ms: number;
     until_ms: number;
   };
+  node_cooldowns: { lock_key: string; action: string; until_ms: number };
   leftovers: { execution_id: string; last_seq: number; runs: number };
   modules: ModulesTable;
   module_contents: { registration_id: string; body: Buffer };

@@ -115,6 +115,8 @@ export interface StoredRunChange extends Partial<Omit<RunRecord, 'position' | 'n
   readonly releases?: string;
   /** … or the run keeps its locks for so long, because it may be alive on the node. */
   readonly keepsLockMs?: number;
+  /** For so long from now, no run of the action is to start where this lock is had. */
+  readonly coolsDown?: { readonly key: string; readonly action: string; readonly forMs: number };
 }
 
 /** The run that has a lock. Times are milliseconds since 1970, by the clock of the database. */
@@ -212,6 +214,8 @@ export interface Store {
    * STORE_UNAVAILABLE a change may be repeated as it was: what is recorded already stays as it is, and does not count as refused.
    */
   commit(changes: readonly ExecutionChange[]): Promise<ReadonlySet<string>>;
+  /** Until when no run of an action is to start where this lock is had; undefined if one may. */
+  coolsDownUntilMs(key: string, action: string): Promise<number | undefined>;
   /** Who has a lock, and how many wait for it. */
   nodeLock(key: string): Promise<NodeLock>;
   /** Those runs of an execution that stand in a queue, by position: up to `limit`, after the position `after`. */

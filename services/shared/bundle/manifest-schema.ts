@@ -161,6 +161,14 @@ export const MANIFEST_SCHEMA: object = {
       maximum: 86_400_000,
       default: 60_000,
     },
+    cooldown_ms: {
+      description:
+        'For so many milliseconds after a run of the action on a node, no other one starts there. Not for read_only actions.',
+      type: 'integer',
+      minimum: 0,
+      maximum: 86_400_000,
+      default: 0,
+    },
     files: {
       description:
         "Helper files: paths in the action's directory, or from the bundle's with a slash before them. With stream delivery they are Bash, evaluated before the script.",

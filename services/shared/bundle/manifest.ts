@@ -45,6 +45,7 @@ export interface Manifest {
   readonly supportsDryRun: boolean;
   readonly leavesProcesses: boolean;
   readonly timeoutMs: number;
+  readonly cooldownMs: number;
   readonly inputSchema: string;
   readonly outputSchema: string;
   /** Empty for an action without a configuration. */
@@ -73,6 +74,7 @@ interface ManifestYaml {
   supports_dry_run?: boolean;
   leaves_processes: boolean;
   timeout_ms: number;
+  cooldown_ms: number;
   files: string[];
   requires?: RequirementsYaml;
   input_schema?: Record<string, unknown>;
@@ -168,6 +170,10 @@ export function readManifest(
   }
   const command = usable('command') ? yaml.command : undefined;
   const needs = command === undefined ? requires : withCommand(requires, command);
+  if (usable('risk') && usable('cooldown_ms')) {
+    const rule = 'is for actions that change something, and the risk of this one is read_only';
+    check(yaml.risk !== 'read_only' || yaml.cooldown_ms === 0, ['cooldown_ms'], 'RISK', rule);
+  }
   const room = `may name at most ${COMMANDS_MAX} commands, the action's own among them`;
   check(needs.commands.length <= COMMANDS_MAX, ['requires'], 'MAX_ITEMS', room);
   if (faults.count > before || input === undefined || output === undefined) return undefined;
@@ -185,6 +191,7 @@ export function readManifest(
     supportsDryRun: yaml.supports_dry_run ?? task?.supportsDryRun ?? false,
     leavesProcesses: yaml.leaves_processes,
     timeoutMs: yaml.timeout_ms,
+    cooldownMs: yaml.cooldown_ms,
     files: yaml.files,
     requires: needs,
     runAs: runAs ?? '',

@@ -640,6 +640,24 @@ export function storeContract(open: () => Promise<Store>): void {
       assert.equal(await other.ask(), true);
     });
 
+    it('tell for how long an action is not to start where they are had', async () => {
+      const key = newKey();
+      const one = await competitor(key);
+      await one.ask();
+      assert.equal(await store.coolsDownUntilMs(key, 'fix'), undefined);
+      await one.end(RunState.FAILED, { coolsDown: { key, action: 'fix', forMs: HOUR_MS } });
+      const until = await store.coolsDownUntilMs(key, 'fix');
+      assert.ok(until !== undefined && until > (await store.execution(one.id))!.createdMs + HOUR_MS / 2);
+      assert.equal(await store.coolsDownUntilMs(key, 'other'), undefined);
+      assert.equal(await store.coolsDownUntilMs(newKey(), 'fix'), undefined);
+      const other = await competitor(key);
+      assert.equal(await other.ask(), true);
+      await other.end(RunState.SUCCEEDED, { coolsDown: { key, action: 'fix', forMs: 1 } });
+      await eventually(async () => (await store.coolsDownUntilMs(key, 'fix')) === undefined, {
+        label: 'the end of the cooldown',
+      });
+    });
+
     it('tell who listens that they are free', async () => {
       const key = newKey();
       const heard: string[] = [];
