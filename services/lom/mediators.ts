@@ -91,7 +91,7 @@ export function configuredMediators(endpoints: readonly MediatorEndpoint[]): Kno
 /** Keeps what is learned of the mediators that `known` names at each moment. */
 export function createMediators(
   known: () => readonly KnownMediator[],
-  nowMs: () => number = () => Date.now(),
+  nowMs: () => number = () => performance.timeOrigin + performance.now(),
 ): Mediators {
   const learned = new Map<string, Learned>();
   const waiting = new Set<() => void>();

@@ -78,11 +78,7 @@ export async function startOwnership(deps: OwnershipDeps): Promise<Ownership> {
 
   const deleteOld = async (): Promise<void> => {
     for (let deleted = DELETE_MAX; deleted === DELETE_MAX && !signal.aborted;)
-      deleted = await store.deleteOld(
-        Date.now() - settings.retentionKeepMs,
-        settings.retentionKeepMax,
-        DELETE_MAX,
-      );
+      deleted = await store.deleteOld(settings.retentionKeepMs, settings.retentionKeepMax, DELETE_MAX);
   };
 
   /** Does something again and again, with the pause in between. One that fails is tried again next time. */

@@ -151,7 +151,7 @@ export async function performRun(
       state: RunState.LOST,
       maySurvive: true,
       endedAt: new Date(),
-      stoppedOnNodeBy: new Date(sinceMs + settings.lostAfterMs),
+      stoppedOnNodeBy: new Date(Date.now() + settings.lostAfterMs - (performance.now() - sinceMs)),
       error: describe(
         new RuneError('OUTCOME_UNKNOWN', `The mediator was lost while it had the run: ${error.message}`),
       ),
@@ -180,7 +180,8 @@ export async function performRun(
 
   /** Finds a run that was sent; resolves with undefined on proof that it did not start. */
   const follow = async (placement: Placement): Promise<Outcome | undefined> => {
-    let brokenMs = Date.now();
+    // By a clock that nobody sets.
+    let brokenMs = performance.now();
     let pauseMs = settings.attachRetryMs;
     for (;;) {
       deps.onAnswer(placement);
@@ -193,9 +194,9 @@ export async function performRun(
       if (error.name === 'RUN_NOT_FOUND' && log.mediatorEvent === 0) return undefined;
       if (GONE.has(error.name)) return lost(error, brokenMs);
       if (heard) {
-        brokenMs = Date.now();
+        brokenMs = performance.now();
         pauseMs = settings.attachRetryMs;
-      } else if (Date.now() - brokenMs >= settings.lostAfterMs) return lost(error, brokenMs);
+      } else if (performance.now() - brokenMs >= settings.lostAfterMs) return lost(error, brokenMs);
       await delay(pauseMs * (0.5 + Math.random() / 2), undefined, { signal });
       pauseMs = Math.min(pauseMs * 2, settings.attachRetryMsMax);
     }
@@ -245,9 +246,9 @@ export async function performRun(
     const candidates = mediators.candidates(node, transport);
     const candidate = chooseMediator(candidates, tried);
     if (candidate === undefined) {
-      waitEndsMs ??= Date.now() + settings.mediatorWaitMs;
+      waitEndsMs ??= performance.now() + settings.mediatorWaitMs;
       const mayPass = candidates.some(({ trouble }) => trouble?.passing === true);
-      if (!mayPass || Date.now() >= waitEndsMs)
+      if (!mayPass || performance.now() >= waitEndsMs)
         return notStarted(refusal ?? noMediator(node.name, candidates));
       // Those who wait together must not all come back together.
       const pauseMs = settings.mediatorRetryMs * (0.5 + Math.random() / 2);

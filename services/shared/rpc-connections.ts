@@ -49,7 +49,7 @@ export function createConnections(connect: () => Client): Connections {
       wanted: new Set(),
       unwanted: new Set(),
       cancelsLeft: CANCELS_MAX,
-      countedMs: Date.now(),
+      countedMs: performance.now(),
       turn: undefined,
     };
     open.add(connection);
@@ -104,7 +104,7 @@ export function createConnections(connect: () => Client): Connections {
 
 /** How many calls may be cancelled now. */
 function cancelsLeft(connection: Connection): number {
-  const nowMs = Date.now();
+  const nowMs = performance.now();
   const regained = ((nowMs - connection.countedMs) / 1_000) * CANCELS_PER_SECOND;
   connection.cancelsLeft = Math.min(CANCELS_MAX, connection.cancelsLeft + regained);
   connection.countedMs = nowMs;

@@ -317,6 +317,27 @@ describe('an execution', () => {
       assert.ok(mediators.attaches.length > 3, `${mediators.attaches.length} attempts`);
     });
 
+    it('does not take a clock that is set for the time that it has looked for it', async () => {
+      const now = Date.now;
+      let asked = 0;
+      const attach: Script = async function* () {
+        asked += 1;
+        Date.now = () => now() + 86_400_000 * asked;
+        if (asked < 3) throw new RuneError('SERVICE_UNREACHABLE', 'still away');
+        yield ended(RunState.SUCCEEDED);
+      };
+      try {
+        const mediators = scriptedMediators({ start: broken, attach });
+        const execution = await executeRecorded(store, planOf(['a']), mediators, {
+          settings: { lostAfterMs: 60_000 },
+        });
+        await execution.finished;
+        assert.equal(execution.state, ExecutionState.SUCCEEDED);
+      } finally {
+        Date.now = now;
+      }
+    });
+
     it('before the mediator had answered sends it again only after proof that it did not start', async () => {
       let sent = 0;
       const start: Script = async function* () {

@@ -59,8 +59,7 @@ export function createStore({ database, leases, changes, serverKey, close }: Sto
     takeOver: (owner, limit, dropped = []) =>
       callStore(() => takeOver(database, owner, { limit, dropped, leases: leases.kept })),
     endLease: (owner) => callStore(() => leases.end(owner)),
-    deleteOld: (endedBeforeMs, keepMax, limit) =>
-      callStore(() => deleteOld(database, endedBeforeMs, keepMax, limit)),
+    deleteOld: (keepMs, keepMax, limit) => callStore(() => deleteOld(database, keepMs, keepMax, limit)),
     onChange: changes.onChange,
     onRelease: changes.onRelease,
     modules: createModuleStore(database),

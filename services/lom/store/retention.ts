@@ -13,13 +13,13 @@ const ROWS_MAX = 2_000;
  */
 export async function deleteOld(
   { db, nowMs }: Pick<StoreDatabase, 'db' | 'nowMs'>,
-  endedBeforeMs: number,
+  keepMs: number,
   keepMax: number,
   limit: number,
 ): Promise<number> {
   await deleteLeftovers(db);
   await db.deleteFrom('node_cooldowns').where('until_ms', '<=', nowMs).execute();
-  const ids = await chooseOld(db, endedBeforeMs, keepMax, limit);
+  const ids = await chooseOld({ db, nowMs }, keepMs, keepMax, limit);
   if (ids.length === 0) return 0;
   const deleted = await db.transaction().execute((transaction) => deleteExecutions(transaction, nowMs, ids));
   await deleteLeftovers(db);
@@ -27,8 +27,8 @@ export async function deleteOld(
 }
 
 async function chooseOld(
-  db: Kysely<StoreTables>,
-  endedBeforeMs: number,
+  { db, nowMs }: Pick<StoreDatabase, 'db' | 'nowMs'>,
+  keepMs: number,
   keepMax: number,
   limit: number,
 ): Promise<string[]> {
@@ -38,14 +38,12 @@ async function chooseOld(
     .select((eb) => eb.fn.countAll<number>().as('count'))
     .executeTakeFirstOrThrow();
   const oldest = await ended
-    .select(['id', 'ended_ms as endedMs'])
+    .select((eb) => ['id' as const, eb(nowMs, '-', eb.ref('ended_ms')).as('agoMs')])
     .orderBy('ended_ms')
     .orderBy('id')
     .limit(limit)
     .execute();
-  return oldest
-    .filter(({ endedMs }, index) => index < count - keepMax || endedMs < endedBeforeMs)
-    .map(({ id }) => id);
+  return oldest.filter(({ agoMs }, index) => index < count - keepMax || agoMs >= keepMs).map(({ id }) => id);
 }
 
 /** Another replica may be at the same: what counts is what this transaction has deleted. */

@@ -245,9 +245,9 @@ export interface Store {
   /** Ends the lease at once, so that others need not wait for it. */
   endLease(owner: string): Promise<void>;
 
-  /** Deletes up to `limit` ended executions with all their rows: those that ended before `endedBeforeMs`, and the oldest beyond
-   * the newest `keepMax`. Resolves with how many it deleted. */
-  deleteOld(endedBeforeMs: number, keepMax: number, limit: number): Promise<number>;
+  /** Deletes up to `limit` ended executions with all their rows: those that ended `keepMs` ago or earlier, by the clock of the
+   * database, and the oldest beyond the newest `keepMax`. Resolves with how many it deleted. */
+  deleteOld(keepMs: number, keepMax: number, limit: number): Promise<number>;
   /** Calls the listener with the id of each execution that somebody else changed: another process, or askCancel here. Without
    * guarantee: whoever must know looks for itself now and then. */
   onChange(listener: (executionId: string) => void): void;

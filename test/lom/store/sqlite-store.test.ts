@@ -91,7 +91,7 @@ describe('a store in a SQLite file', () => {
     const look = () => readStore(path, SETTINGS, logger, checkStore);
     assert.deepEqual([(await look()).faults, (await look()).events], [[], 1]);
     const again = await open(path);
-    assert.equal(await again.deleteOld(0, 10, 10), 0);
+    assert.equal(await again.deleteOld(60_000, 10, 10), 0);
     assert.deepEqual(await allEvents(again, id), []);
     await again.close();
     assert.deepEqual([(await look()).faults, (await look()).runs], [[], 0]);
