@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { createClient, type LomClient } from '../../services/cli/client.js';
 import { ExecutionState, RunState } from '../../services/shared/gen/rune/v1/run.js';
 import { startBadLinks, type BadLinks } from '../support/bad-link.js';
+import { eventually } from '../support/eventually.js';
 import { appendedRuns, readStory } from '../support/execution-story.js';
+import { findProcesses } from '../support/processes.js';
 import { runAction } from '../support/run-action.js';
 import { startServicePair, type ServicePair } from '../support/service-pair.js';
 import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
@@ -95,6 +97,21 @@ describe('a link between orchestrator and mediator', () => {
     });
     const { state } = readStory(events, NODES.length);
     assert.equal(state, ExecutionState.SUCCEEDED);
+  });
+
+  it('that swallows everything while a run ends brings the rest of it once it is given up', async () => {
+    let swallowed: Promise<void> | undefined;
+    const { events } = await runAction(client, request(LINES_A_CUT), ({ runId, event }) => {
+      if (swallowed !== undefined || event?.$case !== 'log') return;
+      for (const link of relay.links()) link.stall(Infinity);
+      swallowed = eventually(() => findProcesses(runId).length === 0, { label: 'the end of the run' }).then(
+        cut,
+      );
+    });
+    await swallowed;
+    const { state, outcomes, logs } = readStory(events, NODES.length);
+    assert.equal(state, ExecutionState.SUCCEEDED);
+    for (const runId of outcomes.keys()) assert.equal(logs.get(runId)?.length, LINES_A_CUT);
   });
 
   it('that is cut when an execution is to stop lets it stop afterwards', async () => {

@@ -20,7 +20,9 @@ const REQUESTS = 20;
 const TRIES_MAX = 50;
 const RACING = 60;
 const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 const SHIFTED_CLOCK = join(packageRoot, 'dist', 'test', 'support', 'shifted-clock.js');
+const SUBMITS = 200;
 
 /** One of several LOM over one database. */
 interface Replica {
@@ -145,9 +147,10 @@ describe('several orchestrators over one PostgreSQL', () => {
     { client }: Replica,
     executionId: string,
     seen: (event: RunResponse) => void = () => undefined,
+    fromSeq = 1,
   ): Promise<RunResponse[]> => {
     const events: RunResponse[] = [];
-    for await (const event of client.watchExecution({ executionId })) {
+    for await (const event of client.watchExecution({ executionId, fromSeq })) {
       events.push(event);
       seen(event);
     }
@@ -229,6 +232,95 @@ describe('several orchestrators over one PostgreSQL', () => {
     }
     assert.equal(made.size, REQUESTS);
     for (const executionId of made) await checkSuccess(await watch(both[0] as Replica, executionId), SHORT);
+  });
+
+  for (const [what, ends] of [
+    [
+      'is taken back',
+      'select pg_terminate_backend(pid) from pg_stat_activity where wait_event = $$PgSleep$$',
+    ],
+    ['takes place all the same', 'select 1'],
+  ] as const) {
+    it(`make one execution of ${SUBMITS} requests at once where the first is killed before its commit, which ${what}`, async () => {
+      const [one, other] = [await replica('a'), await replica('b')];
+      const sql = (text: string): Promise<Record<string, unknown>[]> => postgres.query(store, text);
+      const requestId = newId();
+      // Whoever has inserted an execution waits at the gate before it commits.
+      await sql(`
+        create table gate (opened bigint);
+        create function wait_at_gate() returns trigger language plpgsql as $$
+          begin
+            while not exists (select from gate) loop perform pg_sleep(0.01); end loop;
+            return new;
+          end $$;
+        create trigger gate after insert on executions for each row execute function wait_at_gate()`);
+      const isThere = (waiting: string): Promise<unknown> =>
+        eventually(async () => (await sql(`select from pg_stat_activity where ${waiting}`)).length > 0, {
+          label: waiting,
+        });
+      const submits = (replicaOf: Replica): Promise<string | RuneError>[] =>
+        Array.from({ length: SUBMITS / 2 }, () =>
+          submit(replicaOf, SHORT, requestId).catch((thrown: unknown) => RuneError.from(thrown)),
+        );
+      try {
+        const first = submits(one);
+        await isThere(`wait_event = 'PgSleep'`);
+        const second = submits(other);
+        await isThere(`wait_event = 'transactionid' and query like '%executions%'`);
+        await kill('a');
+        await sql(ends);
+        await sql('insert into gate values (1)');
+        const ids = new Set(await Promise.all(second));
+        assert.equal(ids.size, 1, [...ids].join());
+        const [executionId = ''] = ids;
+        assert.ok(typeof executionId === 'string', String(executionId));
+        for (const answer of await Promise.all(first)) assert.ok(answer instanceof RuneError);
+        const found = await sql(`select id from executions where request_id = '${requestId}'`);
+        assert.deepEqual(found, [{ id: executionId }]);
+        await checkSuccess(await watch(other, executionId), SHORT);
+      } finally {
+        await sql('drop trigger gate on executions; drop function wait_at_gate; drop table gate');
+      }
+    });
+  }
+
+  it('show the same events to watchers who come at every moment, on either of them', async () => {
+    const both = [await replica('a'), await replica('b')] as const;
+    const executionId = await submit(both[0], SHORT);
+    const late: Promise<RunResponse[]>[] = [];
+    const all = await watch(both[0], executionId, ({ seq }) => {
+      for (const each of both) {
+        late.push(watch(each, executionId));
+        late.push(watch(each, executionId, undefined, seq));
+      }
+    });
+    const facts = (events: readonly RunResponse[]): unknown =>
+      events.map((event) => ({ ...event, header: undefined }));
+    for (const events of await Promise.all(late))
+      assert.deepEqual(facts(events), facts(all.slice((events[0]?.seq ?? 0) - 1)));
+    assert.equal(late.length, 4 * all.length);
+    await checkSuccess(all, SHORT);
+  });
+
+  it('do not mind that the clock of one is a day ahead and is set two days back while it works', async () => {
+    const other = await replica('b');
+    const one = await replica('d', store, {
+      NODE_OPTIONS: `--import=${SHIFTED_CLOCK}`,
+      CLOCK_SHIFT_MS: String(DAY_MS),
+      CLOCK_JUMP_MS: String(-2 * DAY_MS),
+    });
+    const executionId = await submit(one, LONG);
+    const { events, running } = follow(other, executionId);
+    await running;
+    one.lom.kill('SIGUSR2');
+    await eventually(() => one.lom.log.some((line) => line.includes('the clock was set')), {
+      label: 'the jump',
+    });
+    await checkSuccess(await events, LONG);
+    await checkSuccess(await watch(one, executionId), LONG);
+    for (const { lom } of [one, other])
+      assert.ok(!lom.log.some((line) => line.includes('taken over') && line.includes(executionId)));
+    await kill('d');
   });
 
   it('go on with what one of them was killed over, and nothing is lost or done twice', async () => {
