@@ -5,7 +5,7 @@ import { FLEET_SSHD, fleetAddresses } from '../support/fleet.js';
 import { makeTempDirectory } from '../support/temp-directory.js';
 import { makeTestBundle } from '../support/test-bundle.js';
 import { startSshd, type TestSshd } from '../support/sshd.js';
-import { sshNode } from '../support/world.js';
+import { lockedApart, sshNode } from '../support/world.js';
 import { startChaosServices, type ChaosServices } from './chaos-services.js';
 import { readProcess } from './node-processes.js';
 import { openTraces, type Traces } from './trace.js';
@@ -45,7 +45,7 @@ export interface ChaosWorld {
   stop(): Promise<void>;
 }
 
-/** The two actions, which are the same but for their delivery. */
+/** The two actions, which are the same but for their delivery, and that only the second one locks its node. */
 export const ACTIONS = { stream: 'leave-trace', directory: 'leave-trace-in-directory' } as const;
 
 const NODES = 50;
@@ -53,6 +53,8 @@ const CALM_NODES = 10;
 const NET = 2;
 /** One node in so many is reached with the system's ssh. */
 const OPENSSH_EVERY = 5;
+/** A lost run keeps its node for minutes: nobody is to wait for that. */
+const LOCK_WAIT = '2s';
 /** As if each node had a temporary directory of its own. */
 const BASHRC = 'read -r _ _ address _ <<<"$SSH_CONNECTION"; export TMPDIR="${HOME%/home/*}/tmp/$address/"\n';
 /** What stands in the .bashrc of a node behind that. */
@@ -116,15 +118,17 @@ export async function startChaosWorld({ connectTimeoutMs, silenceSeconds }: Pati
     const services = await startChaosServices({
       directory: directory.path,
       sshd,
-      nodes: Object.fromEntries(
-        nodes.map(({ name, address }, index) => {
-          const login = sshNode(sshd, index % 2 === 0 ? root : unprivileged);
-          const transport = index % OPENSSH_EVERY === 0 ? 'openssh' : 'ssh';
-          return [name, { ...login, address, port: links.port, transport }];
-        }),
+      nodes: lockedApart(
+        Object.fromEntries(
+          nodes.map(({ name, address }, index) => {
+            const login = sshNode(sshd, index % 2 === 0 ? root : unprivileged);
+            const transport = index % OPENSSH_EVERY === 0 ? 'openssh' : 'ssh';
+            return [name, { ...login, address, port: links.port, transport }];
+          }),
+        ),
       ),
       plugins: [await makeChaosBundle(directory.path)],
-      lom: { connect_timeout: `${connectTimeoutMs}ms` },
+      lom: { connect_timeout: `${connectTimeoutMs}ms`, lock_queue_timeout: LOCK_WAIT },
       lmm: { ssh: { idle_max: '1s', keepalive_interval: '1s', keepalive_count_max: silenceSeconds } },
     });
     started.push(services.stop);
@@ -164,7 +168,8 @@ async function makeChaosBundle(directory: string): Promise<string> {
   const manifest = await readFile(join(bundle, ACTIONS.stream, 'manifest.yaml'), 'utf8');
   const changed = manifest
     .replace(`action: ${ACTIONS.stream}`, `action: ${ACTIONS.directory}`)
-    .replace('delivery: stream', 'delivery: directory');
+    .replace('delivery: stream', 'delivery: directory')
+    .replace('risk: read_only', 'risk: low');
   await writeFile(join(folder, 'manifest.yaml'), changed);
   await writeFile(join(folder, 'plugin.sh'), await readFile(join(bundle, ACTIONS.stream, 'plugin.sh')));
   return bundle;

@@ -19,11 +19,13 @@ const verdict = (
       timeoutMs: 20_000,
       outlivesTimeout: false,
       cancelled: false,
+      locks: false,
       cannotStart: false,
       ...asked,
     },
     trace: RAN,
     hits: UNTOUCHED,
+    contended: false,
     tookMs: 500,
     ...evidence,
   });
@@ -39,6 +41,7 @@ const LINK = { ...UNTOUCHED, link: true };
 const PLUGIN = { ...UNTOUCHED, plugin: true };
 const MEDIATOR = { ...UNTOUCHED, mediator: true };
 const WAY = { ...UNTOUCHED, way: true };
+const LOCKED = { state: RunState.FAILED, name: 'NODE_LOCKED' };
 const NOT_TAKEN = { state: RunState.FAILED, name: 'MEDIATOR_UNAVAILABLE' };
 
 describe('the judge of the chaos', () => {
@@ -52,6 +55,7 @@ describe('the judge of the chaos', () => {
       verdict(UNREACHED, { hits: LINK, trace: NOT_RUN }),
       verdict(NOT_TAKEN, { hits: MEDIATOR, trace: NOT_RUN }),
       verdict(NOT_TAKEN, { hits: WAY, trace: NOT_RUN }),
+      verdict(LOCKED, { contended: true, trace: NOT_RUN }),
       verdict(NOT_SET_UP, { trace: NOT_RUN }, { cannotStart: true }),
       verdict({ ...FAILED, name: 'PLUGIN_KILLED' }, { hits: PLUGIN, trace: BEGAN }),
       verdict(CANCELLED, { trace: NOT_RUN }, { cancelled: true }),
@@ -87,6 +91,8 @@ describe('the judge of the chaos', () => {
     ['a lost link that nothing touched', () => verdict(LOST, { hits: PLUGIN })],
     ['a run that is lost because an orchestrator lost its mediator', () => verdict(LOST, { hits: WAY })],
     ['a mediator that is away though nothing touched any', () => verdict(NOT_TAKEN, { trace: NOT_RUN })],
+    ['a node that is locked though nobody else had it', () => verdict(LOCKED, { trace: NOT_RUN })],
+    ['a node that is locked and ran it', () => verdict(LOCKED, { contended: true, trace: BEGAN })],
     ['a mediator that is away and ran it', () => verdict(NOT_TAKEN, { hits: MEDIATOR, trace: BEGAN })],
     [
       'a lost run that may live for ever',

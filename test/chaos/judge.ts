@@ -14,6 +14,8 @@ export interface Asked {
   readonly outlivesTimeout: boolean;
   /** Somebody asked for its cancel. */
   readonly cancelled: boolean;
+  /** It may run only while no other such run is on its node. */
+  readonly locks: boolean;
   /** Nothing can run on the node. */
   readonly cannotStart: boolean;
 }
@@ -24,6 +26,8 @@ export interface Evidence {
   /** What the plugin itself wrote on the node. */
   readonly trace: Trace;
   readonly hits: Hits;
+  /** Another run had the lock of its node, or may have had it. */
+  readonly contended: boolean;
   /** From the request to the outcome. */
   readonly tookMs: number;
 }
@@ -59,7 +63,10 @@ const NOT_TAKEN = new Set(['MEDIATOR_UNAVAILABLE', 'SERVICE_UNREACHABLE', 'WRONG
  * What is not true about an outcome: undefined if all is. What was done to the run must explain what it does not
  * explain by itself.
  */
-export function judge(outcome: Outcome, { asked, trace, hits, tookMs }: Evidence): string | undefined {
+export function judge(
+  outcome: Outcome,
+  { asked, trace, hits, contended, tookMs }: Evidence,
+): string | undefined {
   const { starts, ends } = trace;
   const name = outcome.error?.errorData?.name ?? '';
   if (starts > 1) return `it started ${starts} times`;
@@ -74,6 +81,7 @@ export function judge(outcome: Outcome, { asked, trace, hits, tookMs }: Evidence
     case RunState.SUCCEEDED:
       return expectEnd('ok', trace);
     case RunState.FAILED:
+      if (name === 'NODE_LOCKED' && nothingRan) return contended ? undefined : 'nobody else had its node';
       return judgeFailure(name, asked, trace, { nothingRan, ...hits });
     case RunState.TIMED_OUT:
       if (tookMs < asked.timeoutMs) return 'its time was not over';

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { LomClient } from '../../services/cli/client.js';
 import { ExecutionState, RunState, type Outcome } from '../../services/shared/gen/rune/v1/run.js';
 import { newId } from '../../services/shared/ids.js';
-import { cannotStart, type ChaosNode } from './chaos-world.js';
+import { ACTIONS, cannotStart, type ChaosNode } from './chaos-world.js';
 import type { EventLedger } from './event-ledger.js';
 import type { Asked } from './judge.js';
 import type { RunSpan } from './journal.js';
@@ -155,6 +155,7 @@ function newRun(
     timeoutMs,
     outlivesTimeout: params.milliseconds >= timeoutMs,
     cancelled: cancelAfterMs !== undefined,
+    locks: task.action === ACTIONS.directory,
     cannotStart: cannotStart(node, task.action),
   };
   const open = { began: false, mediator: '', toMs: Infinity, outcome: undefined, overByMs: Infinity };

@@ -177,12 +177,23 @@ async function storm(chaos: ChaosWorld, options: StormOptions): Promise<StormRep
       ...said,
     ];
   };
+  const isContended = (run: StormRun): boolean =>
+    run.asked.locks &&
+    [...runs.values()].some(
+      (other) =>
+        other !== run &&
+        other.asked.locks &&
+        other.node === run.node &&
+        other.fromMs <= run.toMs &&
+        Math.max(other.toMs, other.overByMs) >= run.fromMs,
+    );
   const judgeRun = (run: StormRun): void => {
     if (run.outcome === undefined) return;
     const fault = judge(run.outcome, {
       asked: run.asked,
       trace: traces.of(run.runId),
       hits: journal.hitsOf(run),
+      contended: isContended(run),
       tookMs: run.toMs - run.fromMs,
     });
     if (fault !== undefined) log.report(`The outcome of a run is not true: ${fault}`, run);
