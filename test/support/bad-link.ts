@@ -9,6 +9,8 @@ export interface BadLink {
   /** The address that was called. */
   readonly address: string;
   readonly isOpen: boolean;
+  /** How many bytes have gone to this end after each piece that did. */
+  stages(to: LinkEnd): readonly number[];
   /** Resolves when both sides are closed. */
   readonly closed: Promise<void>;
   /** Nothing passes any more in either direction for so long, closing neither; Infinity for good. */
@@ -50,8 +52,12 @@ export interface BadLinksOptions {
 /** What a sender may be ahead of a receiver that does not read. */
 const QUEUE_BYTES_MAX = 1024 * 1024;
 
+/** More pieces than the life of a short run has. */
+const STAGES_MAX = 1_000;
+
 /** One direction of a link. */
 interface Lane {
+  readonly stages: readonly number[];
   readonly stall: (ms: number) => void;
   readonly delay: (ms: number) => void;
   readonly corrupt: () => void;
@@ -62,6 +68,7 @@ interface Lane {
 }
 
 function makeLane(from: Socket, to: Socket): Lane {
+  const stages: number[] = [];
   const queue: { readonly chunk: Buffer; readonly dueMs: number }[] = [];
   let queuedBytes = 0;
   let queuedBytesMax = 0;
@@ -104,6 +111,7 @@ function makeLane(from: Socket, to: Socket): Lane {
       chunk[0] = (chunk[0] ?? 0) ^ 0xff;
     }
     passedBytes += chunk.length;
+    if (stages.length < STAGES_MAX) stages.push(passedBytes);
     queue.push({ chunk, dueMs: performance.now() + delayMs });
     queuedBytes += chunk.length;
     queuedBytesMax = Math.max(queuedBytesMax, queuedBytes);
@@ -130,6 +138,7 @@ function makeLane(from: Socket, to: Socket): Lane {
   to.once('close', () => clearTimeout(timer));
 
   return {
+    stages,
     stall(ms) {
       stalledUntilMs = performance.now() + ms;
       from.pause();
@@ -180,6 +189,7 @@ function makeLink(id: number, caller: Socket, callee: Socket): BadLink {
       return both.some((socket) => !socket.destroyed);
     },
     closed,
+    stages: (to) => laneTo(to).stages,
     stall(ms) {
       up.stall(ms);
       down.stall(ms);

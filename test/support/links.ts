@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { createLocalTransport } from '../../services/lmm/transports/local.js';
 import { createOpensshConnections } from '../../services/lmm/transports/openssh/openssh-connections.js';
 import { createSshTransport } from '../../services/lmm/transports/ssh/ssh-transport.js';
+import type { SshSettings } from '../../services/lmm/transports/ssh/ssh-settings.js';
 import type { NodeProtocolSettings } from '../../services/lmm/transports/supervise.js';
 import type { RunAs, Transport } from '../../services/lmm/transports/transport.js';
 import type { NodeTarget } from '../../services/shared/gen/rune/v1/lmm.js';
@@ -28,20 +29,29 @@ export function sshLink(sshd: TestSshd, user: string, kind: 'ssh' | 'openssh' = 
   return { kind, user, port, keyFile, hostKeyFingerprints };
 }
 
-/** The transport for a link; with a run-as user, everything runs as that user. Close it. */
-export function openLink(link: Link, nodeProtocol: NodeProtocolSettings): Transport {
-  const transport = openTransport(link, nodeProtocol);
+/** The transport for a link, with what differs from the default SSH settings; with a run-as user, everything runs as that user. Close it. */
+export function openLink(
+  link: Link,
+  nodeProtocol: NodeProtocolSettings,
+  settings: Partial<SshSettings> = {},
+): Transport {
+  const transport = openTransport(link, nodeProtocol, settings);
   if (link.runAs === undefined) return transport;
   const { runAs } = link;
   return { ...transport, run: (command, sink, stop) => transport.run({ ...command, runAs }, sink, stop) };
 }
 
-function openTransport(link: Link, nodeProtocol: NodeProtocolSettings): Transport {
+function openTransport(
+  link: Link,
+  nodeProtocol: NodeProtocolSettings,
+  settings: Partial<SshSettings>,
+): Transport {
   if (link.kind === 'local') return createLocalTransport({ settings: nodeProtocol });
   const silence = new Writable({ write: (_chunk, _encoding, done) => done() });
   const options = {
     ...staticCredentials({ default: { keyFiles: [link.keyFile] } }),
     knownHosts: [],
+    settings,
     nodeProtocol,
     logger: createLogger({ level: 'error', service: 'test', stream: silence }),
   };

@@ -237,7 +237,7 @@ function watchMaster(attempt: Attempt, master: Master, log: SshLog): SshConnecti
         },
         async lossReason() {
           if (await settledWithin(closed, LAST_WORDS_MS)) return closed;
-          return 'its session ended without a status: the shell on the node was killed, or left with exit code 255';
+          return 'its session ended without a status: the connection broke, or the shell on the node was killed or left with exit code 255';
         },
       });
     },

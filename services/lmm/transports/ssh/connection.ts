@@ -20,6 +20,7 @@ import type { Limiter } from './limiter.js';
 import { callHost, type Link } from './link.js';
 import { createLoginOrder } from './login-order.js';
 import { watchOfferedAlgorithms } from './offered-algorithms.js';
+import { shareWindow } from './share-window.js';
 import { sshChannel, type SshChannel } from './ssh-channel.js';
 import type { SshSettings } from './ssh-settings.js';
 
@@ -397,6 +398,11 @@ function watchConnection({ client, link, target, settings, hostKey }: Watched): 
     client.once('close', onClose);
     void link.closed.then(onClose);
   });
+  const giveUp = (why: string): void => {
+    if (open) reason = why;
+    open = false;
+    link.destroy();
+  };
   const keyShown = (): HostKey => {
     const key = hostKey();
     if (key === undefined) throw new Error('a connection without a host key');
@@ -425,8 +431,10 @@ function watchConnection({ client, link, target, settings, hostKey }: Watched): 
       new Promise((resolve) => {
         if (isDead()) return resolve({ kind: 'dead' });
         client.exec(command, (error, stream) => {
-          if (error === undefined) resolve({ kind: 'open', channel: sshChannel(stream, () => reason) });
-          else if (isDead()) resolve({ kind: 'dead' });
+          if (error === undefined) {
+            shareWindow(stream, () => giveUp('the node sent more than it was allowed to'));
+            resolve({ kind: 'open', channel: sshChannel(stream, () => reason) });
+          } else if (isDead()) resolve({ kind: 'dead' });
           else resolve({ kind: 'reason' in error ? 'refused' : 'denied' });
         });
       }),
@@ -448,10 +456,6 @@ function watchConnection({ client, link, target, settings, hostKey }: Watched): 
       const timer = setTimeout(() => link.destroy(), GOODBYE_TIMEOUT_MS);
       void link.closed.then(() => clearTimeout(timer));
     },
-    destroy() {
-      if (open) reason = 'the mediator gave the connection up';
-      open = false;
-      link.destroy();
-    },
+    destroy: () => giveUp('the mediator gave the connection up'),
   };
 }
