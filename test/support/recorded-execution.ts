@@ -40,7 +40,9 @@ export const QUICK: ExecutionSettings = {
 /** A plan for these nodes, whose mediators are `m:1` and then `m:2`. */
 export function planOf(nodes: readonly string[], fields: Partial<Plan> = {}): Plan {
   return {
-    action: { capability: { action: 'noop', version: '1.0.0', digest: 'd', cooldownMs: 0 } } as unknown as Action,
+    action: {
+      capability: { action: 'noop', version: '1.0.0', digest: 'd', cooldownMs: 0 },
+    } as unknown as Action,
     params: {},
     arguments: [],
     reason: '',
