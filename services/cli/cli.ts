@@ -56,10 +56,13 @@ export function createHandlers(io: Io): Handlers {
       (await import('./executions/executions-command.js')).executionsCommand(options, await deps()),
     actions: async (options) =>
       (await import('./catalogue/actions-command.js')).actionsCommand(options, await deps()),
-    nodes: async (options) =>
-      options.kind === 'trust'
+    async nodes(options) {
+      if (options.kind === 'import')
+        return (await import('./import/import-command.js')).importCommand(options, io);
+      return options.kind === 'trust'
         ? (await import('./trust/trust-command.js')).trustCommand(options, await deps())
-        : (await import('./catalogue/nodes-command.js')).nodesCommand(options, await deps()),
+        : (await import('./catalogue/nodes-command.js')).nodesCommand(options, await deps());
+    },
     doctor: async (options) => (await import('./doctor/diagnose.js')).diagnose(options, await deps()),
     async up(options) {
       const { DEFAULT_ADDRESS } = await import('./config/resolve-connection.js');

@@ -153,6 +153,7 @@ describe('the command line', () => {
     ['actions show noop', 'actions', { service: SERVICE, name: 'noop' }],
     ['nodes', 'nodes', { kind: 'list', service: SERVICE, groups: [], labels: {} }],
     ['nodes --group web', 'nodes', { kind: 'list', service: SERVICE, groups: ['web'], labels: {} }],
+    ['nodes import ansible hosts.ini', 'nodes', { kind: 'import', file: 'hosts.ini' }],
     ['nodes show a --probe', 'nodes', { kind: 'show', service: SERVICE, name: 'a', probe: true }],
     [
       'nodes trust a',

@@ -136,7 +136,10 @@ async function tellStale(sources: readonly InventorySource[], { stderr, nowMs }:
 }
 
 /** `rune nodes` and `rune nodes show NAME`: answers the exit code; a node that cannot be reached is 6. */
-export function nodesCommand(options: Exclude<NodesOptions, { kind: 'trust' }>, deps: Deps): Promise<number> {
+export function nodesCommand(
+  options: Exclude<NodesOptions, { kind: 'trust' | 'import' }>,
+  deps: Deps,
+): Promise<number> {
   return withService(deps, options.service, (session) =>
     options.kind === 'list' ? list(options, deps, session) : show(options, deps, session),
   );

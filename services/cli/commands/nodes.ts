@@ -1,4 +1,4 @@
-import { type Command, Option } from 'commander';
+import { Argument, type Command, Option } from 'commander';
 import { LIST, listOptions } from './list-options.js';
 import { collectLabel, collectNames } from './parse-flags.js';
 import {
@@ -31,6 +31,11 @@ export type NodesOptions =
       readonly knownHosts: boolean;
       /** Do not ask. */
       readonly yes: boolean;
+    }
+  | {
+      readonly kind: 'import';
+      /** An inventory of Ansible. */
+      readonly file: string;
     };
 
 const EXAMPLES = `
@@ -38,6 +43,7 @@ Examples:
   rune nodes
   rune nodes list --group web
   rune nodes show web01 --probe       # also connect, check the host key and authenticate; runs nothing
+  rune nodes import ansible hosts.ini > inventory.yaml
   rune nodes trust web01 --inventory inventory.yaml   # pin the host keys that a mediator sees`;
 
 /** Adds `rune nodes` to the program. */
@@ -107,4 +113,11 @@ Examples:
           yes: parsed.yes === true,
         }),
     );
+  command
+    .command('import')
+    .description('an inventory of another system as an inventory of ours, on standard output')
+    .addArgument(new Argument('<system>', 'whose inventory it is').choices(['ansible']))
+    .argument('<file>', 'YAML or JSON by its name, else INI')
+    .addHelpText('after', '\nExample:\n  rune nodes import ansible hosts.ini > inventory.yaml')
+    .action((_system: string, file: string) => start({ kind: 'import', file }));
 }
