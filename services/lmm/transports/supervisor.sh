@@ -28,7 +28,7 @@ unset TMOUT GLOBIGNORE FUNCNEST BASH_XTRACEFD
 COUNTED=-N
 [ "${BASH_VERSINFO[0]}${BASH_VERSINFO[1]}" -ge 44 ] || COUNTED="-d '' -n"
 RS=$'\036' NL=$'\n'
-NOW=0 WAIT=0 LAST=0 FIRST=0 PLUGIN='' WATCHDOG='' FOLDER='' SAID='' REASON='' JOBS='' SESSION='' LEFT=() UNSURE='' BORN=0 SINCE=0 BEGUN=0
+NOW=0 WAIT=0 LAST=0 FIRST=0 PLUGIN='' WATCHDOG='' FOLDER='' SAID='' REASON='' JOBS='' SESSION='' LOGIN='' LEFT=() UNSURE='' BORN=0 SINCE=0 BEGUN=0
 
 # fd 3 and 4: the channel's stdout and stderr; 5: the lease; 6: what jobs said; 7: the plugin's stdin; 8 and 9: to and from
 # the watchdog. Nothing that login files left open there reaches the plugin.
@@ -164,21 +164,56 @@ read_stat() {
   STATE=${1-} PARENT=${2-} GROUP=${3-} ITS_SESSION=${4-} BORN=${20-0}
 }
 
-# Whether the environment on stdin is one that was made for this run; sets EMPTY if there is none.
+# Whether the environment on stdin is one that was made for this run; sets EMPTY if there is none, OTHERS if it was made for
+# another run.
 is_of_this_run() {
   local words
-  EMPTY=yes
+  EMPTY=yes OTHERS=''
   if [ "$COUNTED" = -N ]; then
     IFS= read -r -N 131072 words
     [ -z "$words" ] || EMPTY=''
-    case $words in *"RUNE_RUN_ID=$RUN_ID"*) return 0 ;; esac
+    case $words in
+      *"RUNE_RUN_ID=$RUN_ID"*) return 0 ;;
+      *RUNE_RUN_ID=*) OTHERS=yes ;;
+    esac
   else
     while IFS= read -r -d '' words; do
       EMPTY=''
-      [ "$words" != "RUNE_RUN_ID=$RUN_ID" ] || return 0
+      case $words in
+        "RUNE_RUN_ID=$RUN_ID") return 0 ;;
+        RUNE_RUN_ID=*) OTHERS=yes ;;
+      esac
     done
   fi
   return 1
+}
+
+# Sets NUMBER to the kernel's number of the login that the process $1 belongs to: what a login starts keeps it, whatever else it
+# leaves behind. Fails where logins have none.
+read_login() {
+  NUMBER=''
+  IFS= read -r NUMBER <"/proc/$1/sessionid"
+  [ "${NUMBER:-4294967295}" -ne 4294967295 ]
+}
+
+# Sets LOGIN to the number that was made for this login; none if there is none, or if its server has the same.
+find_login() {
+  local pid=${LEADERS% } own round
+  pid=${pid##* } LOGIN=none
+  read_login "$pid" || return
+  own=$NUMBER
+  for ((round = 0; round < 3; round++)); do
+    read_stat "$pid"
+    pid=$PARENT
+    read_login "$pid"
+    [ "$NUMBER" = "$own" ] || { LOGIN=$own && return; }
+  done
+}
+
+# Whether the process $1 has left its parent $2, and began in this login.
+has_escaped() {
+  [ -n "$LOGIN" ] || find_login
+  read_login "$1" && [ "$NUMBER" = "$LOGIN" ] && { read_login "$2"; [ "$NUMBER" != "$LOGIN" ]; }
 }
 
 # Appends the process to LEFT if it is alive and the plugin's; sets UNSURE if that cannot be told.
@@ -187,14 +222,14 @@ look_at() {
   [ "$pid" != "$WATCHDOG" ] || return 0
   read_stat "$pid"
   case $STATE in Z | X | '') return 0 ;; esac
-  # Older than this process, such as the sudo that it runs under.
+  # Older than the plugin, such as the sudo that this runs under, or a job of the login files.
   if [ "$BORN" -lt "$SINCE" ] || [ "$pid" = "$PPID" ]; then return 0; fi
   if [ "$GROUP" = "$PLUGIN" ]; then
     LEFT+=("$pid")
     return 0
   fi
   if [ "$pid" = $$ ] || [ "$PARENT" = $$ ] || [ "$GROUP" = "$WATCHDOG" ]; then return 0; fi
-  local session=$ITS_SESSION
+  local session=$ITS_SESSION parent=$PARENT
   [ -n "$SESSION" ] || { read_stat self && SESSION=$ITS_SESSION; }
   # The session of this process alone: nobody but the plugin started anything in it since.
   if [ "$session" = "$SESSION" ]; then
@@ -205,6 +240,9 @@ look_at() {
     LEFT+=("$pid")
   elif [ -n "$EMPTY" ] && [ "$session" = "$SESSION" ]; then
     # A session that this run shares with others: whose process it is, only its environment could say.
+    UNSURE=yes
+  elif [ -z "$OTHERS" ] && has_escaped "$pid" "$parent"; then
+    # It may be of another run over the same connection: it is not killed.
     UNSURE=yes
   fi
 }
@@ -529,11 +567,11 @@ fi
 last_pid && FIRST=$LAST
 now
 BEGUN=$NOW
-read_stat $$
-SINCE=${BORN:-0}
 set -m
 coproc RUNE { exec -c "$BASH" --noprofile --norc -c "$PLUGIN_SHELL" plugin.sh "$LIBRARY_BYTES" "$HELPER_BYTES" "$SCRIPT_BYTES"; } 2>&4 4>&-
 PLUGIN=$!
+read_stat "$PLUGIN"
+SINCE=${BORN:-0}
 # What the plugin sends to its parent. Only now, since an ignored signal stays ignored in a child; and ignored, not handled,
 # since bash may sleep through the end of a child when a handler interrupts its wait.
 trap '' HUP INT QUIT PIPE ALRM TERM USR1 USR2 TSTP TTIN TTOU

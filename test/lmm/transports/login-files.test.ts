@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { DEFAULT_NODE_PROTOCOL } from '../../../services/lmm/transports/supervise.js';
 import type { Transport } from '../../../services/lmm/transports/transport.js';
 import { eventually } from '../../support/eventually.js';
+import { findProcesses } from '../../support/processes.js';
 import { nodeOf, openLink, sshLink, type Link } from '../../support/links.js';
 import {
   commandFor,
@@ -20,6 +21,8 @@ import { startSshd, type TestSshd } from '../../support/sshd.js';
 
 const exec = promisify(execFile);
 const USER = 'rune-test';
+/** Found in the process table. */
+const JOB = `86399.${process.pid}`;
 const KINDS = ['ssh', 'openssh'] as const;
 
 describe('a login whose .bashrc', () => {
@@ -27,12 +30,15 @@ describe('a login whose .bashrc', () => {
   let ways: { readonly link: Link; readonly transport: Transport }[];
   /** Runs of a login that allows no process: bash tries for 15 s to start one. */
   let crippled: PluginRun[];
+  /** Runs for which all processes are looked at, since it takes long, of a login that has left a job on its outputs. */
+  let beside: PluginRun[];
   before(async () => {
     sshd = await startSshd({ hostKeyTypes: ['ed25519'], loginFiles: { '.bashrc': '' } });
     ways = KINDS.map((kind) => {
       const link = sshLink(sshd, USER, kind);
       return { link, transport: openLink(link, { ...DEFAULT_NODE_PROTOCOL, beginTimeoutMs: 2_000 }) };
     });
+    beside = await startAfter(`(sleep ${JOB} &)`, 'cat; sleep 2.2; exit 5');
     crippled = await startAfter('ulimit -u 0', 'exit 5', { timeoutMs: 60_000 });
   });
   after(async () => {
@@ -184,6 +190,31 @@ describe('a login whose .bashrc', () => {
       assert.deepEqual(ending.end, { exitCode: 1 });
       assert.equal(run.startedCount(), 1);
     }
+  });
+
+  it('starts a job that holds the outputs does not get it counted or ended with the plugin', async () => {
+    await expectRan(beside, '{"a":1}');
+    assert.equal(findProcesses(JOB).length, KINDS.length);
+  });
+
+  it('is one that the kernel has a number for has the outcome say that what left everything may survive', async function () {
+    if (!existsSync('/proc/self/loginuid')) skip(this, 'this kernel has no numbers for logins');
+    if (readFileSync('/proc/self/loginuid', 'utf8') !== '4294967295')
+      skip(this, 'this process is of a login that has a number, and its children can get no other one');
+    // As pam_loginuid does it.
+    const bashrc = 'echo $UID >/proc/self/loginuid';
+    const mark = `86400.${process.pid}5`;
+    const script = `(env -i setsid sleep ${mark} &) >/dev/null 2>&1; exit 5`;
+    const runs = await runAfter(bashrc, script);
+    const left = findProcesses(mark);
+    assert.equal(left.length, KINDS.length);
+    for (const pid of left) process.kill(pid, 'SIGKILL');
+    for (const run of runs) {
+      const ending = await run.ending;
+      assert(ending.kind === 'ended', JSON.stringify(ending));
+      assert.deepEqual([ending.end, ending.maySurvive, ending.confirmed], [{ exitCode: 5 }, true, false]);
+    }
+    await expectRan(await runAfter(bashrc, 'cat; exit 5'), '{"a":1}');
   });
 
   describe('allows no process', () => {
