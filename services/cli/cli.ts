@@ -6,6 +6,7 @@ import { defineCompletion, type Shell } from './commands/completion.js';
 import { defineDoctor, type DoctorOptions } from './commands/doctor.js';
 import { defineExecutions, type ExecutionsOptions } from './commands/executions.js';
 import { defineHelp } from './commands/help.js';
+import { defineModules, type ModulesOptions } from './commands/modules.js';
 import { defineNodes, type NodesOptions } from './commands/nodes.js';
 import {
   definePlugin,
@@ -25,6 +26,7 @@ export interface Handlers {
   executions(options: ExecutionsOptions): Promise<number>;
   actions(options: ActionsOptions): Promise<number>;
   nodes(options: NodesOptions): Promise<number>;
+  modules(options: ModulesOptions): Promise<number>;
   doctor(options: DoctorOptions): Promise<number>;
   up(options: UpOptions): Promise<number>;
   pluginNew(options: PluginNewOptions): Promise<number>;
@@ -63,6 +65,8 @@ export function createHandlers(io: Io): Handlers {
         ? (await import('./trust/trust-command.js')).trustCommand(options, await deps())
         : (await import('./catalogue/nodes-command.js')).nodesCommand(options, await deps());
     },
+    modules: async (options) =>
+      (await import('./modules/modules-command.js')).modulesCommand(options, await deps()),
     doctor: async (options) => (await import('./doctor/diagnose.js')).diagnose(options, await deps()),
     async up(options) {
       const { DEFAULT_ADDRESS } = await import('./config/resolve-connection.js');
@@ -107,6 +111,7 @@ export function createProgram(io: Io, handlers: Handlers, done: (code: number) =
   defineExecutions(program, start(handlers.executions));
   defineActions(program, start(handlers.actions));
   defineNodes(program, start(handlers.nodes));
+  defineModules(program, start(handlers.modules));
   defineDoctor(program, start(handlers.doctor));
   defineUp(program, start(handlers.up));
   definePlugin(program, {

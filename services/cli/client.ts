@@ -1,4 +1,9 @@
-import { type CallOptions, createRpcClient, type RpcClientSettings } from '../shared/rpc-client.js';
+import {
+  type CallOptions,
+  createRpcClient,
+  type RpcClient,
+  type RpcClientSettings,
+} from '../shared/rpc-client.js';
 import {
   CancelExecutionRequest,
   type CancelExecutionResponse,
@@ -26,6 +31,15 @@ import {
   WatchExecutionRequest,
   type WatchExecutionResponse,
 } from '../shared/gen/rune/v1/lom.js';
+import {
+  DeregisterModuleRequest,
+  type DeregisterModuleResponse,
+  ListModulesRequest,
+  type ListModulesResponse,
+  RegisterModuleRequest,
+  type RegisterModuleResponse,
+  RegistryServiceService,
+} from '../shared/gen/rune/v1/registry.js';
 import type { ClientTls } from '../shared/rpc-tls.js';
 
 // What a program needs to read the answers: the entry of the package is this file.
@@ -97,6 +111,21 @@ export interface LomClient {
   listNodes(request?: Partly<typeof ListNodesRequest>, options?: CallOptions): Promise<ListNodesResponse>;
   /** One node; with `probe`, also whether its mediator can reach it. */
   getNode(request: Partly<typeof GetNodeRequest>, options?: CallOptions): Promise<GetNodeResponse>;
+  /** One page of the modules: plugin bundles and mediators. */
+  listModules(
+    request?: Partly<typeof ListModulesRequest>,
+    options?: CallOptions,
+  ): Promise<ListModulesResponse>;
+  /** Registers a plugin bundle with its files. */
+  registerModule(
+    request: Partly<typeof RegisterModuleRequest>,
+    options?: CallOptions,
+  ): Promise<RegisterModuleResponse>;
+  /** Ends a registration; what was accepted before goes on. */
+  deregisterModule(
+    request: Partly<typeof DeregisterModuleRequest>,
+    options?: CallOptions,
+  ): Promise<DeregisterModuleResponse>;
   /** Whether the service says that it serves (grpc.health.v1). */
   isServing(options?: CallOptions): Promise<boolean>;
   /** Cancels the calls in progress and closes the connection. */
@@ -125,6 +154,10 @@ export interface ClientOptions {
  */
 export function createClient(options: ClientOptions): LomClient {
   const lom = createRpcClient(LomServiceService, options);
+  // Few programs need it, and it is a connection of its own.
+  let registry: RpcClient<RegistryServiceService> | undefined;
+  const modules = (): RpcClient<RegistryServiceService> =>
+    (registry ??= createRpcClient(RegistryServiceService, options));
   return {
     run: (request, call) => lom.run(RunRequest.fromPartial(request), call),
     submitExecution: (request, call) =>
@@ -141,6 +174,12 @@ export function createClient(options: ClientOptions): LomClient {
     getAction: (request, call) => lom.getAction(GetActionRequest.fromPartial(request), call),
     listNodes: (request, call) => lom.listNodes(ListNodesRequest.fromPartial(request ?? {}), call),
     getNode: (request, call) => lom.getNode(GetNodeRequest.fromPartial(request), call),
+    listModules: (request, call) =>
+      modules().listModules(ListModulesRequest.fromPartial(request ?? {}), call),
+    registerModule: (request, call) =>
+      modules().registerModule(RegisterModuleRequest.fromPartial(request), call),
+    deregisterModule: (request, call) =>
+      modules().deregisterModule(DeregisterModuleRequest.fromPartial(request), call),
     async isServing(call) {
       // Few programs ask, so the others do not load it.
       const { HealthCheckResponse_ServingStatus, HealthService } =
@@ -153,6 +192,9 @@ export function createClient(options: ClientOptions): LomClient {
         health.close();
       }
     },
-    close: () => lom.close(),
+    close() {
+      lom.close();
+      registry?.close();
+    },
   };
 }

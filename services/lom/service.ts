@@ -14,7 +14,7 @@ import type { RunningService, ServiceTools } from '../shared/run-service.js';
 import { createSchemaCompiler } from '../shared/schema.js';
 import { clientTlsOf, serverTlsOf } from '../shared/service-settings.js';
 import type { SettingsOf } from '../shared/settings.js';
-import { readEndpoints, type LOM_SETTINGS } from './config.js';
+import { LOM_SETTINGS, readEndpoints } from './config.js';
 import { createCatalogue } from './catalogue.js';
 import { checkInventoryConfigurations } from './configuration.js';
 import { createDispatcher } from './dispatch.js';
@@ -147,6 +147,7 @@ export async function startLom(
     schemas,
     syntax: createBashSyntax(),
     configured,
+    configuredByDefault: settings.mediators.join() === LOM_SETTINGS.mediators.defaultValue.join(),
     settings: {
       timing,
       recordIntervalMs: settings.modulesRecordIntervalMs,

@@ -18,12 +18,16 @@ describe('completion', () => {
   const catalogue = {
     actions: () => Promise.resolve(['host-facts', 'noop']),
     nodes: () => Promise.resolve(['web01', 'web02', 'db01']),
+    modules: () => Promise.resolve(['core', 'lmm-1']),
     executions: (which: 'newest' | 'unfinished') =>
       Promise.resolve(which === 'newest' ? ['0199a', '0199b'] : ['0199b']),
   };
   const cases: [string[], string[], boolean?][] = [
     [['ru'], ['run']],
-    [[''], ['run', 'executions', 'actions', 'nodes', 'doctor', 'up', 'plugin', 'completion', 'help']],
+    [
+      [''],
+      ['run', 'executions', 'actions', 'nodes', 'modules', 'doctor', 'up', 'plugin', 'completion', 'help'],
+    ],
     [
       ['run', ''],
       ['host-facts', 'noop'],
@@ -71,6 +75,16 @@ describe('completion', () => {
       ['nodes', 'show', 'w'],
       ['web01', 'web02'],
     ],
+    [
+      ['modules', ''],
+      ['list', 'show', 'register', 'deregister'],
+    ],
+    [['modules', 'show', 'c'], ['core']],
+    [
+      ['modules', 'list', '--type', ''],
+      ['bundle', 'mediator'],
+    ],
+    [['modules', 'register', ''], [], true],
     [
       ['completion', ''],
       ['bash', 'zsh'],

@@ -90,7 +90,7 @@ describe('mediators that register', () => {
         const now = channels(await world.mediators());
         return now.opened - before.opened >= NODES && now;
       },
-      { label: 'the heartbeats that count these runs' },
+      { label: 'the heartbeats that count these runs', pauseMs: 100 },
     );
     assert.equal(after.opened - before.opened, NODES);
     return after.warm - before.warm;
@@ -154,12 +154,16 @@ describe('mediators that register', () => {
     frozen?.kill('SIGSTOP');
     await eventually(async () => (await troubles()).get(address)?.startsWith('silent') === true, {
       label: 'its silence',
+      pauseMs: 100,
     });
     const steady = load();
     await steady.more(NODES);
     checkLoad(await steady.stop());
     frozen?.kill('SIGCONT');
-    await eventually(async () => (await troubles()).get(address) === '', { label: 'its return' });
+    await eventually(async () => (await troubles()).get(address) === '', {
+      label: 'its return',
+      pauseMs: 100,
+    });
     const back = await placement();
     for (const name of own) assert.equal(back.get(name), address, `${name} does not go back`);
   });
@@ -172,6 +176,47 @@ describe('mediators that register', () => {
     await steady.more(3);
     checkLoad(await steady.stop());
     assert.equal(await next.stop(), 0);
+  });
+
+  it('and orchestrators are replaced one after the other under load, bundles change, and nothing fails or is lost', async function () {
+    this.timeout(SLOW_TEST_MS);
+    await join3();
+    const manifest = join(world.bundle, 'append-run', 'manifest.yaml');
+    const text = await readFile(manifest, 'utf8');
+    const versionAt = async (index: number): Promise<string | undefined> =>
+      (await lom(index).client.getAction({ action: 'append-run' })).action?.version;
+    const steady = load();
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      for (const old of mediators.splice(0)) {
+        mediators.push(await world.startMediator());
+        await steady.more(AT_ONCE);
+        assert.equal(await old.stop(), 0);
+      }
+      await writeFile(manifest, text.replace('risk: low', 'risk: none'));
+      await eventually(
+        () =>
+          lom().process.log.some(
+            (line) => line.includes('the old ones stay') && line.includes('manifest.yaml'),
+          ),
+        { label: 'why the broken bundle is not taken', pauseMs: 100 },
+      );
+      await steady.more(AT_ONCE);
+      assert.notEqual(await versionAt(0), undefined);
+      const version = `1.0.${round}`;
+      await writeFile(manifest, text.replace('version: 1.0.0', `version: ${version}`));
+      for (const index of world.loms.keys())
+        await eventually(async () => (await versionAt(index)) === version, {
+          label: 'the new version',
+          pauseMs: 100,
+        });
+      for (const index of world.loms.keys()) {
+        assert.equal(await lom(index).process.stop(), 0);
+        await steady.more(AT_ONCE);
+        await world.restartLom(index);
+        await steady.more(AT_ONCE);
+      }
+    }
+    checkLoad(await steady.stop());
   });
 
   it('come in a storm and are all known to every orchestrator', async () => {
@@ -208,45 +253,7 @@ describe('mediators that register', () => {
           const known = new Set(modules.map(({ registration }) => registration?.moduleIdentity?.moduleName));
           return names.every((name) => known.has(name));
         },
-        { label: 'all of them' },
+        { label: 'all of them', pauseMs: 200 },
       );
-  });
-
-  it('and orchestrators are replaced one after the other under load, bundles change, and nothing fails or is lost', async function () {
-    this.timeout(SLOW_TEST_MS);
-    await join3();
-    const manifest = join(world.bundle, 'append-run', 'manifest.yaml');
-    const text = await readFile(manifest, 'utf8');
-    const versionAt = async (index: number): Promise<string | undefined> =>
-      (await lom(index).client.getAction({ action: 'append-run' })).action?.version;
-    const steady = load();
-    for (let round = 1; round <= ROUNDS; round += 1) {
-      for (const old of mediators.splice(0)) {
-        mediators.push(await world.startMediator());
-        await steady.more(AT_ONCE);
-        assert.equal(await old.stop(), 0);
-      }
-      await writeFile(manifest, text.replace('risk: low', 'risk: none'));
-      await eventually(
-        () =>
-          lom().process.log.some(
-            (line) => line.includes('the old ones stay') && line.includes('manifest.yaml'),
-          ),
-        { label: 'why the broken bundle is not taken' },
-      );
-      await steady.more(AT_ONCE);
-      assert.notEqual(await versionAt(0), undefined);
-      const version = `1.0.${round}`;
-      await writeFile(manifest, text.replace('version: 1.0.0', `version: ${version}`));
-      for (const index of world.loms.keys())
-        await eventually(async () => (await versionAt(index)) === version, { label: 'the new version' });
-      for (const index of world.loms.keys()) {
-        assert.equal(await lom(index).process.stop(), 0);
-        await steady.more(AT_ONCE);
-        await world.restartLom(index);
-        await steady.more(AT_ONCE);
-      }
-    }
-    checkLoad(await steady.stop());
   });
 });

@@ -21,6 +21,8 @@ import { sshNode } from './world.js';
 /** Addresses on which the orchestrators listen, one after the other. */
 const LOMS = 2;
 const PAGE_MAX = 1_000;
+/** Between looks, which are calls: more of them would only slow down what they wait for. */
+const PAUSE_MS = 100;
 
 /** An orchestrator and those who call it. */
 export interface Orchestrator {
@@ -140,7 +142,7 @@ export async function startRegistryWorld(count: number): Promise<RegistryWorld> 
         const label = `the mediator ${mediator.address} at the orchestrator ${lom.process.address}`;
         const isThere = async (): Promise<boolean> =>
           (await wellAt(lom)).some((module) => addressOf(module) === mediator.address);
-        await eventually(isThere, { label });
+        await eventually(isThere, { label, pauseMs: PAUSE_MS });
       }
       return mediator;
     },

@@ -8,6 +8,7 @@ import type {
   ListExecutionsRequest,
 } from '../../shared/gen/rune/v1/lom.js';
 import type { ActionCapability } from '../../shared/gen/rune/v1/mrs.js';
+import type { ListModulesRequest, RegisteredModule } from '../../shared/gen/rune/v1/registry.js';
 import type { Node } from '../../shared/gen/rune/v1/run.js';
 import type { LomClient } from '../client.js';
 
@@ -54,6 +55,18 @@ export function allNodes(
     const { nodes, nextPageToken, inventorySources } = answer;
     if (page.pageToken === '') onSources?.(inventorySources);
     return { items: nodes, nextPageToken };
+  });
+}
+
+/** Every module that `filter` chooses, page after page. */
+export function allModules(
+  client: Pick<LomClient, 'listModules'>,
+  call: CallOptions,
+  filter: Partial<ListModulesRequest> = {},
+) {
+  return pages<RegisteredModule>(async (page) => {
+    const { modules, nextPageToken } = await client.listModules({ ...filter, ...page }, call);
+    return { items: modules, nextPageToken };
   });
 }
 

@@ -4,6 +4,7 @@ import type { Command, Option } from 'commander';
 export interface Catalogue {
   actions(): Promise<readonly string[]>;
   nodes(): Promise<readonly string[]>;
+  modules(): Promise<readonly string[]>;
   /** Ids of the newest executions, or of those that have not ended. */
   executions(which: 'newest' | 'unfinished'): Promise<readonly string[]>;
 }
@@ -25,7 +26,7 @@ const FILE_FLAGS = new Set([
   '--directory',
 ]);
 /** Commands whose operand is a directory. */
-const FILE_COMMANDS = new Set(['plugin lint', 'plugin test', 'plugin run']);
+const FILE_COMMANDS = new Set(['modules register', 'plugin lint', 'plugin test', 'plugin run']);
 const ACTION_FLAGS = new Set(['--action']);
 const NODE_FLAGS = new Set(['--node', '--exclude']);
 
@@ -78,6 +79,9 @@ async function operandsOf(path: string, program: Command, catalogue: Catalogue):
     case 'nodes show':
     case 'nodes trust':
       return catalogue.nodes();
+    case 'modules show':
+    case 'modules deregister':
+      return catalogue.modules();
     case 'executions show':
     case 'executions watch':
     case 'executions rerun':

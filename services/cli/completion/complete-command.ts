@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { EXIT_CODE } from '../../shared/errors.js';
-import { allActions, allExecutions, allNodes } from '../catalogue/pages.js';
+import { allActions, allExecutions, allModules, allNodes } from '../catalogue/pages.js';
 import { loadConfig } from '../config/load-config.js';
 import { resolveConnection } from '../config/resolve-connection.js';
 import type { LomClient } from '../client.js';
@@ -49,6 +49,10 @@ function catalogueOf(deps: Deps): Catalogue {
   return {
     actions: () => ask((client) => named(allActions(client, call), ({ action }) => action)),
     nodes: () => ask((client) => named(allNodes(client, call), ({ name }) => name)),
+    modules: () =>
+      ask((client) =>
+        named(allModules(client, call), ({ registration }) => registration?.moduleIdentity?.moduleName ?? ''),
+      ),
     executions(which) {
       const filter = { states: which === 'unfinished' ? [...UNFINISHED_STATES] : [] };
       return ask(

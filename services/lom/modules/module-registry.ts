@@ -58,8 +58,9 @@ export interface ModuleRegistryDeps {
   readonly catalogue: Catalogue;
   readonly schemas: SchemaCompiler;
   readonly syntax: BashSyntax;
-  /** The mediators of the configuration. */
+  /** The mediators of the configuration, and whether they stand there by default only: then those that register replace them. */
   readonly configured: readonly MediatorEndpoint[];
+  readonly configuredByDefault: boolean;
   readonly settings: ModuleRegistrySettings;
   /** Hears of room at mediators, and that what is known of them has changed. */
   readonly onRoom: (count: number) => void;
@@ -142,8 +143,14 @@ export async function openModuleRegistry(deps: ModuleRegistryDeps): Promise<Modu
       metadata === undefined
         ? isNewest(nameOf(record), versionOf(record))
         : (record.beat.load?.runsActive ?? 0) > 0;
-    const missing = missingRequired(record.registration, versions());
+    const { dependencies = [] } = record.registration.technicalRequirements ?? {};
+    const missing = dependencies.length === 0 ? [] : missingRequired(record.registration, versions());
     return lifecycleOf(record, nowMs(), timing, { isServing, missing });
+  };
+
+  const configured = (): readonly MediatorEndpoint[] => {
+    const isReplaced = deps.configuredByDefault && live().some((record) => metadataOf(record) !== undefined);
+    return isReplaced ? [] : deps.configured;
   };
 
   const show = (record: ModuleRecord): RegisteredModule => showRecord(record, lifecycle(record));
@@ -545,7 +552,8 @@ export async function openModuleRegistry(deps: ModuleRegistryDeps): Promise<Modu
       const record = await registered(registrationId, caller, true);
       return inTurn(async () => {
         if (record.endedMs > 0) return show(record);
-        const how = graceful ? 'left when it had finished' : 'deregistered';
+        const isDone = graceful && metadataOf(record) !== undefined;
+        const how = isDone ? 'left when it had finished' : 'deregistered';
         const endReason = reason === '' ? how : `${how}: ${reason}`;
         await store.end([registrationId], endReason);
         const ended = { ...record, endedMs: nowMs(), endReason };
@@ -564,16 +572,16 @@ export async function openModuleRegistry(deps: ModuleRegistryDeps): Promise<Modu
       const directories = catalogue.directories.map((bundle) =>
         showDirectory(bundle, isNewest(bundle.head.moduleName, bundle.head.moduleVersion)),
       );
-      const configured = deps.configured
+      const endpoints = configured()
         .filter(({ address }) => !addresses.has(address))
         .map(({ address, zone }) => showConfigured(address, zone));
-      return [...shown, ...directories, ...configured].toSorted((a, b) => (listKey(a) < listKey(b) ? -1 : 1));
+      return [...shown, ...directories, ...endpoints].toSorted((a, b) => (listKey(a) < listKey(b) ? -1 : 1));
     },
 
     mediators() {
       if (Math.abs(nowMs() - knownAtMs) > MEDIATORS_FRESH_MS) {
         knownAtMs = nowMs();
-        known = knownMediators([...records.values()], deps.configured, knownAtMs, {
+        known = knownMediators([...records.values()], configured(), knownAtMs, {
           timing,
           leftMs: settings.leftMs,
         });

@@ -113,6 +113,7 @@ describe('the registry of modules', () => {
   let catalogue: Catalogue;
   let registry: ModuleRegistry;
   let path: string;
+  let configuredByDefault = false;
 
   const open = (): Promise<ModuleRegistry> =>
     openModuleRegistry({
@@ -121,6 +122,7 @@ describe('the registry of modules', () => {
       schemas: createSchemaCompiler(),
       syntax: createBashSyntax(),
       configured: [{ address: '192.0.2.9:50052', zone: '' }],
+      configuredByDefault,
       settings: SETTINGS,
       onRoom: () => undefined,
       onMediators: () => undefined,
@@ -357,6 +359,19 @@ describe('the registry of modules', () => {
     assert.deepEqual(known.toSorted(), ['192.0.2.1:50052 eu', '192.0.2.9:50052 ']);
   });
 
+  it('uses mediators that are configured by default only while none has registered', async () => {
+    const addresses = (): string[] => registry.mediators().map(({ address }) => address);
+    configuredByDefault = true;
+    await restart();
+    configuredByDefault = false;
+    assert.deepEqual(addresses(), ['192.0.2.9:50052']);
+    const { module } = await registerMediator('lmm');
+    assert.deepEqual(addresses(), ['192.0.2.1:50052']);
+    assert.equal(registry.list(false).length, 1);
+    await deregister(idOf(module));
+    assert.deepEqual(addresses().toSorted(), ['192.0.2.1:50052', '192.0.2.9:50052']);
+  });
+
   it('ends what said until when it is registered, and has room for so many', async () => {
     const expiresAt = new Date(Date.now() + 300);
     const { module, heartbeatInterval } = await registerBundle(bundleOf('tools', '1.0.0', 'say'), {
@@ -379,6 +394,7 @@ describe('the registry of modules', () => {
       schemas: createSchemaCompiler(),
       syntax: createBashSyntax(),
       configured: [],
+      configuredByDefault: false,
       settings: SETTINGS,
       onRoom: () => undefined,
       onMediators: () => undefined,
