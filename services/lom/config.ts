@@ -158,6 +158,20 @@ export const LOM_SETTINGS = {
     max: '10m',
     doc: 'Where several LOM share a store: executions of one that was silent for this long are taken over.',
   }),
+  retriesMax: integerSetting({
+    name: 'retries_max',
+    default: 10,
+    min: 0,
+    max: 100,
+    doc: 'Retries that a request may ask for. Only runs that cannot have started are repeated.',
+  }),
+  retryDelayMs: durationSetting({
+    name: 'retry_delay',
+    default: '2s',
+    min: '100ms',
+    max: '10m',
+    doc: 'Pause before the first retry unless the request says otherwise; each next one is twice as long, up to 10 minutes.',
+  }),
   lockQueueTimeoutMs: durationSetting({
     name: 'lock_queue_timeout',
     default: '10m',

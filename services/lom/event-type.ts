@@ -8,6 +8,7 @@ const EVENT_TYPE: Readonly<Record<NonNullable<RunResponse['event']>['$case'], st
   outcome: 'ACTION_RESULT',
   logTruncated: 'ACTION_LOG_TRUNCATED',
   waiting: 'ACTION_WAITING',
+  retry: 'ACTION_RETRY_SCHEDULED',
 };
 
 /** The event_type in the header of an event. */

@@ -15,6 +15,8 @@ import type { Plan, PlannedRun } from './plan.js';
 import { NotOwner, type Event, type Recorder } from './recorder.js';
 import { batchesOf } from './rollout.js';
 import { createRunLog } from './run-log.js';
+import { newId } from '../shared/ids.js';
+import { retryDelayMs } from './retries.js';
 import { executionStatus } from './execution-status.js';
 import type { ExecutionRecord, LockRequest, RunRecord } from './store/store.js';
 import { createLockWaiter, refuseCooling, type LockDeps } from './wait-for-lock.js';
@@ -150,7 +152,13 @@ export function performExecution(owned: OwnedExecution, deps: ExecutionDeps): Ex
     }
   };
 
-  const perform = async (run: RunRecord, place: Place): Promise<void> => {
+  /** Performs one attempt of a run after the other; resolves when the last one is about to be recorded. */
+  const perform = async (first: RunRecord, place: Place): Promise<void> => {
+    for (let run: RunRecord | undefined = first; run !== undefined;) run = await performAttempt(run, place);
+  };
+
+  /** Resolves with the next attempt, once it is time for it; undefined after the last one. */
+  const performAttempt = async (run: RunRecord, place: Place): Promise<RunRecord | undefined> => {
     const identity: RunIdentity = {
       executionId: id,
       runId: run.runId,
@@ -165,7 +173,8 @@ export function performExecution(owned: OwnedExecution, deps: ExecutionDeps): Ex
     const cooldownMs = sendable instanceof RuneError ? 0 : sendable.plan.action.capability.cooldownMs;
     const log = createRunLog(run, identity.attempt, recorder, allowance, leave, {
       mayWait: epoch > 1 && !isSent,
-      lockKey: isSent ? lock?.key : undefined,
+      // Also between two attempts.
+      lockKey: isSent || run.attempt > 1 ? lock?.key : undefined,
       cooldown: { action: record.action, forMs: cooldownMs },
     });
     const skipped = (): Outcome | undefined => {
@@ -211,18 +220,33 @@ export function performExecution(owned: OwnedExecution, deps: ExecutionDeps): Ex
         waiter?.end(false);
       });
     }
+    const { placement } = log;
+    const acknowledge = (): void => {
+      if (placement !== undefined) dispatcher.acknowledge(placement, run.runId);
+    };
+    const retryMs =
+      cancelReason !== undefined || sendable instanceof RuneError
+        ? undefined
+        : retryDelayMs(outcome, identity.attempt, sendable.plan.retries);
+    if (retryMs !== undefined) {
+      const next = nextAttempt(run, identity.attempt + 1);
+      await log.retry(outcome.error, next, new Date(Date.now() + retryMs));
+      acknowledge();
+      // Who waits for its next attempt needs no place; it keeps the lock of its node.
+      place.giveBack();
+      await delay(retryMs, undefined, { signal: hurry.signal }).catch(() => left.signal.throwIfAborted());
+      place.giveBack = await takePlace(next);
+      return next;
+    }
     if (outcome.state !== RunState.SUCCEEDED && outcome.state !== RunState.SKIPPED) {
       const fields = { ...about, node: run.node, run_id: run.runId, ...outcomeFields(outcome) };
       logger.warn('run did not succeed', fields);
     }
     count(outcome.state);
     // Not waited for, so that the final state can share its transaction; what is recorded stays in order.
-    const { placement } = log;
-    const acknowledge = (): void => {
-      if (placement !== undefined) dispatcher.acknowledge(placement, run.runId);
-    };
     log.end(outcome).then(acknowledge, leave);
     await recorder.room();
+    return undefined;
   };
 
   /** Runs that were sent before need no place: they hold one already, wherever they are. */
@@ -282,6 +306,12 @@ export function performExecution(owned: OwnedExecution, deps: ExecutionDeps): Ex
     leave,
     finished,
   };
+}
+
+/** The same run as it is before its next attempt is sent. Another id: whatever is left of the last attempt is not taken for it. */
+function nextAttempt(run: RunRecord, attempt: number): RunRecord {
+  const unsent = { mediator: '', lmmInstanceId: '', mediatorEvent: 0, placedMs: 0, startedMs: 0 };
+  return { ...run, ...unsent, runId: newId(), attempt, state: RunState.QUEUED };
 }
 
 function lockOf({ runId }: RunRecord, { plan, run }: Sendable): LockRequest | undefined {

@@ -11,6 +11,7 @@ import { configurationFor } from './configuration.js';
 import { checkParams } from './params.js';
 import type { Action } from '../shared/bundle/action.js';
 import type { Registry } from './registry.js';
+import { planRetries, type RetryPlan } from './retries.js';
 import { planRollout, type RolloutPlan } from './rollout.js';
 import { resolveTargets } from './targets.js';
 import { checkTaskParameters } from './task-parameters.js';
@@ -26,6 +27,9 @@ export interface PlanSettings {
   readonly connectTimeoutMs: number;
   /** Runs of one execution at the same time. */
   readonly parallelMax: number;
+  /** Retries that a request may ask for, and the pause before the first of them unless it says so. */
+  readonly retriesMax: number;
+  readonly retryDelayMs: number;
   /** How long a run waits for its node unless the request says so. */
   readonly lockQueueTimeoutMs: number;
 }
@@ -66,6 +70,7 @@ export interface Plan {
   readonly connectTimeoutMs: number;
   readonly maxParallel: number;
   readonly rollout: RolloutPlan;
+  readonly retries: RetryPlan;
   /** How long a run waits for the lock of its node, 0 not to wait; undefined if nothing is changed there and it needs none. */
   readonly lockWaitMs: number | undefined;
   /** One for each node, sorted by name. */
@@ -188,6 +193,7 @@ export function makePlan(request: PlanExecutionRequest, sources: PlanSources): P
     connectTimeoutMs: settings.connectTimeoutMs,
     maxParallel: parallelOf(request, settings),
     rollout: planRollout(request.rollout, nodes.length),
+    retries: planRetries(request, settings),
     lockWaitMs: lockWaitOf(request, action, settings),
     runs: nodes.map((node) => ({
       ...planNode(node, request.transport, sources),

@@ -28,6 +28,8 @@ export interface RunLog {
   waits(wait: LockWait): Promise<void>;
   /** Records a message of the mediator; resolves with the outcome if it is that, which `end` records. */
   relay(message: MediateResponse): Promise<Outcome | undefined>;
+  /** Records that the attempt has ended without a start, and the next one of the run before that is sent. */
+  retry(error: Outcome['error'], next: RunRecord, nextAt: Date): Promise<void>;
   /** Records the outcome, and what of the log was left out before it. */
   end(outcome: Outcome): Promise<void>;
 }
@@ -144,6 +146,19 @@ export function createRunLog(
           await publishLog(event, at);
           return undefined;
       }
+    },
+    async retry(error, next, nextAt) {
+      const value = { error, nextAttempt: next.attempt, nextAt };
+      const { state, attempt: nextAttempt, mediator, lmmInstanceId, placedMs } = next;
+      await publish({ $case: 'retry', value }, new Date(), {
+        runId: next.runId,
+        attempt: nextAttempt,
+        mediatorEvent: 0,
+        state,
+        mediator,
+        lmmInstanceId,
+        placedMs,
+      });
     },
     async end(outcome) {
       const at = outcome.endedAt ?? new Date();

@@ -10,7 +10,14 @@ import type { WatchHub } from './watch-hub.js';
 /** Bytes of events that one reading of the store takes; what a watcher costs at most. */
 const PAGE_BYTES_MAX = 256 * 1024;
 const NODES_MAX = 1000;
-const WITHOUT_LOG: readonly EventKind[] = ['execution', 'state', 'outcome', 'logTruncated', 'waiting'];
+const WITHOUT_LOG: readonly EventKind[] = [
+  'execution',
+  'state',
+  'outcome',
+  'logTruncated',
+  'waiting',
+  'retry',
+];
 
 /** Which events somebody wants to see. */
 export type WatchChoice = Pick<WatchExecutionRequest, 'executionId' | 'fromSeq' | 'nodes' | 'withoutLog'>;

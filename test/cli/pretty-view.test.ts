@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { createPrettyView } from '../../services/cli/run/pretty-view.js';
 import { addToTally, createTally } from '../../services/cli/run/tally.js';
-import type { RunResponse } from '../../services/shared/gen/rune/v1/lom.js';
+import { toEps } from '../../services/shared/eps.js';
+import { RuneError } from '../../services/shared/errors.js';
+import { LockWait, Retry, type RunResponse } from '../../services/shared/gen/rune/v1/lom.js';
 import { ExecutionState, RunState, StopReason } from '../../services/shared/gen/rune/v1/run.js';
 import { createEvents, EXECUTION_ID, failure } from './events.js';
 import { createFakeIo } from './fake-io.js';
@@ -143,6 +145,24 @@ describe('an execution for a person', () => {
     };
     const { err } = await show([accepted(1), running('web01'), truncated]);
     assert.equal(err[1], 'web01 | (99 bytes of log not kept)');
+  });
+
+  it('says what a run waits for, and when it is tried again', async () => {
+    const until = new Date('2026-11-22T20:10:00Z');
+    const since = new Date('2026-11-22T20:00:00Z');
+    const holder = { executionId: 'x1', runId: 'r1', node: 'www', action: 're\u001bstart', since };
+    const error = toEps(new RuneError('NODE_UNREACHABLE', 'No route.'), { source: 'lmm' });
+    const events: NonNullable<RunResponse['event']>[] = [
+      { $case: 'waiting', value: LockWait.fromPartial({ place: 2, until, holder }) },
+      { $case: 'waiting', value: LockWait.fromPartial({ place: 1, until, holder: { ...holder, until } }) },
+      { $case: 'retry', value: Retry.fromPartial({ error, nextAttempt: 2, nextAt: until }) },
+    ];
+    const { err } = await show([accepted(1), ...events.map((event) => ({ ...log('web01', ''), event }))]);
+    assert.deepEqual(err.slice(1, 4), [
+      'web01  waits at place 2 behind re\\x1bstart (execution x1, since 2026-11-22T20:00:00Z), until 2026-11-22T20:10:00Z at most',
+      'web01  waits at place 1 behind re\\x1bstart (execution x1, since 2026-11-22T20:00:00Z, LOST, keeps it until 2026-11-22T20:10:00Z), until 2026-11-22T20:10:00Z at most',
+      'web01  attempt 1 did not start, attempt 2 at 2026-11-22T20:10:00Z  NODE_UNREACHABLE: No route.',
+    ]);
   });
 
   it('of many runs on a terminal counts successes and shows failures as they come', async () => {

@@ -168,6 +168,10 @@ describe('rune against a scripted LOM', () => {
         'refuse',
         '--queue-timeout',
         '5s',
+        '--retries',
+        '3',
+        '--retry-delay',
+        '500ms',
         '--request-id',
         'INC-1/2',
         '--cancel-on-disconnect',
@@ -193,6 +197,8 @@ describe('rune against a scripted LOM', () => {
         cancelOnDisconnect: true,
         onLocked: 2,
         queueTimeout: { seconds: 5, nanos: 0 },
+        maxRetries: 3,
+        retryDelay: { seconds: 0, nanos: 500_000_000 },
       });
     });
 

@@ -18,7 +18,7 @@ import { makeTestBundle } from '../support/test-bundle.js';
 const NODES = ['one', 'two'];
 const REQUESTS = 20;
 const TRIES_MAX = 50;
-const RACING = 60;
+const RACING = 40;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const SHIFTED_CLOCK = join(packageRoot, 'dist', 'test', 'support', 'shifted-clock.js');

@@ -4,6 +4,7 @@ import { createLockTurns } from '../../services/lom/lock-turns.js';
 import type { Plan } from '../../services/lom/plan.js';
 import { openStore } from '../../services/lom/store/open-store.js';
 import type { Store } from '../../services/lom/store/store.js';
+import { toEps } from '../../services/shared/eps.js';
 import { RuneError } from '../../services/shared/errors.js';
 import type { RunResponse } from '../../services/shared/gen/rune/v1/lom.js';
 import { ExecutionState, Outcome, RunState } from '../../services/shared/gen/rune/v1/run.js';
@@ -307,6 +308,30 @@ describe('the lock of a node', () => {
     assert.equal((await perform('reload', succeed))?.state, RunState.SUCCEEDED);
     assert.equal((await perform('reload'))?.error, undefined);
     assert.deepEqual(await store.nodeLock(`${key}/a`), { holder: undefined, waiting: 0 });
+  });
+
+  it('stays with a run between its attempts', async () => {
+    const start: Script = async function* (_node, { attempt }) {
+      yield accepted;
+      if (attempt > 1) yield running;
+      const error = toEps(new RuneError('NODE_UNREACHABLE', 'No route.'), { source: 'lmm' });
+      const failed = Outcome.fromPartial({ state: RunState.FAILED, error });
+      yield attempt > 1 ? ended(RunState.SUCCEEDED) : { $case: 'outcome', value: failed };
+    };
+    const plan = mutating(['a'], { retries: { max: 1, delayMs: 300 } });
+    const first = await executeRecorded(store, plan, scriptedMediators({ start }), { turns });
+    const events = first.events();
+    await eventually(async () => (await store.runs(first.id, { after: -1, limit: 1 }))[0]?.attempt === 2, {
+      label: 'the pause',
+    });
+    const second = await execute(mutating(['a']));
+    await waiting(second, 1);
+    nodes.release(second.id);
+    await second.finished;
+    assert.equal(outcomeOf(await events)?.state, RunState.SUCCEEDED);
+    const end = async (id: string): Promise<number> => (await store.execution(id))?.endedMs ?? 0;
+    assert.ok((await end(first.id)) <= (await end(second.id)));
+    assert.equal(second.state, ExecutionState.SUCCEEDED);
   });
 
   it('keeps the place of a waiting run whose execution gets another owner', async () => {

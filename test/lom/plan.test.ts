@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { toDuration } from '../../services/shared/duration.js';
 import { RuneError } from '../../services/shared/errors.js';
-import { PlanExecutionRequest } from '../../services/shared/gen/rune/v1/lom.js';
+import { OnLocked, PlanExecutionRequest } from '../../services/shared/gen/rune/v1/lom.js';
 import { Node } from '../../services/shared/gen/rune/v1/run.js';
 import { packageRoot } from '../../services/shared/package-root.js';
 import { createSchemaCompiler } from '../../services/shared/schema.js';
@@ -12,7 +12,7 @@ import { createInventory } from '../../services/lom/inventory.js';
 import { readYaml } from '../../services/shared/yaml-source.js';
 import { makeTempDirectory } from '../support/temp-directory.js';
 import { configuredMediators, createMediators, type Mediators } from '../../services/lom/mediators.js';
-import { makePlan, planNode } from '../../services/lom/plan.js';
+import { makePlan, planNode, type PlanSources } from '../../services/lom/plan.js';
 
 function errorOf(act: () => unknown): RuneError {
   try {
@@ -80,6 +80,8 @@ describe('a plan', () => {
           connectTimeoutMs: 1,
           parallelMax: 1,
           lockQueueTimeoutMs: 60_000,
+          retriesMax: 10,
+          retryDelayMs: 1000,
         },
       };
       const users = (action: string): unknown[] => {
@@ -95,32 +97,66 @@ describe('a plan', () => {
     }
   });
 
+  const requestWith = (
+    fields: Parameters<typeof PlanExecutionRequest.fromPartial>[0],
+  ): PlanExecutionRequest =>
+    PlanExecutionRequest.fromPartial({ action: 'noop', targets: { nodes: ['web01'] }, ...fields });
+  const shippedSources = async (): Promise<PlanSources> => ({
+    registry: await loadBundles([join(packageRoot, 'plugins')]),
+    inventory: createInventory(
+      [readYaml(Buffer.from('nodes: {web01: {address: 192.0.2.1, user: ops}}'), 'inventory.yaml')],
+      createSchemaCompiler(),
+      createFileFaults(),
+    ),
+    mediators: mediatorsOf(''),
+    settings: {
+      timeoutMsMax: 86_400_000,
+      killGraceMs: 1,
+      connectTimeoutMs: 1,
+      parallelMax: 1,
+      lockQueueTimeoutMs: 60_000,
+      retriesMax: 10,
+      retryDelayMs: 1000,
+    },
+  });
+
   it('tells a timeout out of bounds in the units in which a person writes it', async () => {
-    const sources = {
-      registry: await loadBundles([join(packageRoot, 'plugins')]),
-      inventory: createInventory(
-        [readYaml(Buffer.from('nodes: {web01: {address: 192.0.2.1, user: ops}}'), 'inventory.yaml')],
-        createSchemaCompiler(),
-        createFileFaults(),
-      ),
-      mediators: mediatorsOf(''),
-      settings: {
-        timeoutMsMax: 86_400_000,
-        killGraceMs: 1,
-        connectTimeoutMs: 1,
-        parallelMax: 1,
-        lockQueueTimeoutMs: 60_000,
-      },
-    };
-    const within = (ms: number): PlanExecutionRequest =>
-      PlanExecutionRequest.fromPartial({
-        action: 'noop',
-        targets: { nodes: ['web01'] },
-        timeout: toDuration(ms),
-      });
+    const sources = await shippedSources();
+    const within = (ms: number): PlanExecutionRequest => requestWith({ timeout: toDuration(ms) });
     assert.equal(makePlan(within(90_000), sources).timeoutMs, 90_000);
     const { facts } = errorOf(() => makePlan(within(48 * 3_600_000), sources));
     assert.deepEqual([facts.originalValue, facts.expectedFormat], ['48h', '1s to 24h']);
     assert.equal(errorOf(() => makePlan(within(500), sources)).facts.originalValue, '500ms');
+  });
+
+  it('holds waiting and retries to their bounds', async () => {
+    const sources = await shippedSources();
+    for (const [fields, expected] of [
+      [{ queueTimeout: toDuration(500) }, 'queue_timeout, 1s to 24h'],
+      [{ queueTimeout: toDuration(25 * 3_600_000) }, 'queue_timeout, 1s to 24h'],
+      [{ onLocked: 7 as OnLocked }, 'on_locked, ON_LOCKED_QUEUE or ON_LOCKED_REFUSE'],
+      [{ maxRetries: 11 }, 'max_retries, 0 to 10'],
+      [{ maxRetries: 1, retryDelay: toDuration(1) }, 'retry_delay, 100ms to 10m'],
+      [{ retryDelay: toDuration(3_600_000) }, 'retry_delay, 100ms to 10m'],
+    ] as const) {
+      const { name, facts } = errorOf(() => makePlan(requestWith(fields), sources));
+      assert.deepEqual([name, `${facts.field}, ${facts.expectedFormat}`], ['FIELD_OUT_OF_RANGE', expected]);
+    }
+    const { retries } = makePlan(requestWith({ maxRetries: 10, retryDelay: toDuration(5000) }), sources);
+    assert.deepEqual(retries, { max: 10, delayMs: 5000 });
+  });
+
+  it('needs the lock of its nodes if it changes something there, and waits for it as the request says', async () => {
+    const sources = await shippedSources();
+    const waitMs = (action: string, fields: Parameters<typeof PlanExecutionRequest.fromPartial>[0] = {}) => {
+      const params = action === 'restart-service' ? { params: { unit: 'nginx' } } : {};
+      return makePlan(requestWith({ action, ...params, ...fields }), sources).lockWaitMs;
+    };
+    assert.equal(waitMs('noop'), undefined);
+    assert.equal(waitMs('noop', { onLocked: OnLocked.REFUSE }), undefined);
+    assert.equal(waitMs('restart-service'), 60_000);
+    assert.equal(waitMs('restart-service', { queueTimeout: toDuration(5000) }), 5000);
+    assert.equal(waitMs('restart-service', { onLocked: OnLocked.REFUSE }), 0);
+    assert.equal(waitMs('restart-service', { dryRun: true }), undefined);
   });
 });

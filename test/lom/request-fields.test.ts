@@ -55,6 +55,8 @@ const EFFECT: Readonly<Record<string, 'served' | 'carried' | 'refused'>> = {
   cancel_on_disconnect: 'served',
   on_locked: 'served',
   queue_timeout: 'served',
+  max_retries: 'served',
+  retry_delay: 'served',
 };
 
 const SAMPLE: Readonly<Record<string, unknown>> = {

@@ -52,6 +52,7 @@ export function planOf(nodes: readonly string[], fields: Partial<Plan> = {}): Pl
     connectTimeoutMs: 100,
     maxParallel: 100,
     lockWaitMs: undefined,
+    retries: { max: 0, delayMs: 1 },
     rollout: { canary: false, batchSize: Math.max(1, nodes.length), failuresMax: Infinity },
     runs: nodes.map((name) => ({
       node: Node.fromPartial({ name, lockKey: name }),

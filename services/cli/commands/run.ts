@@ -37,6 +37,8 @@ export interface RunOptions {
   /** What a run does whose node another mutating run has; absent for the service's default, to wait. */
   readonly onLocked?: 'queue' | 'refuse';
   readonly queueTimeoutMs?: number;
+  readonly retries?: number;
+  readonly retryDelayMs?: number;
   /** Absent for one of our own. */
   readonly requestId?: string;
   /** How long a service that was lost is waited for; absent for the usual time. */
@@ -76,6 +78,8 @@ export interface ParsedExecution extends ParsedServiceOptions {
   canary?: true;
   onLocked?: 'queue' | 'refuse';
   queueTimeout?: number;
+  retries?: number;
+  retryDelay?: number;
   cancelOnDisconnect?: true;
   save?: string;
 }
@@ -107,7 +111,7 @@ What the exit code means: rune help exit-codes`;
 export function executionOptions(parsed: ParsedExecution): Omit<RunOptions, 'action' | 'standalone'> {
   const { node = [], group = [], select = {}, exclude = [] } = parsed;
   const { transport, paramsFile, timeout, reason, maxParallel, batch, maxFailures, save } = parsed;
-  const { onLocked, queueTimeout } = parsed;
+  const { onLocked, queueTimeout, retries, retryDelay } = parsed;
   if (node.length + group.length + Object.keys(select).length === 0) {
     throw new RuneError('COMMAND_INVALID', 'Name the nodes: --node, --group or --select.');
   }
@@ -133,6 +137,8 @@ export function executionOptions(parsed: ParsedExecution): Omit<RunOptions, 'act
     ...(maxFailures === undefined ? {} : { maxFailures }),
     ...(onLocked === undefined ? {} : { onLocked }),
     ...(queueTimeout === undefined ? {} : { queueTimeoutMs: queueTimeout }),
+    ...(retries === undefined ? {} : { retries }),
+    ...(retryDelay === undefined ? {} : { retryDelayMs: retryDelay }),
     ...(save === undefined ? {} : { saveDirectory: save }),
   };
 }
@@ -213,6 +219,16 @@ export function addExecutionOptions(command: Command): Command {
       '--queue-timeout <duration>',
       "how long to wait for such a node (default: the service's own)",
       (text) => parseDuration(text, '--queue-timeout'),
+    )
+    .option(
+      '--retries <n>',
+      'further attempts where nothing can have started, such as on a node that is not reached',
+      parseCount('--retries'),
+    )
+    .option(
+      '--retry-delay <duration>',
+      "pause before the first of them, then twice as long each time (default: the service's own)",
+      (text) => parseDuration(text, '--retry-delay'),
     )
     .option('--cancel-on-disconnect', 'losing the connection to the service cancels the execution')
     .option('--save <directory>', 'write result, log, outcome and files of each node below it');

@@ -17,7 +17,7 @@ export function buildRequest(options: RunOptions, defaults: Defaults, params: Re
     ...(maxFailures === undefined ? {} : { maxFailures }),
     ...(canary ? { canary } : {}),
   };
-  const { onLocked, queueTimeoutMs } = options;
+  const { onLocked, queueTimeoutMs, retries, retryDelayMs } = options;
   return {
     action: options.action,
     targets: {
@@ -34,6 +34,8 @@ export function buildRequest(options: RunOptions, defaults: Defaults, params: Re
     acknowledgeRisk: options.acknowledgeRisk,
     ...(timeoutMs === undefined ? {} : { timeout: toDuration(timeoutMs) }),
     ...(onLocked === undefined ? {} : { onLocked: ON_LOCKED[onLocked] }),
+    ...(retries === undefined ? {} : { maxRetries: retries }),
+    ...(retryDelayMs === undefined ? {} : { retryDelay: toDuration(retryDelayMs) }),
     ...(queueTimeoutMs === undefined ? {} : { queueTimeout: toDuration(queueTimeoutMs) }),
     ...(Object.keys(rollout).length === 0 ? {} : { rollout }),
   };

@@ -8,9 +8,11 @@ import {
   type Result,
   RunState,
 } from '../../shared/gen/rune/v1/run.js';
+import type { Retry } from '../../shared/gen/rune/v1/lom.js';
 import { type Io, mayColour } from '../io.js';
 import { describeCounts } from '../render/describe-counts.js';
 import { waitWords } from '../render/describe-lock.js';
+import { formatTime } from '../render/format-time.js';
 import { outcomeMs, outcomeRemarks, stateWords } from '../render/describe-outcome.js';
 import { escapeBytes, escapeText } from '../render/escape-text.js';
 import { formatDuration } from '../render/format-duration.js';
@@ -72,6 +74,13 @@ function dressLog(text: string, level: LogLevel, style: Style): string {
 
 function progressText({ percent, message }: Progress): string {
   return `${Math.round(percent)} % ${escapeText(message)}`.trimEnd();
+}
+
+function retryLines(name: string, { error, nextAttempt, nextAt }: Retry): string[] {
+  const why = error === undefined ? '' : `  ${errorHeadline(error)}`;
+  return [
+    `${name}  attempt ${nextAttempt - 1} did not start, attempt ${nextAttempt} at ${formatTime(nextAt)}${why}`,
+  ];
 }
 
 function dressState(state: RunState, style: Style): string {
@@ -228,6 +237,9 @@ export function createPrettyView(
           return say([
             `${style.bold(escapeText(node))}  ${style.yellow(escapeText(waitWords(event.value)))}`,
           ]);
+        case 'retry':
+          active.delete(runId);
+          return say(retryLines(escapeText(node), event.value).map((line) => style.yellow(line)));
         case 'outcome':
           return showOutcome(runId, node, event.value, tally.first?.action ?? '');
         default:

@@ -78,12 +78,12 @@ const FAULTS: readonly { readonly what: string; readonly query: string }[] = [
     what: 'it has a lock, and is not there to release it',
     query: `select distinct l.execution_id as id from node_locks l
       where l.until_ms = 0
-        and not exists (select 1 from runs r where r.execution_id = l.execution_id and r.position = l.position and r.run_id = l.run_id)`,
+        and not exists (select 1 from runs r where r.execution_id = l.execution_id and r.position = l.position)`,
   },
   {
     what: 'a run that has started or ended stands in the queue for a node',
     query: `select distinct w.execution_id as id from node_waiters w
-      left join runs r on r.execution_id = w.execution_id and r.position = w.position and r.run_id = w.run_id
+      left join runs r on r.execution_id = w.execution_id and r.position = w.position
       where r.state is null or r.state <> ${RunState.QUEUED}`,
   },
   {

@@ -10,9 +10,9 @@ on conflict (lock_key) do update set
   execution_id = excluded.execution_id,
   position = excluded.position,
   run_id = excluded.run_id,
-  since_ms = case when l.run_id = excluded.run_id then l.since_ms else excluded.since_ms end,
+  since_ms = case when l.execution_id = excluded.execution_id and l.position = excluded.position then l.since_ms else excluded.since_ms end,
   until_ms = 0
-where (l.run_id = excluded.run_id and l.until_ms = 0)
+where (l.execution_id = excluded.execution_id and l.position = excluded.position and l.until_ms = 0)
   or (l.until_ms > 0 and l.until_ms <= ${nowMs})
   or (l.until_ms = 0 and exists (
     select 1 from runs r

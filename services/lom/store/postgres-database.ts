@@ -144,7 +144,9 @@ with change as (
   join updated on updated.id = v.id
 ), wanted as (
   select v.*, w.asked_ms,
-    exists (select 1 from node_locks h where h.lock_key = v.lock_key and h.run_id = v.run_id and h.until_ms = 0) as holds
+    exists (
+      select 1 from node_locks h
+      where h.lock_key = v.lock_key and h.execution_id = v.id and h.position = v.position and h.until_ms = 0) as holds
   from unnest($25::text[], $26::bigint[], $27::text[], $28::text[], $29::bigint[]) as v (id, position, run_id, lock_key, wait_ms)
   join updated on updated.id = v.id
   left join node_waiters w on w.execution_id = v.id and w.position = v.position
@@ -158,7 +160,7 @@ with change as (
   from wanted v
   where (v.holds or not exists (
       select 1 from node_waiters o
-      where o.lock_key = v.lock_key and o.until_ms > ${NOW_MS} and o.run_id <> v.run_id
+      where o.lock_key = v.lock_key and o.until_ms > ${NOW_MS} and not (o.execution_id = v.id and o.position = v.position)
         and (v.asked_ms is null or (o.asked_ms, o.run_id) < (v.asked_ms, v.run_id))))
     and v.lock_key not in (select lock_key from keeping)
   order by v.lock_key, v.holds desc, v.asked_ms nulls last, v.run_id

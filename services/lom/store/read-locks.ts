@@ -12,7 +12,7 @@ async function holdersOf(
 ): Promise<ReadonlyMap<string, LockHolder>> {
   if (keys.length === 0) return new Map();
   const { rows } = await sql<HolderRow>`
-    select l.lock_key as key, l.execution_id as "executionId", l.run_id as "runId", coalesce(r.node, '') as node,
+    select l.lock_key as key, l.execution_id as "executionId", coalesce(r.run_id, l.run_id) as "runId", coalesce(r.node, '') as node,
       coalesce(e.action, '') as action, l.since_ms as "sinceMs", l.until_ms as "untilMs"
     from node_locks l
     left join executions e on e.id = l.execution_id

@@ -127,11 +127,11 @@ where id = ?5 and epoch = ?6 and (?1 = 0 or last_seq < ?2)`;
 const TAKE_LOCK = `
 insert into node_locks as l (lock_key, execution_id, position, run_id, since_ms, until_ms)
 select ?1, ?2, ?3, ?4, ${NOW_MS}, 0
-where exists (select 1 from node_locks h where h.lock_key = ?1 and h.run_id = ?4 and h.until_ms = 0)
+where exists (select 1 from node_locks h where h.lock_key = ?1 and h.execution_id = ?2 and h.position = ?3 and h.until_ms = 0)
   or not exists (
     select 1 from node_waiters o
     left join node_waiters m on m.execution_id = ?2 and m.position = ?3
-    where o.lock_key = ?1 and o.until_ms > ${NOW_MS} and o.run_id <> ?4
+    where o.lock_key = ?1 and o.until_ms > ${NOW_MS} and not (o.execution_id = ?2 and o.position = ?3)
       and (m.asked_ms is null or (o.asked_ms, o.run_id) < (m.asked_ms, m.run_id)))
 ${TAKES_OVER(NOW_MS)}`;
 

@@ -79,8 +79,9 @@ export interface RunRecord {
   readonly outcomeSeq: number;
 }
 
-/** What kind of event a record holds, for filters: facts are execution, state, outcome, truncation and waiting. */
-export type EventKind = 'execution' | 'state' | 'log' | 'progress' | 'outcome' | 'logTruncated' | 'waiting';
+/** What kind of event a record holds, for filters: facts are execution, state, outcome, truncation, waiting and retries. */
+export type EventKind =
+  'execution' | 'state' | 'log' | 'progress' | 'outcome' | 'logTruncated' | 'waiting' | 'retry';
 
 /** An event as it is recorded. */
 export interface EventRecord {

@@ -73,7 +73,7 @@ describe('a store in a SQLite file', () => {
     assert.deepEqual((await look()).faults, []);
     alter(
       path,
-      `update runs set run_id = 'another' where execution_id = '${one}'; update runs set state = 2 where execution_id = '${other}'`,
+      `update node_locks set position = 1; update runs set state = 2 where execution_id = '${other}'`,
     );
     assert.deepEqual((await look()).faults, [
       { executionId: one, what: 'it has a lock, and is not there to release it' },
