@@ -14,6 +14,7 @@ import { SERVICE_SETTINGS } from '../shared/service-settings.js';
 import { readCredentialConfigs } from './credential-config.js';
 import { OPENSSH_SETTINGS } from './transports/openssh/openssh-settings.js';
 import { SSH_SETTINGS } from './transports/ssh/ssh-settings.js';
+import { SSM_SETTINGS } from './transports/ssm/ssm-settings.js';
 
 /** The settings of rune-lmm; docs/configuration.md shows the same table. */
 export const LMM_SETTINGS = {
@@ -183,4 +184,5 @@ export const LMM_SETTINGS = {
   }),
   ...SSH_SETTINGS,
   ...OPENSSH_SETTINGS,
+  ...SSM_SETTINGS,
 } as const;

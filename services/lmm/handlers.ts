@@ -19,7 +19,10 @@ function mediated(mediator: Mediator, command: MediateRequest['command'], header
   if (command === undefined) {
     throw new RuneError('FIELD_MISSING', 'The request holds no command.', { field: 'start' });
   }
-  return command.$case === 'start' ? mediator.start(command.value, header) : mediator.attach(command.value);
+  if (command.$case === 'attach') return mediator.attach(command.value);
+  return command.$case === 'start'
+    ? mediator.start(command.value, header)
+    : mediator.adopt(command.value, header);
 }
 
 /** LmmService, served by this mediator. */

@@ -36,8 +36,11 @@ export interface RunOwner {
 
 /** The runs of this process: those that go on, those that ended, and what is remembered of all others. */
 export interface KeptRuns {
-  /** Throws STALE_OWNER or RUN_ALREADY_EXISTS unless this owner may start the run. */
-  checkStart(owner: RunOwner): void;
+  /**
+   * Throws STALE_OWNER or RUN_ALREADY_EXISTS unless this owner may start the run. One that is only adopted may have been started here
+   * before, as long as it is not kept any more.
+   */
+  checkStart(owner: RunOwner, isAdopted: boolean): void;
   /** Keeps a run from its start on. With no reader for `orphanAfterMs` it is stopped. */
   add(
     about: RunAbout,
@@ -135,15 +138,15 @@ export function createKeptRuns(settings: KeptRunsSettings, logger: Logger): Kept
   };
 
   return {
-    checkStart(owner) {
+    checkStart(owner, isAdopted) {
       const { runId } = owner;
       const run = runs.get(runId);
       if (run !== undefined) own(run, owner);
       const known = memory.find(runId);
       if (known !== undefined && owner.ownerEpoch < known.ownerEpoch) throw stale(owner, known.ownerEpoch);
-      if (run !== undefined || known?.started === true)
+      if (run !== undefined || (known?.started === true && !isAdopted))
         throw new RuneError('RUN_ALREADY_EXISTS', 'This run was started before.', { runId });
-      if (known === undefined && memory.isStale(runId)) {
+      if (known === undefined && !isAdopted && memory.isStale(runId)) {
         const message = 'The run id is so old that this mediator cannot tell whether it was started before.';
         throw new RuneError('RUN_ALREADY_EXISTS', message, { runId });
       }

@@ -22,6 +22,8 @@ export interface LiveRunSettings extends Omit<LogLimits, 'logBytesMax'> {
 export interface LiveRunSpec {
   readonly command: NodeCommand;
   readonly transport: Transport;
+  /** When another process started the run, which this one goes on with; undefined for one that starts here. */
+  readonly adoptedFrom: Date | undefined;
   readonly header: RcsHeader;
   readonly facts: Partial<ErrorFacts>;
   readonly dryRun: boolean;
@@ -116,6 +118,7 @@ export function startLiveRun(spec: LiveRunSpec, settings: LiveRunSettings, log: 
     startedAt,
     cancelReason,
     logDroppedBytes: batcher.droppedBytes,
+    stopsWithLink: spec.transport.stopsWithLink,
     checkOutput: spec.checkOutput,
   });
 
@@ -133,11 +136,22 @@ export function startLiveRun(spec: LiveRunSpec, settings: LiveRunSettings, log: 
       decoder.write(chunk);
       return room;
     },
+    stderrDropped: batcher.drop,
+    waiting(message) {
+      emit({ $case: 'progress', value: { percent: 0, message, logStreaming: false } });
+    },
+  };
+
+  const carryOut = (): Promise<NodeEnding> => {
+    const { transport, adoptedFrom } = spec;
+    if (adoptedFrom === undefined) return transport.run(command, sink, stopper.signal);
+    if (transport.adopt !== undefined) return transport.adopt(command, sink, stopper.signal, adoptedFrom);
+    throw new Error(`The transport ${transport.name} adopts no runs.`);
   };
 
   const perform = async (): Promise<Outcome> => {
     try {
-      const ending = await spec.transport.run(command, sink, stopper.signal);
+      const ending = await carryOut();
       decoder.end();
       batcher.flush();
       return endedOutcome(ending, record());

@@ -16,9 +16,11 @@ export interface LogLimits {
 /** Gathers log lines into batches. */
 export interface LogBatcher {
   add(line: LogLine, bytes: number): void;
+  /** So many bytes before the next line are missing. */
+  drop(bytes: number): void;
   /** Passes on what is gathered. */
   flush(): void;
-  /** Bytes dropped so far because of logBytesMax. */
+  /** Bytes dropped so far: because of logBytesMax, and before. */
   readonly droppedBytes: number;
 }
 
@@ -62,6 +64,10 @@ export function createLogBatcher(
       batchCost += cost;
       if (batchCost >= limits.batchBytesMax) flush();
       else timer ??= setTimeout(flush, limits.batchAfterMs);
+    },
+    drop(bytes) {
+      flush();
+      droppedBytes += bytes;
     },
     flush,
     get droppedBytes() {

@@ -40,7 +40,11 @@ function structured(bytes: Buffer): { progress: Progress } | { line: LogLine } |
   const text = typeof message === 'string' ? message : '';
   if (type === 'progress' && typeof percent === 'number' && Number.isFinite(percent)) {
     return {
-      progress: { percent: Math.min(100, Math.max(0, percent)), message: text.slice(0, MESSAGE_LENGTH_MAX) },
+      progress: {
+        percent: Math.min(100, Math.max(0, percent)),
+        message: text.slice(0, MESSAGE_LENGTH_MAX),
+        logStreaming: undefined,
+      },
     };
   }
   if (type === 'log' && typeof level === 'string' && LEVELS[level] !== undefined) {

@@ -15,6 +15,9 @@ if (argv[0] === 'health') {
   const invocation = { name, prefix, argv: argv.slice(1), env, stdout, stderr };
   process.exitCode = await healthCommand(LMM_SETTINGS, invocation);
 } else {
+  // Which versions of Node.js are served is said elsewhere; standard error is for lines of the log.
+  process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
+
   await runService(
     {
       name,

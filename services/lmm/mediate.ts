@@ -68,6 +68,8 @@ export interface Mediator {
   readonly instanceId: string;
   /** Checks everything, then starts. Throws a RuneError when it refuses: then nothing has reached the node. */
   start(start: MediateStart, header: RcsHeader): StartedRun;
+  /** Goes on with a run of another process, which is lost, and starts nothing. Refuses as `start` does. */
+  adopt(start: MediateStart, header: RcsHeader): StartedRun;
   /** Shows a run again. Throws STALE_OWNER, RUN_NOT_FOUND, RUN_RECORD_GONE or FIELD_OUT_OF_RANGE. */
   attach(attach: MediateAttach): MediatedEvents;
   /** Asks a run to stop; its outcome tells the reason. Throws RUN_NOT_FOUND or STALE_OWNER. */
@@ -119,43 +121,51 @@ export function createMediator(deps: MediatorDeps): Mediator {
     throw new RuneError('FIELD_MALFORMED', 'The run id is not a UUID.', facts);
   };
 
+  const begin = (start: MediateStart, header: RcsHeader, isAdopted: boolean): StartedRun => {
+    if (start.lmmInstanceId !== '') checkInstance(start.lmmInstanceId);
+    checkRunId('start.run_id', start.runId);
+    runs.checkStart(start, isAdopted);
+    if (draining)
+      throw new RuneError('SERVICE_SHUTTING_DOWN', 'The mediator is shutting down and takes no new runs.');
+    counts.lastActivity = new Date();
+    if (runs.liveCount >= settings.runsMax) {
+      counts.refused += 1;
+      throw new RuneError(
+        'MEDIATOR_FULL',
+        `The mediator already has the ${settings.runsMax} runs that it may have.`,
+      );
+    }
+    const { spec, orphanAfterMs } = readStart(start, header, {
+      ...deps,
+      bounds: settings,
+      isAdopted,
+    });
+    const { runId, executionId, attempt, action } = start;
+    const node = spec.command.target.name;
+    const { log, finished } = runs.add(
+      { runId, executionId, attempt, node, action },
+      start.ownerEpoch,
+      orphanAfterMs,
+      (events) => startLiveRun(spec, settings, events),
+    );
+    counts.started += 1;
+    void finished.then((outcome) =>
+      logOutcome(logger, outcome, {
+        node,
+        run_id: runId,
+        execution_id: executionId,
+        trace_id: header.observability?.traceId,
+      }),
+    );
+    return { runId, finished, events: (signal) => log.read(0, signal) };
+  };
+
   return {
     instanceId,
 
-    start(start, header) {
-      if (start.lmmInstanceId !== '') checkInstance(start.lmmInstanceId);
-      checkRunId('start.run_id', start.runId);
-      runs.checkStart(start);
-      if (draining)
-        throw new RuneError('SERVICE_SHUTTING_DOWN', 'The mediator is shutting down and takes no new runs.');
-      counts.lastActivity = new Date();
-      if (runs.liveCount >= settings.runsMax) {
-        counts.refused += 1;
-        throw new RuneError(
-          'MEDIATOR_FULL',
-          `The mediator already has the ${settings.runsMax} runs that it may have.`,
-        );
-      }
-      const { spec, orphanAfterMs } = readStart(start, header, { ...deps, bounds: settings });
-      const { runId, executionId, attempt, action } = start;
-      const node = spec.command.target.name;
-      const { log, finished } = runs.add(
-        { runId, executionId, attempt, node, action },
-        start.ownerEpoch,
-        orphanAfterMs,
-        (events) => startLiveRun(spec, settings, events),
-      );
-      counts.started += 1;
-      void finished.then((outcome) =>
-        logOutcome(logger, outcome, {
-          node,
-          run_id: runId,
-          execution_id: executionId,
-          trace_id: header.observability?.traceId,
-        }),
-      );
-      return { runId, finished, events: (signal) => log.read(0, signal) };
-    },
+    start: (start, header) => begin(start, header, false),
+
+    adopt: (start, header) => begin(start, header, true),
 
     attach(attach) {
       requireInstance('attach.lmm_instance_id', attach.lmmInstanceId);

@@ -29,6 +29,8 @@ export interface RunRecord {
   /** Why the run was asked to stop, in the words of who asked; empty if nobody said. */
   readonly cancelReason: string;
   readonly logDroppedBytes: number;
+  /** False where the plugin goes on when its mediator is lost. */
+  readonly stopsWithLink: false | undefined;
   /** Checks output_data against the action's output schema; empty if it fits. */
   readonly checkOutput: (output: unknown) => ValidationError[];
 }
@@ -51,8 +53,12 @@ function toResult(answer: PluginAnswer): Result | undefined {
 }
 
 /** What the plugin's answer means. A fault of ours on the way never changes what is known about how the plugin ended. */
-function decode(record: RunRecord, end: PluginEnd): PluginAnswer {
+function decode(record: RunRecord, end: PluginEnd, cutFromBytes: number | undefined): PluginAnswer {
   try {
+    if (cutFromBytes !== undefined) {
+      const message = `The plugin printed ${cutFromBytes} bytes, more than its transport can carry.`;
+      return violation('RESULT_TOO_LARGE', message, record.stdout);
+    }
     return decodeAndCheck(record, end);
   } catch (thrown) {
     return { output: undefined, dryRun: false, error: RuneError.from(thrown) };
@@ -130,10 +136,11 @@ function phasesOf(phases: RunPhases): NonNullable<Outcome['phases']> {
 }
 
 function base(record: RunRecord): Outcome {
-  const { startedAt, logDroppedBytes } = record;
+  const { startedAt, logDroppedBytes, stopsWithLink } = record;
   return Outcome.fromPartial({
     endedAt: new Date(),
     logDroppedBytes,
+    stopsWithLink,
     ...(startedAt === undefined ? {} : { startedAt }),
   });
 }
@@ -165,7 +172,7 @@ export function endedOutcome(ending: NodeEnding, record: RunRecord): Outcome {
     };
   }
 
-  const answer = decode(record, ending.end);
+  const answer = decode(record, ending.end, ending.resultCutFromBytes);
   const seen = 'signal' in ending.end ? { signal: ending.end.signal } : { exitCode: ending.end.exitCode };
   const known = {
     ...common,

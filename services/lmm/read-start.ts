@@ -1,7 +1,9 @@
 import { durationText, toMs } from '../shared/duration.js';
+import { RuneError } from '../shared/errors.js';
 import type { Duration } from '../shared/gen/google/protobuf/duration.js';
 import type { MediateStart } from '../shared/gen/rune/v1/lmm.js';
 import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
+import { idTimeMs } from '../shared/ids.js';
 import type { SchemaCompiler } from '../shared/schema.js';
 import type { BlobCache } from './blob-cache.js';
 import { within, type Bounds } from './bounds.js';
@@ -31,6 +33,8 @@ export interface ReadStartDeps {
   readonly blobs: BlobCache;
   readonly schemas: SchemaCompiler;
   readonly bounds: RunBounds;
+  /** The run was started by another process, which is lost. */
+  readonly isAdopted: boolean;
 }
 
 /** A duration of a request in milliseconds. */
@@ -41,9 +45,13 @@ export const msOf = (duration: Duration | undefined): number | undefined =>
 export function readStart(
   start: MediateStart,
   header: RcsHeader,
-  { transports, blobs, schemas, bounds }: ReadStartDeps,
+  { transports, blobs, schemas, bounds, isAdopted }: ReadStartDeps,
 ): { spec: LiveRunSpec; orphanAfterMs: number } {
   const { target, transport } = readTarget(start.target, transports);
+  if (isAdopted && transport.adopt === undefined) {
+    const message = `A run over the transport "${target.transport}" ends with its mediator: there is nothing to adopt.`;
+    throw new RuneError('TRANSPORT_NOT_AVAILABLE', message, { node: target.name, runId: start.runId });
+  }
   checkJsonObject('params_json', start.paramsJson);
   checkJsonObject('context.node_vars_json', start.context?.nodeVarsJson ?? Buffer.alloc(0));
   checkJsonObject('context.configuration_json', start.context?.configurationJson ?? Buffer.alloc(0));
@@ -65,6 +73,7 @@ export function readStart(
       connectTimeoutMs: duration('connect_timeout', limits?.connectTimeout, bounds.connectTimeoutMs),
     },
     transport,
+    adoptedFrom: isAdopted ? new Date(idTimeMs(start.runId) ?? 0) : undefined,
     header,
     facts: {
       node: target.name,

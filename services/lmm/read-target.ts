@@ -9,6 +9,7 @@ const HOPS_MAX = 8;
 /** How a mediator comes to offer a transport that it does not. */
 const REMEDIES: Readonly<Record<string, string>> = {
   local: ': set local_enabled: true in its configuration',
+  ssm: ': set ssm.enabled: true in its configuration',
   openssh: ': install the ssh of OpenSSH there, or name it as openssh.program in its configuration',
 };
 

@@ -27,6 +27,9 @@ import { createLocalTransport } from './transports/local.js';
 import { sshSettingsOf } from './transports/ssh/ssh-settings.js';
 import { connect } from './transports/ssh/connection.js';
 import { createSshTransport } from './transports/ssh/ssh-transport.js';
+import { SYSTEM_CLOCK } from './transports/ssm/rate-budget.js';
+import { createSdkApi } from './transports/ssm/sdk-api.js';
+import { createSsmTransport } from './transports/ssm/ssm-transport.js';
 import { DEFAULT_NODE_PROTOCOL } from './transports/supervise.js';
 import type { Transport } from './transports/transport.js';
 
@@ -114,14 +117,25 @@ export async function startLmm(
       settings: { ...sshOptions.settings, connectionsMax: settings.opensshConnectionsMax },
     });
   const local = createLocalTransport({ settings: DEFAULT_NODE_PROTOCOL });
+  const ssm = createSsmTransport({
+    settings,
+    connect: createSdkApi,
+    clock: SYSTEM_CLOCK,
+    random: Math.random,
+  });
   const transports = new Map(
-    [ssh, ...(alwaysOpenssh ? [alwaysOpenssh] : []), ...(settings.localEnabled ? [local] : [])].map(
-      (transport): [string, Transport] => [transport.name, transport],
-    ),
+    [
+      ssh,
+      ...(alwaysOpenssh ? [alwaysOpenssh] : []),
+      ...(settings.ssmEnabled ? [ssm] : []),
+      ...(settings.localEnabled ? [local] : []),
+    ].map((transport): [string, Transport] => [transport.name, transport]),
   );
   const hasCredentials = Object.keys(settings.credentials).length + settings.sshConfig.length > 0;
-  if (!hasCredentials && !settings.localEnabled) {
-    logger.warn('this mediator can reach no node: it has no credentials, and local_enabled is false');
+  if (!hasCredentials && !settings.localEnabled && !settings.ssmEnabled) {
+    logger.warn(
+      'this mediator can reach no node: it has no credentials, and local_enabled and ssm.enabled are false',
+    );
   }
   const mediator = createMediator({
     instanceId,

@@ -50,7 +50,8 @@ export interface Dispatcher {
   /** Forgets which process answers there: another one does. */
   forget(address: string): void;
   /**
-   * Starts a run there and yields its messages, until the signal aborts. A RuneError that the mediator itself refused with before
+   * Starts a run there and yields its messages, until the signal aborts; or, with `adopt`, goes on there with one whose mediator is
+   * gone. A RuneError that the mediator itself refused with before
    * the first message (it holds an EPS message) means that nothing ran; after any other one the run may have been taken.
    */
   start(
@@ -59,6 +60,7 @@ export interface Dispatcher {
     run: PlannedRun,
     identity: RunIdentity,
     signal: AbortSignal,
+    how?: 'start' | 'adopt',
   ): AsyncGenerator<MediateResponse, void, undefined>;
   /** Yields the messages of a run that was started there, after the one numbered `afterEvent`. Ends when the signal aborts. */
   attach(
@@ -172,7 +174,7 @@ export function createDispatcher(
 
     forget,
 
-    async *start(placement, plan, run, identity, signal) {
+    async *start(placement, plan, run, identity, signal, how = 'start') {
       const { address } = placement;
       const client = await ready(address);
       const timeoutMs =
@@ -184,7 +186,7 @@ export function createDispatcher(
           const request = {
             header: requestHeader(identity.header, 'ACTION_EXECUTE_REQUEST', 'lom', 'lmm'),
             command: {
-              $case: 'start' as const,
+              $case: how,
               value: startMessage(placement, plan, run, identity, {
                 orphanAfterMs: settings.orphanAfterMs,
                 withContent,

@@ -6,9 +6,12 @@ import type { TextRule } from './inventory-rules.js';
 import {
   ADDRESS_RULE,
   FINGERPRINT_RULE,
+  INSTANCE_ID_RULE,
   LABEL_KEY_RULE,
   LABEL_VALUE_RULE,
   NAME_RULE,
+  REGION_RULE,
+  ROLE_ARN_RULE,
   USER_RULE,
   WORD_RULE,
 } from './inventory-rules.js';
@@ -30,12 +33,16 @@ export interface ConnectionSettings {
   readonly jump?: readonly string[];
   readonly run_as?: string;
   readonly become?: string;
+  /** The region and the role by which Systems Manager reaches it. */
+  readonly region?: string;
+  readonly role_arn?: string;
 }
 
 /** A node as a file gives it. */
 export interface NodeSettings extends ConnectionSettings {
   readonly address?: string;
   readonly lock_key?: string;
+  readonly instance_id?: string;
   readonly host_key_fingerprints?: readonly string[];
   readonly labels?: Readonly<Record<string, string>>;
   readonly vars?: Readonly<Record<string, unknown>>;
@@ -185,6 +192,7 @@ function checkNode(node: WithShorthand<NodeSettings>, add: AddFault): void {
   checkLabels(node.labels, add);
   check(ADDRESS_RULE, node.address, ['address'], add);
   check(WORD_RULE, node.lock_key, ['lock_key'], add);
+  check(INSTANCE_ID_RULE, node.instance_id, ['instance_id'], add);
   for (const [index, fingerprint] of listOf(node.host_key_fingerprints).entries()) {
     check(FINGERPRINT_RULE, fingerprint, ['host_key_fingerprints', index], add);
   }
@@ -196,11 +204,13 @@ function checkGroup(group: GroupSettings, add: AddFault): void {
 }
 
 function checkConnection(settings: WithShorthand<ConnectionSettings>, at: FaultPath, add: AddFault): void {
-  const { user, run_as, credential, zone, transport, transports } = settings;
+  const { user, run_as, credential, zone, transport, transports, region, role_arn } = settings;
   check(USER_RULE, user, [...at, 'user'], add);
   check(USER_RULE, run_as, [...at, 'run_as'], add);
   check(WORD_RULE, credential, [...at, 'credential'], add);
   check(WORD_RULE, zone, [...at, 'zone'], add);
+  check(REGION_RULE, region, [...at, 'region'], add);
+  check(ROLE_ARN_RULE, role_arn, [...at, 'role_arn'], add);
   if (transport !== undefined && transports !== undefined) {
     add([...at, 'transport'], 'CONFLICT', 'is given together with transports: keep one of them');
   }

@@ -45,6 +45,24 @@ export const FINGERPRINT_RULE = rule(
   'FINGERPRINT',
   'must be a fingerprint as ssh-keygen -l prints it: "SHA256:" and 43 characters',
 );
+/** Where Systems Manager knows a node. */
+export const INSTANCE_ID_RULE = rule(
+  /^m?i-[0-9a-f]{8,17}$/,
+  'INSTANCE_ID',
+  'must be the id of an instance: "i-" or "mi-" and 8 to 17 hexadecimal digits',
+);
+/** AWS regions. */
+export const REGION_RULE = rule(
+  /^[a-z]{2}(-[a-z0-9]+)+-\d$/,
+  'REGION',
+  'must be the name of an AWS region, such as eu-central-1',
+);
+/** Roles of AWS. */
+export const ROLE_ARN_RULE = rule(
+  /^arn:[\w-]+:iam::\d{12}:role\/[\w+=,.@/-]+$/,
+  'ROLE_ARN',
+  'must be the ARN of an IAM role: "arn:aws:iam::", 12 digits, ":role/" and its name',
+);
 /** Keys of labels. */
 export const LABEL_KEY_RULE = rule(
   /^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$/,

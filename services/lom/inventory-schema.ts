@@ -1,7 +1,7 @@
 import { CONFIGURATIONS } from '../shared/bundle/manifest-schema.js';
 import { SCHEMA_DIALECT } from '../shared/schema-source.js';
 
-const TRANSPORT = { enum: ['ssh', 'openssh', 'local'] };
+const TRANSPORT = { enum: ['ssh', 'openssh', 'ssm', 'local'] };
 
 /** What a node may have of its own and a group may give to its nodes. */
 const CONNECTION = {
@@ -10,11 +10,13 @@ const CONNECTION = {
   credential: { type: 'string' },
   zone: { type: 'string' },
   transport: TRANSPORT,
-  transports: { type: 'array', minItems: 1, maxItems: 3, uniqueItems: true, items: TRANSPORT },
+  transports: { type: 'array', minItems: 1, maxItems: 4, uniqueItems: true, items: TRANSPORT },
   weak_algorithms: { type: 'boolean' },
   jump: { type: 'array', maxItems: 8, items: { type: 'string' } },
   run_as: { type: 'string' },
   become: { enum: ['sudo', 'doas'] },
+  region: { type: 'string' },
+  role_arn: { type: 'string' },
 };
 
 const LABELS = {
@@ -32,6 +34,7 @@ export const NODE_SCHEMA: object = {
     ...CONNECTION,
     address: { type: 'string' },
     lock_key: { type: 'string' },
+    instance_id: { type: 'string' },
     host_key_fingerprints: { type: 'array', minItems: 1, maxItems: 20, items: { type: 'string' } },
     labels: LABELS,
     vars: { type: 'object' },

@@ -1,7 +1,7 @@
 import { RuneError } from '../shared/errors.js';
 import type { FaultPath } from '../shared/fault.js';
 import { quoted } from '../shared/fault.js';
-import type { Node, RunAs } from '../shared/gen/rune/v1/run.js';
+import type { Node, RunAs, SsmAddress } from '../shared/gen/rune/v1/run.js';
 import { checkJsonBounds } from '../shared/json-bounds.js';
 import type { SchemaCompiler } from '../shared/schema.js';
 import { didYouMean } from '../shared/suggest.js';
@@ -20,7 +20,7 @@ import { inheritance } from './inventory-inheritance.js';
 import { routeNodes, type UnroutedNode } from './inventory-jumps.js';
 import { isOverSsh } from './is-over-ssh.js';
 import { endpointOf, lockKeyOf } from './lock-key.js';
-import { ADDRESS_RULE } from './inventory-rules.js';
+import { ADDRESS_RULE, INSTANCE_ID_RULE } from './inventory-rules.js';
 import type { YamlSource } from '../shared/yaml-source.js';
 
 /** The nodes that actions can run on. */
@@ -162,7 +162,8 @@ function makeNode(
   });
   const transports = [...(inherit.setting('transports') ?? ['ssh'])];
   const usesSsh = transports.some(isOverSsh);
-  const address = settings.address ?? (usesSsh ? name : 'localhost');
+  const ssm = ssmAddressOf(name, settings, inherit, transports);
+  const address = settings.address ?? (usesSsh ? name : (ssm?.instanceId ?? 'localhost'));
   const node: Node = {
     name,
     transports,
@@ -180,8 +181,15 @@ function makeNode(
     jump: [...(inherit.setting('jump') ?? [])],
     runAs: runAsOf(inherit),
     lockKey: '',
+    ssm,
   };
-  if (settings.address === undefined && !ADDRESS_RULE.isMet(address)) {
+  for (const [field, value] of [
+    ['instance_id', ssm?.instanceId],
+    ['region', ssm?.region],
+  ] as const) {
+    if (value === '') add([field], 'REQUIRED', 'is required for the transport ssm');
+  }
+  if (settings.address === undefined && usesSsh && !ADDRESS_RULE.isMet(address)) {
     add(['address'], 'REQUIRED', 'is required: the name of this node cannot serve as its address');
   }
   for (const fault of checkJsonBounds(node.vars, VARS_BOUNDS)) {
@@ -192,6 +200,21 @@ function makeNode(
     add(['configuration', ...fault.path], fault.reason, fault.description);
   }
   return faults.count === before ? { node, configuration } : undefined;
+}
+
+/** Undefined without the transport ssm. What is missing is empty; a node may be named as its instance. */
+function ssmAddressOf(
+  name: string,
+  settings: NodeSettings,
+  inherit: Inheritance,
+  transports: readonly string[],
+): SsmAddress | undefined {
+  if (!transports.includes('ssm')) return undefined;
+  return {
+    instanceId: settings.instance_id ?? (INSTANCE_ID_RULE.isMet(name) ? name : ''),
+    region: inherit.setting('region') ?? '',
+    roleArn: inherit.setting('role_arn') ?? '',
+  };
 }
 
 /** Undefined if nothing is said about another user. */

@@ -1,4 +1,4 @@
 /** Whether a transport connects to an SSH server, by whatever program. */
 export function isOverSsh(transport: string): boolean {
-  return transport !== 'local';
+  return transport === 'ssh' || transport === 'openssh';
 }

@@ -18,6 +18,7 @@ export function lockKeyOf(node: Node, explicit: string | undefined): string {
   const [fingerprint] = node.hostKeyFingerprints.toSorted();
   if (fingerprint !== undefined) return fingerprint;
   if (node.transports.some(isOverSsh)) return endpointOf(node).replaceAll(' behind ', '/');
+  if (node.ssm !== undefined) return `ssm:${node.ssm.instanceId}`;
   // The machine of a mediator of that zone.
   return ['local', node.zone, node.address.toLowerCase()].filter((part) => part !== '').join(':');
 }

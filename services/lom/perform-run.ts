@@ -83,6 +83,19 @@ interface Break {
 
 type Ending = Outcome | Break;
 
+/** Whether another mediator can find the run on its node: over these transports it does not end with its mediator. */
+const isAdoptable = (sendable: Sendable | RuneError): sendable is Sendable =>
+  !(sendable instanceof RuneError) && ADOPTABLE.has(sendable.run.transport);
+
+const ADOPTABLE = new Set(['ssm']);
+
+/** What a command may be under way to its node, and wait there for others, whatever the settings of its mediator. */
+const UNDER_WAY_MS = 1_800_000;
+
+/** How much longer than others a run goes on that does not end with its mediator. */
+const aloneMs = (sendable: Sendable | RuneError): number =>
+  isAdoptable(sendable) ? UNDER_WAY_MS + sendable.plan.timeoutMs + sendable.plan.killGraceMs : 0;
+
 /** A run that certainly did not start, and whether that was an attempt as `sendsMax` counts them. */
 interface Refused {
   readonly error: RuneError;
@@ -151,7 +164,9 @@ export async function performRun(
       state: RunState.LOST,
       maySurvive: true,
       endedAt: new Date(),
-      stoppedOnNodeBy: new Date(Date.now() + settings.lostAfterMs - (performance.now() - sinceMs)),
+      stoppedOnNodeBy: new Date(
+        Date.now() + settings.lostAfterMs + aloneMs(sendable) - (performance.now() - sinceMs),
+      ),
       error: describe(
         new RuneError('OUTCOME_UNKNOWN', `The mediator was lost while it had the run: ${error.message}`),
       ),
@@ -160,11 +175,15 @@ export async function performRun(
   const listen = async (
     placement: Placement,
     messages: AsyncGenerator<MediateResponse, void, undefined>,
+    onFirst?: () => Promise<unknown>,
   ): Promise<Ending> => {
     let heard = false;
     try {
       for await (const message of messages) {
-        if (!heard) deps.onAnswer(placement);
+        if (!heard) {
+          await onFirst?.();
+          deps.onAnswer(placement);
+        }
         heard = true;
         const outcome = await log.relay(message);
         if (outcome !== undefined) return outcome;
@@ -175,6 +194,36 @@ export async function performRun(
       const error = RuneError.from(thrown);
       if (error.name === 'STALE_OWNER') throw new NotOwner(error.message);
       return { heard, error };
+    }
+  };
+
+  /**
+   * Lets another mediator go on with a run whose own is gone, where its transport can find it. That mediator is recorded once it has
+   * answered: until then it may not have taken the run. Undefined if none did.
+   */
+  const adopt = async (): Promise<Outcome | undefined> => {
+    if (!isAdoptable(sendable)) return undefined;
+    const { plan, run } = sendable;
+    const candidate = chooseMediator(mediators.candidates(run.node, run.transport), new Set());
+    if (candidate === undefined) return undefined;
+    const { address } = candidate;
+    const end = mediators.begin(address);
+    try {
+      const placement = await dispatcher.placementAt(address);
+      const ending = await listen(
+        placement,
+        dispatcher.start(placement, plan, run, identity, signal, 'adopt'),
+        () => log.place(placement),
+      );
+      if (!isBreak(ending)) return ending;
+      if (ending.heard) return await follow(placement);
+      if (ending.error.name === 'WRONG_INSTANCE') dispatcher.forget(address);
+      return undefined;
+    } catch (thrown) {
+      if (!(thrown instanceof RuneError) || thrown.name !== 'MEDIATOR_UNAVAILABLE') throw thrown;
+      return undefined;
+    } finally {
+      end();
     }
   };
 
@@ -192,11 +241,18 @@ export async function performRun(
       if (!isBreak(ending)) return ending;
       const { heard, error } = ending;
       if (error.name === 'RUN_NOT_FOUND' && log.mediatorEvent === 0) return undefined;
-      if (GONE.has(error.name)) return lost(error, brokenMs);
       if (heard) {
         brokenMs = performance.now();
         pauseMs = settings.attachRetryMs;
-      } else if (performance.now() - brokenMs >= settings.lostAfterMs) return lost(error, brokenMs);
+      }
+      const awayMs = performance.now() - brokenMs;
+      const isGone = GONE.has(error.name);
+      if (isGone || awayMs >= settings.attachRetryMsMax) {
+        const outcome = await adopt();
+        if (outcome !== undefined) return outcome;
+      }
+      if (isGone && !isAdoptable(sendable)) return lost(error, brokenMs);
+      if (!heard && awayMs >= settings.lostAfterMs) return lost(error, brokenMs);
       await delay(pauseMs * (0.5 + Math.random() / 2), undefined, { signal });
       pauseMs = Math.min(pauseMs * 2, settings.attachRetryMsMax);
     }

@@ -13,6 +13,7 @@ import type { Action } from '../shared/bundle/action.js';
 import type { Registry } from './registry.js';
 import { planRetries, type RetryPlan } from './retries.js';
 import { planRollout, type RolloutPlan } from './rollout.js';
+import { requireReferences } from './secret-references.js';
 import { resolveTargets } from './targets.js';
 import { checkTaskParameters } from './task-parameters.js';
 
@@ -182,6 +183,12 @@ export function makePlan(request: PlanExecutionRequest, sources: PlanSources): P
       node: resting[0] as string,
     });
   }
+  const runs = nodes.map((node) => ({
+    ...planNode(node, request.transport, sources),
+    runAs: runAsOf(action, node),
+    configuration: configurationFor(action, node, inventory),
+  }));
+  requireReferences(action, params, runs);
   return {
     action,
     params,
@@ -195,11 +202,7 @@ export function makePlan(request: PlanExecutionRequest, sources: PlanSources): P
     rollout: planRollout(request.rollout, nodes.length),
     retries: planRetries(request, settings),
     lockWaitMs: lockWaitOf(request, action, settings),
-    runs: nodes.map((node) => ({
-      ...planNode(node, request.transport, sources),
-      runAs: runAsOf(action, node),
-      configuration: configurationFor(action, node, inventory),
-    })),
+    runs,
   };
 }
 

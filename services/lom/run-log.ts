@@ -122,7 +122,8 @@ export function createRunLog(
       });
       if (isRecorded) {
         placement = chosen;
-        lockKey = lock?.key;
+        // A run that another mediator goes on with has its lock already.
+        lockKey = lock?.key ?? lockKey;
       }
       leavesQueue = !isRecorded;
       return isRecorded;

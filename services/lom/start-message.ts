@@ -9,7 +9,7 @@ export function nodeTarget({
   transport,
   jump,
 }: Pick<PlannedNode, 'node' | 'transport' | 'jump'>): NodeTarget {
-  const { name, address, port, user, credential, hostKeyFingerprints, weakAlgorithms } = node;
+  const { name, address, port, user, credential, hostKeyFingerprints, weakAlgorithms, ssm } = node;
   return {
     name,
     transport,
@@ -19,6 +19,7 @@ export function nodeTarget({
     credential,
     hostKeyFingerprints,
     weakAlgorithms,
+    ssm: transport === 'ssm' ? ssm : undefined,
     jump: jump.map((hop) => ({
       name: hop.name,
       address: hop.address,

@@ -86,7 +86,7 @@ export const ERRORS = {
   MODULE_NOT_FOUND: row(-32100, 'NOT_FOUND', 'REFUSED', 'LOW', false, 'Check the name: this process does not serve it.'),
   SERVICE_UNREACHABLE: row(-32101, 'UNAVAILABLE', 'SERVICE_UNREACHABLE', 'HIGH', true, 'Start the service (rune-lom, or rune up) or correct the address.'),
   MEDIATOR_UNAVAILABLE: row(-32106, 'UNAVAILABLE', 'SERVICE_UNREACHABLE', 'HIGH', true, 'Nothing ran on {node}. Start rune-lmm at the address in the message, and look into its log.'),
-  TRANSPORT_NOT_AVAILABLE: row(-32102, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', false, 'Choose a transport that the node lists (rune nodes show {node}) and that its mediator offers; it offers local only with local_enabled: true, and openssh only where it finds the ssh of OpenSSH.'),
+  TRANSPORT_NOT_AVAILABLE: row(-32102, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', false, 'Choose a transport that the node lists (rune nodes show {node}) and that its mediator offers; it offers local only with local_enabled: true, ssm only with ssm.enabled: true, and openssh only where it finds the ssh of OpenSSH.'),
   MESSAGE_TOO_LARGE: row(-32103, 'RESOURCE_EXHAUSTED', 'REFUSED', 'LOW', false, 'Send less: a message may hold at most 4 MiB.'),
   READER_TOO_SLOW: row(-32104, 'RESOURCE_EXHAUSTED', 'REFUSED', 'LOW', false, 'The execution goes on; read the stream faster.'),
   PROTOCOL_VERSION_MISMATCH: row(-32105, 'FAILED_PRECONDITION', 'REFUSED', 'MEDIUM', false, 'Use a client and services whose protocol versions agree: rune --version'),
@@ -131,6 +131,14 @@ export const ERRORS = {
   CREDENTIAL_UNUSABLE: row(-32409, 'FAILED_PRECONDITION', 'NODE_UNREACHABLE', 'HIGH', false, 'Nothing ran. Correct the credential in the configuration of the mediator: the message says what is wrong with it.'),
   NODE_CHANNEL_REFUSED: row(-32410, 'UNAVAILABLE', 'NODE_UNREACHABLE', 'MEDIUM', true, 'Nothing ran. sshd on {node} refused a session: raise MaxSessions there, or run less at once.'),
   NODE_HANDSHAKE_FAILED: row(-32411, 'UNAVAILABLE', 'NODE_UNREACHABLE', 'MEDIUM', false, 'Nothing ran. Check that an SSH server listens at address and port of {node}; one that offers only SHA-1 algorithms must be updated, or needs weak_algorithms: true in the inventory.'),
+
+  SSM_UNAVAILABLE: row(-32420, 'UNAVAILABLE', 'NODE_UNREACHABLE', 'MEDIUM', true, 'Nothing ran. Check that the mediator reaches Systems Manager in the region of {node}; if it throttles, run less at once or ask AWS for more.'),
+  SSM_ACCESS_DENIED: row(-32421, 'FAILED_PRECONDITION', 'NODE_UNREACHABLE', 'HIGH', false, 'Nothing ran. Give the mediator AWS credentials with the permissions that docs/ssm.md lists: the message says what is wrong.'),
+  SSM_INSTANCE_UNKNOWN: row(-32422, 'FAILED_PRECONDITION', 'NODE_UNREACHABLE', 'MEDIUM', true, 'Nothing ran. Check instance_id, region and role_arn of {node} in the inventory, and that its SSM agent is online: rune doctor --node {node}'),
+  SSM_DOCUMENT_UNUSABLE: row(-32423, 'FAILED_PRECONDITION', 'NODE_UNREACHABLE', 'HIGH', false, 'Nothing ran. Correct ssm.document of the mediator: docs/ssm.md shows the document that it needs.'),
+  SSM_NOT_DELIVERED: row(-32424, 'UNAVAILABLE', 'NODE_UNREACHABLE', 'MEDIUM', true, 'Nothing ran. Check that {node} is up and its SSM agent online: rune doctor --node {node}'),
+  SSM_COMMAND_TOO_LARGE: row(-32425, 'INVALID_ARGUMENT', 'REFUSED', 'LOW', false, 'Nothing ran. Send less, or run the action over ssh; what SSM carries is limited by AWS.'),
+  SECRET_NOT_CARRIED: row(-32309, 'FAILED_PRECONDITION', 'REFUSED', 'MEDIUM', false, 'Nothing ran. Parameters of SSM commands end up in CloudTrail and on the disk of the node: give a reference such as ssm:/path/name that the plugin looks up in Parameter Store on {node}, or run the action over ssh.'),
 
   NODE_IN_MAINTENANCE: row(-32501, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', false, 'Nothing ran. Leave {node} out with --exclude, or end its maintenance in the inventory.'),
   RUN_ALREADY_EXISTS: row(-32502, 'ALREADY_EXISTS', 'REFUSED', 'LOW', false, 'A run id is started once: make a new one.'),

@@ -282,7 +282,7 @@ describe('rune against a scripted LOM', () => {
         ['--params-file', '/nonexistent/p'],
         ['--save', '/dev/null/x'],
         ['-o', 'xml'],
-        ['--use-ssm'],
+        ['--use-ssm', '--transport', 'ssh'],
       ]) {
         const { code, err } = await run(lom, ...wrong);
         assert.equal(code, 2, `${wrong.join(' ')}: ${err}`);

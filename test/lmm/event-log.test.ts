@@ -31,7 +31,7 @@ const room = (log: EventLog, droppedBytes = 0): Promise<void> | undefined =>
   );
 const print = (log: EventLog, droppedBytes = 0): void => void room(log, droppedBytes);
 const progress = (log: EventLog): void =>
-  void log.push({ $case: 'progress', value: { percent: 1, message: LINE } });
+  void log.push({ $case: 'progress', value: { percent: 1, message: LINE, logStreaming: undefined } });
 const accept = (log: EventLog): void => void log.push({ $case: 'accepted', value: {} });
 const end = (log: EventLog, logDroppedBytes = 0): void =>
   log.end(Outcome.fromPartial({ state: RunState.SUCCEEDED, logDroppedBytes }));

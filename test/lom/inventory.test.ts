@@ -52,6 +52,43 @@ describe('inventory', () => {
     assert.equal(inventory.get('a').user, '');
   });
 
+  it('knows where Systems Manager finds a node, by its own entry, its name or its groups', async () => {
+    const inventory = await load(`
+nodes:
+  web01: {transport: ssm, instance_id: i-0123456789abcdef0, groups: [west]}
+  i-0fedcba9876543210: {transports: [ssm, ssh], region: eu-central-1, role_arn: "arn:aws:iam::123456789012:role/rune"}
+  plain: {groups: [west]}
+groups:
+  west: {defaults: {region: us-west-2}}
+`);
+    const { ssm, address } = inventory.get('web01');
+    assert.deepEqual(ssm, { instanceId: 'i-0123456789abcdef0', region: 'us-west-2', roleArn: '' });
+    assert.equal(address, 'i-0123456789abcdef0');
+    assert.deepEqual(inventory.get('i-0fedcba9876543210').ssm, {
+      instanceId: 'i-0fedcba9876543210',
+      region: 'eu-central-1',
+      roleArn: 'arn:aws:iam::123456789012:role/rune',
+    });
+    assert.equal(inventory.get('plain').ssm, undefined);
+  });
+
+  it('asks for what Systems Manager needs to find a node', async () => {
+    assert.deepEqual(await faults('nodes:\n  web01: {transport: ssm, role_arn: admin}\n'), [
+      '0.yaml:2 ROLE_ARN nodes.web01.role_arn must be the ARN of an IAM role: "arn:aws:iam::", 12 digits, ":role/" and its name',
+    ]);
+    assert.deepEqual(await faults('nodes:\n  web01: {transport: ssm}\n'), [
+      '0.yaml:2 REQUIRED nodes.web01.instance_id is required for the transport ssm',
+      '0.yaml:2 REQUIRED nodes.web01.region is required for the transport ssm',
+    ]);
+    assert.deepEqual(
+      await faults('nodes:\n  web01: {transport: ssm, instance_id: web01, region: nowhere}\n'),
+      [
+        '0.yaml:2 REGION nodes.web01.region must be the name of an AWS region, such as eu-central-1',
+        '0.yaml:2 INSTANCE_ID nodes.web01.instance_id must be the id of an instance: "i-" or "mi-" and 8 to 17 hexadecimal digits',
+      ],
+    );
+  });
+
   it('gives a node all that its entry says', async () => {
     const print = `SHA256:${'a'.repeat(43)}`;
     const { nodes, warnings } = await load(`
@@ -90,6 +127,7 @@ groups:
         maintenance: true,
         weakAlgorithms: true,
         jump: [],
+        ssm: undefined,
         runAs: { user: 'nginx', become: 'doas' },
         lockKey: `SHA256:${'a'.repeat(43)}`,
       },
@@ -155,6 +193,7 @@ groups:
       maintenance: false,
       weakAlgorithms: false,
       jump: [],
+      ssm: undefined,
       runAs: undefined,
     };
     assert.deepEqual(inventory.nodes, [
@@ -289,6 +328,7 @@ groups:
         credential: 'main',
         weakAlgorithms: true,
         jump: [],
+        ssm: undefined,
         runAs: { user: 'app', become: 'doas' },
         lockKey: 'local:eu:localhost',
         transports: ['local'],
@@ -302,6 +342,7 @@ groups:
         credential: 'own',
         weakAlgorithms: false,
         jump: [],
+        ssm: undefined,
         runAs: { user: 'own', become: 'doas' },
         lockKey: 'b:1',
         transports: ['ssh'],
@@ -378,8 +419,8 @@ groups:
       ['a port of zero', [nodeWith('port: 0')], ['0.yaml:4 MINIMUM nodes.a.port must be 1 or more']],
       [
         'a transport that does not exist',
-        [nodeWith('transport: ssm')],
-        ['0.yaml:4 ENUM nodes.a.transport must be one of "ssh", "openssh", "local"'],
+        [nodeWith('transport: carrier-pigeon')],
+        ['0.yaml:4 ENUM nodes.a.transport must be one of "ssh", "openssh", "ssm", "local"'],
       ],
       [
         'no transport at all',

@@ -4,16 +4,28 @@ import { createLocalTransport } from '../../services/lmm/transports/local.js';
 import { createOpensshConnections } from '../../services/lmm/transports/openssh/openssh-connections.js';
 import { createSshTransport } from '../../services/lmm/transports/ssh/ssh-transport.js';
 import type { SshSettings } from '../../services/lmm/transports/ssh/ssh-settings.js';
+import { createSdkApi } from '../../services/lmm/transports/ssm/sdk-api.js';
+import { SYSTEM_CLOCK } from '../../services/lmm/transports/ssm/rate-budget.js';
+import { createSsmTransport } from '../../services/lmm/transports/ssm/ssm-transport.js';
 import type { NodeProtocolSettings } from '../../services/lmm/transports/supervise.js';
 import type { RunAs, Transport } from '../../services/lmm/transports/transport.js';
 import type { NodeTarget } from '../../services/shared/gen/rune/v1/lmm.js';
 import { createLogger } from '../../services/shared/logger.js';
 import type { TestSshd } from './sshd.js';
+import { ssmSettings } from './ssm/ssm-settings.js';
 import { staticCredentials } from './static-credentials.js';
 
 /** A way to a test node, as data: another process can open it too. */
 export type Link =
   | { readonly kind: 'local'; readonly runAs?: RunAs }
+  | {
+      readonly kind: 'ssm';
+      readonly runAs?: RunAs;
+      readonly url: string;
+      readonly region: string;
+      /** Each run goes to one of them: an agent runs five commands at a time. */
+      readonly instanceIds: readonly string[];
+    }
   | {
       readonly kind: 'ssh' | 'openssh';
       readonly runAs?: RunAs;
@@ -47,6 +59,14 @@ function openTransport(
   settings: Partial<SshSettings>,
 ): Transport {
   if (link.kind === 'local') return createLocalTransport({ settings: nodeProtocol });
+  if (link.kind === 'ssm') {
+    return createSsmTransport({
+      settings: ssmSettings({ ssmEndpoint: link.url }),
+      connect: createSdkApi,
+      clock: SYSTEM_CLOCK,
+      random: Math.random,
+    });
+  }
   const silence = new Writable({ write: (_chunk, _encoding, done) => done() });
   const options = {
     ...staticCredentials({ default: { keyFiles: [link.keyFile] } }),
@@ -81,8 +101,16 @@ export function nodeOf(link: Link): NodeTarget {
     credential: '',
     weakAlgorithms: false,
     jump: [],
+    ssm:
+      link.kind === 'ssm'
+        ? { instanceId: anyOf(link.instanceIds), region: link.region, roleArn: '' }
+        : undefined,
   };
-  return link.kind === 'local'
+  return link.kind === 'local' || link.kind === 'ssm'
     ? { ...node, port: 0, user: '', hostKeyFingerprints: [] }
     : { ...node, port: link.port, user: link.user, hostKeyFingerprints: [...link.hostKeyFingerprints] };
+}
+
+function anyOf(ids: readonly string[]): string {
+  return ids[Math.floor(Math.random() * ids.length)] ?? '';
 }

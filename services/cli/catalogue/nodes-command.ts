@@ -31,6 +31,16 @@ export function renderProbe(probe: NodeProbe): string[] {
   const others = probe.hostKeys.filter(({ fingerprint }) => fingerprint !== hostKeyFingerprint);
   const key = hostKeyFingerprint === '' ? 'not seen' : `${hostKeyType} ${hostKeyFingerprint}`;
   const took = connect === undefined ? '' : ` in ${formatDuration(toMs(connect))}`;
+  const failure =
+    error === undefined ? [] : [errorHeadline(error), ...indent(errorDetails(error, { withLog: true }))];
+  if (probe.ssmAgent !== undefined) {
+    const { pingStatus, agentVersion, platform } = probe.ssmAgent;
+    return [
+      escapeText(`SSM agent: ${pingStatus}, version ${agentVersion}, on ${platform}`),
+      ...(mediator === '' ? [] : [escapeText(`tried by: ${mediator}`)]),
+      ...failure,
+    ];
+  }
   return [
     escapeText(
       `host key: ${key}${hostKeyFingerprint === '' ? '' : hostKeyAccepted ? ' (accepted)' : ' (REFUSED)'}`,
@@ -42,7 +52,7 @@ export function renderProbe(probe: NodeProbe): string[] {
     ),
     `login: ${authenticated ? `accepted${took}` : 'no'}`,
     ...(mediator === '' ? [] : [escapeText(`tried by: ${mediator}`)]),
-    ...(error === undefined ? [] : [errorHeadline(error), ...indent(errorDetails(error, { withLog: true }))]),
+    ...failure,
   ];
 }
 
@@ -50,6 +60,8 @@ export function renderProbe(probe: NodeProbe): string[] {
 export function renderNode(node: Node, width: number): string[] {
   const facts = {
     address: address(node),
+    instance: [node.ssm?.instanceId, node.ssm?.region].filter(Boolean).join(' in '),
+    role: node.ssm?.roleArn ?? '',
     user: node.user,
     'run as': node.runAs?.user ?? '',
     become: node.runAs?.become ?? '',

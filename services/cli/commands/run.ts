@@ -70,6 +70,7 @@ export interface ParsedExecution extends ParsedServiceOptions {
   dryRun?: true;
   yes?: true;
   transport?: string;
+  useSsm?: true;
   timeout?: number;
   reason?: string;
   maxParallel?: number;
@@ -110,7 +111,8 @@ What the exit code means: rune help exit-codes`;
 /** The flags of an execution as RunOptions, apart from what runs. Throws COMMAND_INVALID if no node is named. */
 export function executionOptions(parsed: ParsedExecution): Omit<RunOptions, 'action' | 'standalone'> {
   const { node = [], group = [], select = {}, exclude = [] } = parsed;
-  const { transport, paramsFile, timeout, reason, maxParallel, batch, maxFailures, save } = parsed;
+  const transport = parsed.useSsm === true ? 'ssm' : parsed.transport;
+  const { paramsFile, timeout, reason, maxParallel, batch, maxFailures, save } = parsed;
   const { onLocked, queueTimeout, retries, retryDelay } = parsed;
   if (node.length + group.length + Object.keys(select).length === 0) {
     throw new RuneError('COMMAND_INVALID', 'Name the nodes: --node, --group or --select.');
@@ -200,7 +202,8 @@ export function addExecutionOptions(command: Command): Command {
     .optionsGroup('How:')
     .addOption(new Option('--plan', 'show what would run where; contacts no node').conflicts('save'))
     .option('--dry-run', 'let the plugin say what it would do, changing nothing')
-    .option('--transport <name>', 'ssh, openssh or local, where the nodes list it')
+    .option('--transport <name>', 'ssh, openssh, ssm or local, where the nodes list it')
+    .addOption(new Option('--use-ssm', 'the same as --transport ssm').conflicts('transport'))
     .option('--max-parallel <n>', 'runs at the same time', parseCount('--max-parallel'))
     .option('--batch <n>', 'nodes at a time, as a count or a share such as 25%', parseShare('--batch'))
     .option(

@@ -126,6 +126,7 @@ async function checks(nodes: readonly string[], session: Session): Promise<Check
           const message = 'can be reached, but is in maintenance: a run there is refused';
           return { name, state: 'warn', message, details: [] };
         }
+        if (probe?.ssmAgent !== undefined) return ok(name, 'its SSM agent is online', renderProbe(probe));
         return ok(
           name,
           'can be reached and accepts the login',

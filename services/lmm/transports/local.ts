@@ -45,6 +45,7 @@ export function createLocalTransport({ settings }: LocalTransportOptions): Trans
         mediator: '',
         hostKeys: [],
         knownHostsName: '',
+        ssmAgent: undefined,
       };
     },
     async close(): Promise<void> {

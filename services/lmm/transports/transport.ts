@@ -57,6 +57,10 @@ export interface RunSink {
   started(): void;
   stdout(chunk: Buffer): void | Promise<void>;
   stderr(chunk: Buffer): void | Promise<void>;
+  /** So many bytes of standard error before what comes next could not be carried. */
+  stderrDropped?(bytes: number): void;
+  /** The run is on its way, and nothing will be heard of it until it ends: words for who watches it. */
+  waiting?(words: string): void;
 }
 
 /** How the plugin ended, as the node claims. */
@@ -78,6 +82,8 @@ export type NodeEnding =
       readonly maySurvive: boolean;
       /** Processes alive after the plugin's own end. */
       readonly leftProcesses: number;
+      /** Of so many bytes that the plugin printed, the transport could carry only the first. */
+      readonly resultCutFromBytes?: number;
       readonly phases: RunPhases;
     }
   | {
@@ -105,11 +111,20 @@ export type StopSignal = AbortSignal;
 /** A way to nodes. One shared contract suite describes what every transport does. */
 export interface Transport {
   readonly name: string;
+  /** False where output comes only when the plugin has ended. */
+  readonly logStreaming?: false;
+  /** False where the plugin goes on when its mediator is lost. */
+  readonly stopsWithLink?: false;
   /**
    * Runs the plugin once and resolves when its fate is known. Never rejects after the plugin may have started. Rejects with
    * a RuneError when it certainly did not.
    */
   run(command: NodeCommand, sink: RunSink, stop: StopSignal): Promise<NodeEnding>;
+  /**
+   * Goes on with a run that another process started through this kind of transport not before `sentAt`, as `run` does. Starts nothing:
+   * what it cannot find is lost.
+   */
+  adopt?(command: NodeCommand, sink: RunSink, stop: StopSignal, sentAt: Date): Promise<NodeEnding>;
   /** Connects, checks the host key, authenticates, runs nothing. A node that cannot be used is an answer, not a rejection. */
   probe(target: NodeTarget, connectTimeoutMs: number, signal: AbortSignal): Promise<NodeProbe>;
   /** Ends idle connections and refuses new runs. Runs in flight are stopped by their own stop signals before. */

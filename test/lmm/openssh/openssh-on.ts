@@ -91,6 +91,7 @@ export async function opensshOn(sshd: TestSshd, options: OpensshOnOptions = {}):
     },
   };
   const target: OpensshOn['target'] = (changes = {}) => ({
+    ssm: undefined,
     name: 'web01',
     transport: 'openssh',
     address: sshd.host,

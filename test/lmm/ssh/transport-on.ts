@@ -74,6 +74,7 @@ export async function transportOn(
     logger: createLogger({ level: 'error', service: 'test', stream: new PassThrough().resume() }),
   });
   const target = (changes: Partial<NodeTarget> = {}): NodeTarget => ({
+    ssm: undefined,
     name: 'web01',
     transport: 'ssh',
     address: sshd.host,

@@ -4,10 +4,11 @@ import { StopReason } from '../../../services/shared/gen/rune/v1/run.js';
 import { eventually } from '../../support/eventually.js';
 import type { Link } from '../../support/links.js';
 import { findProcesses } from '../../support/processes.js';
-import { ALL_BYTES, runsOver } from './runs-over.js';
+import { ALL_BYTES, itBut, runsOver, type Exceptions } from './runs-over.js';
 
 /** What every link promises about what goes up to the plugin and comes from it. `getLink` is asked when a test runs. */
-export function describeCarrying(getLink: () => Link): void {
+export function describeCarrying(getLink: () => Link, exceptions: Exceptions = {}): void {
+  const it = itBut(exceptions);
   const { run, start } = runsOver(getLink);
 
   it('gives the input, both outputs and the exit code, and says once that the plugin began', async () => {

@@ -4,7 +4,7 @@ import type { NodeCommand } from '../../../services/lmm/transports/transport.js'
 import { eventually } from '../../support/eventually.js';
 import type { Link } from '../../support/links.js';
 import type { PluginRun } from '../../support/run-plugin.js';
-import { ALL_BYTES, runsOver } from './runs-over.js';
+import { ALL_BYTES, itBut, runsOver, type Exceptions } from './runs-over.js';
 
 /** Name and version of the operating system that this machine and its nodes share. */
 function osRelease(): { id: string; versionMin: string } {
@@ -14,7 +14,8 @@ function osRelease(): { id: string; versionMin: string } {
 }
 
 /** What every link promises about the plugin's process and what it finds. `getLink` is asked when a test runs. */
-export function describeRunning(getLink: () => Link): void {
+export function describeRunning(getLink: () => Link, exceptions: Exceptions = {}): void {
+  const it = itBut(exceptions);
   const { run, start } = runsOver(getLink);
 
   for (const code of [0, 1, 97, 126, 127, 128, 130, 137, 143, 255]) {

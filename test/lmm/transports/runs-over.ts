@@ -7,6 +7,21 @@ import { commandFor, runPlugin, type PluginChanges, type PluginRun } from '../..
 /** Every byte that a shell can hold. */
 export const ALL_BYTES = Buffer.from(Array.from({ length: 255 }, (_, index) => index + 1));
 
+/** What a link cannot do: why, by the title of the test. */
+export type Exceptions = Readonly<Record<string, string>>;
+
+/** `it` for every test but the exceptions, which are pending. An exception that is no test fails. */
+export function itBut(exceptions: Exceptions): (title: string, test: () => Promise<void>) => Mocha.Test {
+  const left = new Set(Object.keys(exceptions));
+  after(() => assert.deepEqual([...left], [], 'exceptions without a test'));
+  return (title, test) => {
+    const reason = exceptions[title];
+    if (reason === undefined) return it(title, test);
+    left.delete(title);
+    return it(`${title} (not here: ${reason})`);
+  };
+}
+
 /** A run that ended by itself. */
 export interface EndedRun extends PluginRun {
   readonly end: NodeEnding & { kind: 'ended' };

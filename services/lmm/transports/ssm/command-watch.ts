@@ -1,0 +1,204 @@
+import { setMaxListeners } from 'node:events';
+import { progressOf } from './invocation-state.js';
+import type { Clock } from './rate-budget.js';
+import { SsmFault, type SsmApi, type SsmPage, type SsmStatus } from './ssm-api.js';
+
+/** How often commands are looked at. Times in milliseconds. */
+export interface WatchSettings {
+  readonly pollFirstMs: number;
+  readonly pollMaxMs: number;
+  /** How long a command that the service does not show is waited for. */
+  readonly findWaitMs: number;
+}
+
+/** What the watch works with; `read` is that of SsmAccess. */
+export interface WatchOptions {
+  readonly read: <Answer>(call: (api: SsmApi) => Promise<Answer>, signal: AbortSignal) => Promise<Answer>;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly settings: WatchSettings;
+}
+
+/** One command on one instance. */
+export interface WatchedCommand {
+  readonly commandId: string;
+  readonly instanceId: string;
+  /** When it was sent at the earliest. */
+  readonly sentAt: Date;
+}
+
+/** Looks at all commands of one region and identity together. */
+export interface CommandWatch {
+  /**
+   * Resolves once the command is over on its instance; undefined if the service has not shown it in time. `onStatus` hears each status
+   * that is seen. Rejects with the SsmFault of a refused request, or with the signal's reason.
+   */
+  untilOver(
+    command: WatchedCommand,
+    onStatus: (status: SsmStatus) => void,
+    signal: AbortSignal,
+  ): Promise<SsmStatus | undefined>;
+  close(): void;
+}
+
+interface Entry extends WatchedCommand {
+  readonly sinceMs: number;
+  delayMs: number;
+  nextMs: number;
+  isBusy: boolean;
+  /** The service has shown it. */
+  isSeen: boolean;
+  /** A look at all commands did not come as far as this one. */
+  isAlone: boolean;
+  readonly onStatus: (status: SsmStatus) => void;
+  readonly settle: (status: SsmStatus | undefined) => void;
+  readonly fail: (fault: unknown) => void;
+}
+
+/** More commands that are due at a time are looked up together. */
+const SINGLE_MAX = 3;
+/** What is due within this time is due now. */
+const TOGETHER_MS = 100;
+const GROWTH = 1.5;
+/** What the clocks of this machine and the service may be apart. */
+const CLOCK_SKEW_MS = 300_000;
+const PAGE_ITEMS = 50;
+const PAGES_MORE = 4;
+
+/** Makes a watch of no commands. */
+export function createCommandWatch({ read, clock, random, settings }: WatchOptions): CommandWatch {
+  const entries = new Set<Entry>();
+  const stopper = new AbortController();
+  setMaxListeners(0, stopper.signal);
+  let stopTimer: (() => void) | undefined;
+
+  const schedule = (): void => {
+    stopTimer?.();
+    stopTimer = undefined;
+    let nextMs = Infinity;
+    for (const entry of entries) if (!entry.isBusy) nextMs = Math.min(nextMs, entry.nextMs);
+    if (nextMs === Infinity) return;
+    stopTimer = clock.after(Math.max(1, nextMs - clock.now()), look);
+  };
+
+  const take = (entry: Entry, status: SsmStatus): void => {
+    entry.isSeen = true;
+    entry.onStatus(status);
+    if (progressOf(status) !== 'over') return;
+    entries.delete(entry);
+    entry.settle(status);
+  };
+
+  const release = (entry: Entry): void => {
+    entry.isBusy = false;
+    if (!entries.has(entry)) return;
+    const nowMs = clock.now();
+    if (!entry.isSeen && nowMs - entry.sinceMs >= settings.findWaitMs) {
+      entries.delete(entry);
+      entry.settle(undefined);
+      return;
+    }
+    entry.nextMs = nowMs + entry.delayMs * (0.75 + random() / 2);
+    if (entry.isSeen) entry.delayMs = Math.min(entry.delayMs * GROWTH, settings.pollMaxMs);
+  };
+
+  const dismiss = (entry: Entry, fault: unknown): void => {
+    if (entries.delete(entry)) entry.fail(fault);
+  };
+
+  const lookAtOne = async (entry: Entry): Promise<void> => {
+    const page = await read((api) => api.statuses({ commandId: entry.commandId }, undefined), stopper.signal);
+    const status = page.items.find(({ instanceId }) => instanceId === entry.instanceId);
+    if (status !== undefined && entries.has(entry)) take(entry, status);
+  };
+
+  const lookAtAll = async (due: readonly Entry[]): Promise<void> => {
+    const byKey = new Map([...entries].map((entry) => [keyOf(entry), entry]));
+    const missing = new Set(due);
+    const sentAfter = new Date(Math.min(...due.map(({ sentAt }) => sentAt.getTime())) - CLOCK_SKEW_MS);
+    let pages = Math.ceil(entries.size / PAGE_ITEMS) + PAGES_MORE;
+    let nextToken: string | undefined;
+    do {
+      const token: string | undefined = nextToken;
+      const page: SsmPage<SsmStatus> = await read(
+        (api) => api.statuses({ sentAfter }, token),
+        stopper.signal,
+      );
+      for (const status of page.items) {
+        const entry = byKey.get(keyOf(status));
+        if (entry === undefined || !entries.has(entry)) continue;
+        missing.delete(entry);
+        take(entry, status);
+      }
+      nextToken = page.nextToken;
+      pages -= 1;
+    } while (nextToken !== undefined && missing.size > 0 && pages > 0);
+    for (const entry of missing) entry.isAlone = true;
+  };
+
+  const lookAt = async (due: readonly Entry[], asking: () => Promise<void>): Promise<void> => {
+    for (const entry of due) entry.isBusy = true;
+    try {
+      await asking();
+    } catch (thrown) {
+      for (const entry of due) dismiss(entry, thrown);
+    }
+    for (const entry of due) release(entry);
+    schedule();
+  };
+
+  const look = (): void => {
+    stopTimer = undefined;
+    const nowMs = clock.now();
+    const due = [...entries].filter((entry) => !entry.isBusy && entry.nextMs <= nowMs + TOGETHER_MS);
+    const together = due.filter(({ isAlone }) => !isAlone);
+    const single = together.length > SINGLE_MAX ? due.filter(({ isAlone }) => isAlone) : due;
+    for (const entry of single) void lookAt([entry], () => lookAtOne(entry));
+    if (together.length > SINGLE_MAX) void lookAt(together, () => lookAtAll(together));
+    schedule();
+  };
+
+  return {
+    untilOver(command, onStatus, signal) {
+      return new Promise((resolve, reject) => {
+        if (signal.aborted) {
+          reject(signal.reason as Error);
+          return;
+        }
+        const forget = (): void => signal.removeEventListener('abort', onAbort);
+        const onAbort = (): void => dismiss(entry, signal.reason);
+        const nowMs = clock.now();
+        const entry: Entry = {
+          ...command,
+          sinceMs: nowMs,
+          delayMs: settings.pollFirstMs,
+          nextMs: nowMs + settings.pollFirstMs,
+          isBusy: false,
+          isSeen: false,
+          isAlone: false,
+          onStatus,
+          settle(status) {
+            forget();
+            resolve(status);
+          },
+          fail(fault) {
+            forget();
+            reject(fault);
+          },
+        };
+        signal.addEventListener('abort', onAbort, { once: true });
+        entries.add(entry);
+        schedule();
+      });
+    },
+    close() {
+      stopper.abort(new SsmFault('unknown', 'Closed', 'The transport is closed.'));
+      stopTimer?.();
+      for (const entry of entries) dismiss(entry, stopper.signal.reason);
+    },
+  };
+}
+
+function keyOf({ commandId, instanceId }: Pick<SsmStatus, 'commandId' | 'instanceId'>): string {
+  return `${commandId} ${instanceId}`;
+}

@@ -1,0 +1,327 @@
+import { RuneError } from '../../../shared/errors.js';
+import type { SsmAddress, StopReason } from '../../../shared/gen/rune/v1/run.js';
+import type { NodeCommand, NodeEnding, RunPhases, RunSink, StopSignal } from '../transport.js';
+import { commandScript } from './command-script.js';
+import { interpretReport } from './interpret-report.js';
+import { endOf, progressOf, type InvocationPast } from './invocation-state.js';
+import { lookScript } from './look-script.js';
+import type { Clock } from './rate-budget.js';
+import { readReport, type NodeReport } from './report.js';
+import { runComment, lookComment } from './run-comment.js';
+import { findCommand, sendCommand } from './send-command.js';
+import { pause, type SsmAccess } from './ssm-access.js';
+import { SsmFault, type SsmInvocation } from './ssm-api.js';
+import type { SsmSettings } from './ssm-settings.js';
+
+/** What a run over Systems Manager works with. */
+export interface SsmRunDeps {
+  readonly access: SsmAccess;
+  readonly address: SsmAddress;
+  readonly settings: SsmSettings;
+  readonly clock: Clock;
+}
+
+/** One run over Systems Manager. */
+export interface SsmRun {
+  readonly command: NodeCommand;
+  readonly sink: RunSink;
+  readonly stop: StopSignal;
+}
+
+/** The command of a run, sent by this process or by another one. */
+interface Sent {
+  readonly commandId: string;
+  readonly sentAt: Date;
+  /** Undefined where another process sent it. */
+  readonly connectMs: number | undefined;
+}
+
+/** What the agent's limit leaves the node beyond timeout and kill grace, to report how the plugin ended. */
+const REPORT_MARGIN_MS = 20_000;
+const AGENT_SECONDS_MIN = 5;
+/** The service takes no less. */
+const DELIVERY_SECONDS_MIN = 30;
+/** What the service may take to say what an agent has reported, and the mediator to see it. */
+const SERVICE_MARGIN_MS = 60_000;
+/** How long after its time for delivery a command is given up that still waits. */
+const DELIVERY_MARGIN_MS = 3_000;
+/** How long a cancelled command may take to end, beyond the kill grace. */
+const CANCEL_MARGIN_MS = 60_000;
+const DETAILS_PAUSE_MS = 300;
+const CANCEL_PAUSE_MS = 300;
+
+/** Sends the command of a run and follows it to its end. Throws a RuneError if certainly nothing ran. */
+export async function runOverSsm(run: SsmRun, deps: SsmRunDeps): Promise<NodeEnding> {
+  const { command, sink, stop } = run;
+  const { access, address, settings, clock } = deps;
+  const startedMs = clock.now();
+  const sent = await sendCommand(
+    access,
+    {
+      instanceId: address.instanceId,
+      document: settings.ssmDocument,
+      script: commandScript(command, settings.ssmCommandBytesMax),
+      comment: runComment(command.runId),
+      deliverySeconds: Math.max(DELIVERY_SECONDS_MIN, Math.ceil(settings.ssmDeliveryTimeoutMs / 1000)),
+      executionSeconds: executionSeconds(command),
+    },
+    { node: command.target.name, runId: command.runId },
+    { settings: { sendWaitMs: settings.ssmSendWaitMs, findWaitMs: settings.ssmFindWaitMs }, clock, stop },
+  );
+  const { commandId, sentAt } = sent;
+  if (commandId === undefined) {
+    return lost(
+      'the answer to its command was lost, and no command of this run can be found',
+      run,
+      deps,
+      sentAt,
+    );
+  }
+  sink.waiting?.(`Systems Manager has the command ${commandId}; log and result come when it ends.`);
+  return follow(run, deps, { commandId, sentAt, connectMs: clock.now() - startedMs });
+}
+
+/** Finds the command of a run that another process sent, and follows it to its end. */
+export async function adoptOverSsm(run: SsmRun, deps: SsmRunDeps, sentAt: Date): Promise<NodeEnding> {
+  const { command, sink } = run;
+  const { access, address, settings, clock } = deps;
+  const commandId = await findCommand(
+    access,
+    { instanceId: address.instanceId, comment: runComment(command.runId) },
+    sentAt,
+    { settings: { findWaitMs: settings.ssmFindWaitMs }, clock },
+  );
+  if (commandId === undefined) return lost('no command of this run can be found', run, deps, sentAt);
+  sink.waiting?.(`Found the command ${commandId} again; log and result come when it ends.`);
+  return follow(run, deps, { commandId, sentAt, connectMs: undefined });
+}
+
+function executionSeconds({ timeoutMs, killGraceMs }: NodeCommand): number {
+  return Math.max(AGENT_SECONDS_MIN, Math.ceil((timeoutMs + killGraceMs + REPORT_MARGIN_MS) / 1000));
+}
+
+async function follow(run: SsmRun, deps: SsmRunDeps, sent: Sent): Promise<NodeEnding> {
+  const { command, stop } = run;
+  const { access, address, settings, clock } = deps;
+  const { instanceId } = address;
+  const { commandId, sentAt } = sent;
+  const beganMs = clock.now();
+  let runningMs: number | undefined;
+  let wasRunning = false;
+  let waitedTooLong = false;
+  let askedReason: StopReason | undefined;
+  const tooLate = new AbortController();
+  const over = new AbortController();
+  let cancelLimit = clock.after(longestMs(command, settings), () => tooLate.abort());
+
+  const phases = (): RunPhases => ({
+    connectMs: sent.connectMs ?? 0,
+    startMs: (runningMs ?? clock.now()) - beganMs,
+    runMs: runningMs === undefined ? 0 : clock.now() - runningMs,
+  });
+  const lose = (reason: string, started = false): NodeEnding =>
+    lost(reason, run, deps, sentAt, { started, stopReason: askedReason, phases: phases() });
+
+  const cancel = (): void => {
+    cancelLimit();
+    cancelLimit = clock.after(command.killGraceMs + CANCEL_MARGIN_MS, () => tooLate.abort());
+    void cancelCommand(
+      access,
+      sent.commandId,
+      instanceId,
+      clock,
+      AbortSignal.any([tooLate.signal, over.signal]),
+    );
+  };
+  const onStop = (): void => {
+    askedReason = stop.reason as StopReason;
+    if (!waitedTooLong) cancel();
+  };
+  const deliveryMs = settings.ssmDeliveryTimeoutMs + DELIVERY_MARGIN_MS - (Date.now() - sentAt.getTime());
+  if (stop.aborted) onStop();
+  else stop.addEventListener('abort', onStop, { once: true });
+
+  try {
+    const status = await access.watch.untilOver(
+      { commandId, instanceId, sentAt },
+      (seen) => {
+        const progress = progressOf(seen);
+        if (progress === 'running') {
+          wasRunning = true;
+          runningMs ??= clock.now();
+        }
+        if (progress === 'waiting' && !waitedTooLong && clock.now() - beganMs >= deliveryMs) {
+          waitedTooLong = true;
+          if (askedReason === undefined) cancel();
+        }
+      },
+      tooLate.signal,
+    );
+    if (status === undefined) return lose(`the service does not show the command ${commandId}`);
+    const invocation = await detailsOf(access, commandId, instanceId, clock, tooLate.signal);
+    const first = readReport(command.runId, invocation.stdout, invocation.stderr);
+    const isTimedOut = invocation.status === 'TimedOut';
+    const past = { wasRunning, waitedTooLong };
+    const report = needsLook(first, invocation, past) ? await lookAt(run, deps, sent, first) : first;
+    return judge(report, invocation, { run, past, askedReason, isTimedOut, phases: phases() }, lose);
+  } catch (thrown) {
+    if (thrown instanceof RuneError) throw thrown;
+    if (thrown instanceof SsmFault) return lose(`the service refused to tell (${thrown.code})`);
+    if (tooLate.signal.aborted) return lose(`the command ${commandId} was not over in time`);
+    throw thrown;
+  } finally {
+    over.abort();
+    cancelLimit();
+    stop.removeEventListener('abort', onStop);
+  }
+}
+
+/** Asks for the end of a command until the service knows it: a new one it may not. What comes of it the status says. Never rejects. */
+async function cancelCommand(
+  access: SsmAccess,
+  commandId: string,
+  instanceId: string,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    try {
+      await access.read((api) => api.cancel(commandId, instanceId), signal);
+      return;
+    } catch (thrown) {
+      if (!(thrown instanceof SsmFault) || thrown.code !== 'InvalidCommandId') return;
+    }
+    try {
+      await pause(clock, CANCEL_PAUSE_MS, signal);
+    } catch {
+      return; // It ended meanwhile, or nobody waits any more.
+    }
+  }
+}
+
+/** Whether the node may know more than the invocation says: its script was killed, or a part of its report is missing. */
+function needsLook(report: NodeReport, invocation: SsmInvocation, past: InvocationPast): boolean {
+  if (report.kind === 'cut') return true;
+  return report.kind === 'silent' && endOf(invocation, past).kind !== 'never-ran';
+}
+
+/** What the script said in the end, as the node has kept it; `first` if it cannot be asked. */
+async function lookAt(run: SsmRun, deps: SsmRunDeps, sent: Sent, first: NodeReport): Promise<NodeReport> {
+  const { command } = run;
+  const { access, address, settings, clock } = deps;
+  const waitMs = command.killGraceMs + REPORT_MARGIN_MS;
+  const tooLate = new AbortController();
+  const cancelTimer = clock.after(settings.ssmDeliveryTimeoutMs + waitMs + SERVICE_MARGIN_MS, () =>
+    tooLate.abort(),
+  );
+  try {
+    const { commandId, sentAt } = await sendCommand(
+      access,
+      {
+        instanceId: address.instanceId,
+        document: settings.ssmDocument,
+        script: lookScript(sent.commandId, waitMs),
+        comment: lookComment(command.runId),
+        deliverySeconds: Math.max(DELIVERY_SECONDS_MIN, Math.ceil(settings.ssmDeliveryTimeoutMs / 1000)),
+        executionSeconds: Math.ceil((waitMs + REPORT_MARGIN_MS) / 1000),
+      },
+      { node: command.target.name, runId: command.runId },
+      {
+        settings: { sendWaitMs: settings.ssmSendWaitMs, findWaitMs: settings.ssmFindWaitMs },
+        clock,
+        stop: tooLate.signal,
+      },
+    );
+    if (commandId === undefined) return first;
+    const { instanceId } = address;
+    await access.watch.untilOver({ commandId, instanceId, sentAt }, () => undefined, tooLate.signal);
+    const { stdout, stderr } = await detailsOf(access, commandId, instanceId, clock, tooLate.signal);
+    const found = readReport(command.runId, stdout, stderr);
+    return found.kind === 'silent' ? first : found;
+  } catch {
+    // Nobody can be asked: what is known already counts.
+    return first;
+  } finally {
+    cancelTimer();
+  }
+}
+
+/** The invocation once the service shows it as over: its answers to different questions are not of one moment. */
+async function detailsOf(
+  access: SsmAccess,
+  commandId: string,
+  instanceId: string,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<SsmInvocation> {
+  for (;;) {
+    const invocation = await access.read((api) => api.invocation(commandId, instanceId), signal);
+    if (invocation !== undefined && progressOf(invocation) === 'over') return invocation;
+    await pause(clock, DETAILS_PAUSE_MS, signal);
+  }
+}
+
+function judge(
+  report: NodeReport,
+  invocation: SsmInvocation,
+  known: {
+    readonly run: SsmRun;
+    readonly past: InvocationPast;
+    readonly askedReason: StopReason | undefined;
+    readonly isTimedOut: boolean;
+    readonly phases: RunPhases;
+  },
+  lose: (reason: string, started?: boolean) => NodeEnding,
+): NodeEnding {
+  const { command, sink } = known.run;
+  const about = { node: command.target.name, runId: command.runId };
+  if (report.kind === 'report') {
+    const ending = interpretReport(report, { command, sink, ...known });
+    return ending.kind === 'unclear'
+      ? lose('the node did not say how the plugin ended', ending.started)
+      : ending;
+  }
+  if (report.kind === 'unable') {
+    const message = `Nothing ran on ${about.node}: its agent could not run the script, for want of ${report.what}.`;
+    throw new RuneError('NODE_SETUP_FAILED', message, about);
+  }
+  if (report.kind === 'again') return lose('the node was started anew while it ran');
+  if (report.kind === 'cut') return lose('a part of what the node reported is missing');
+  const end = endOf(invocation, known.past);
+  if (end.kind !== 'never-ran') return lose(end.reason);
+  const isCancelled = end.byCancel && !known.past.waitedTooLong;
+  const reason = end.byCancel && !isCancelled ? 'the command did not reach the node in time' : end.reason;
+  const message = `Nothing ran on ${about.node}: ${reason}.`;
+  throw new RuneError(isCancelled ? 'RUN_CANCELLED' : 'SSM_NOT_DELIVERED', message, about);
+}
+
+/** How long a command may take from its sending to its end, at most. */
+function longestMs(command: NodeCommand, settings: SsmSettings): number {
+  return (
+    settings.ssmDeliveryTimeoutMs +
+    settings.ssmQueueWaitMs +
+    executionSeconds(command) * 1000 +
+    SERVICE_MARGIN_MS
+  );
+}
+
+function lost(
+  reason: string,
+  { command }: SsmRun,
+  { settings }: SsmRunDeps,
+  sentAt: Date,
+  known: {
+    readonly started?: boolean;
+    readonly stopReason?: StopReason | undefined;
+    readonly phases?: RunPhases;
+  } = {},
+): NodeEnding {
+  return {
+    kind: 'lost',
+    reason,
+    started: known.started ?? false,
+    stopReason: known.stopReason,
+    stoppedOnNodeByMs: sentAt.getTime() + longestMs(command, settings),
+    phases: known.phases ?? { connectMs: 0, startMs: 0, runMs: 0 },
+  };
+}

@@ -1,0 +1,211 @@
+import type { SSMClient, SSMClientConfig } from '@aws-sdk/client-ssm';
+import { SsmFault, type SsmApi, type SsmFaultKind } from './ssm-api.js';
+
+/** Where and as whom Systems Manager is asked. */
+export interface SdkApiOptions {
+  readonly region: string;
+  /** A role to assume; empty for the identity of this process. */
+  readonly roleArn: string;
+  readonly endpoint: string | undefined;
+  readonly stsEndpoint: string | undefined;
+  readonly requestTimeoutMs: number;
+}
+
+const PAGE_ITEMS = 50;
+const SESSION_NAME = 'rune-lmm';
+const THROTTLED = new Set([
+  'ThrottlingException',
+  'Throttling',
+  'TooManyRequestsException',
+  'RequestLimitExceeded',
+  'TooManyUpdates',
+]);
+/** Codes of connections that were never made. */
+const UNSENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
+const CREDENTIALS = new Set(['CredentialsProviderError', 'TokenProviderError', 'ProviderError']);
+
+/**
+ * Systems Manager through the AWS SDK, which is loaded only here and only now. Nothing is retried by the SDK: SendCommand has no
+ * token that would make that safe.
+ */
+export async function createSdkApi(options: SdkApiOptions): Promise<SsmApi> {
+  const sdk = await import('@aws-sdk/client-ssm');
+  const requestHandler = {
+    requestTimeout: options.requestTimeoutMs,
+    throwOnRequestTimeout: true,
+    connectionTimeout: options.requestTimeoutMs,
+  };
+  const config: SSMClientConfig = {
+    region: options.region,
+    maxAttempts: 1,
+    requestHandler,
+    ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
+  };
+  if (options.roleArn !== '') {
+    const { fromTemporaryCredentials } = await import('@aws-sdk/credential-providers');
+    config.credentials = fromTemporaryCredentials({
+      params: { RoleArn: options.roleArn, RoleSessionName: SESSION_NAME },
+      clientConfig: {
+        region: options.region,
+        requestHandler,
+        ...(options.stsEndpoint === undefined ? {} : { endpoint: options.stsEndpoint }),
+      },
+    });
+  }
+  const client: SSMClient = new sdk.SSMClient(config);
+
+  const call = async <Answer>(request: Promise<Answer>): Promise<Answer> => {
+    try {
+      return await request;
+    } catch (thrown) {
+      throw toFault(thrown);
+    }
+  };
+
+  return {
+    async send(command) {
+      const { Command } = await call(
+        client.send(
+          new sdk.SendCommandCommand({
+            InstanceIds: [command.instanceId],
+            DocumentName: command.document,
+            Comment: command.comment,
+            TimeoutSeconds: command.deliverySeconds,
+            MaxConcurrency: '50',
+            MaxErrors: '100%',
+            Parameters: {
+              commands: command.script.split('\n'),
+              executionTimeout: [String(command.executionSeconds)],
+            },
+          }),
+        ),
+      );
+      if (Command?.CommandId === undefined)
+        throw new SsmFault('unknown', 'NoCommandId', 'The service named no command.');
+      return Command.CommandId;
+    },
+
+    async statuses(of, nextToken) {
+      const answer = await call(
+        client.send(
+          new sdk.ListCommandInvocationsCommand({
+            MaxResults: PAGE_ITEMS,
+            NextToken: nextToken,
+            ...('commandId' in of
+              ? { CommandId: of.commandId }
+              : { Filters: [{ key: 'InvokedAfter', value: secondsText(of.sentAfter) }] }),
+          }),
+        ),
+      ).catch(noneIf('InvalidCommandId'));
+      return {
+        items: (answer?.CommandInvocations ?? []).map((each) => ({
+          commandId: each.CommandId ?? '',
+          instanceId: each.InstanceId ?? '',
+          status: each.Status ?? '',
+          details: each.StatusDetails ?? '',
+        })),
+        nextToken: answer?.NextToken || undefined,
+      };
+    },
+
+    async invocation(commandId, instanceId) {
+      const answer = await call(
+        client.send(new sdk.GetCommandInvocationCommand({ CommandId: commandId, InstanceId: instanceId })),
+      ).catch(noneIf('InvocationDoesNotExist'));
+      return (
+        answer && {
+          commandId,
+          instanceId,
+          status: answer.Status ?? '',
+          details: answer.StatusDetails ?? '',
+          responseCode: answer.ResponseCode ?? -1,
+          hasBegun: (answer.ExecutionStartDateTime ?? '') !== '',
+          stdout: answer.StandardOutputContent ?? '',
+          stderr: answer.StandardErrorContent ?? '',
+        }
+      );
+    },
+
+    async cancel(commandId, instanceId) {
+      await call(
+        client.send(new sdk.CancelCommandCommand({ CommandId: commandId, InstanceIds: [instanceId] })),
+      );
+    },
+
+    async commands(instanceId, sentAfter, nextToken) {
+      const answer = await call(
+        client.send(
+          new sdk.ListCommandsCommand({
+            InstanceId: instanceId,
+            MaxResults: PAGE_ITEMS,
+            NextToken: nextToken,
+            Filters: [{ key: 'InvokedAfter', value: secondsText(sentAfter) }],
+          }),
+        ),
+      );
+      return {
+        items: (answer.Commands ?? []).map((each) => ({
+          commandId: each.CommandId ?? '',
+          comment: each.Comment ?? '',
+        })),
+        nextToken: answer.NextToken || undefined,
+      };
+    },
+
+    async instance(instanceId) {
+      const answer = await call(
+        client.send(
+          new sdk.DescribeInstanceInformationCommand({
+            Filters: [{ Key: 'InstanceIds', Values: [instanceId] }],
+          }),
+        ),
+      );
+      const found = answer.InstanceInformationList?.find((each) => each.InstanceId === instanceId);
+      return (
+        found && {
+          pingStatus: found.PingStatus ?? '',
+          agentVersion: found.AgentVersion ?? '',
+          platform: [found.PlatformName, found.PlatformVersion].filter(Boolean).join(' '),
+        }
+      );
+    },
+
+    close: () => client.destroy(),
+  };
+}
+
+/** For a call about something that is not shown yet. */
+function noneIf(code: string): (thrown: unknown) => undefined {
+  return (thrown) => {
+    if (thrown instanceof SsmFault && thrown.code === code) return undefined;
+    throw thrown;
+  };
+}
+
+/** As the service wants a time: without fractions of a second. */
+function secondsText(time: Date): string {
+  return `${time.toISOString().slice(0, 19)}Z`;
+}
+
+/** Any failure of the SDK as what it says about the request. */
+export function toFault(thrown: unknown): SsmFault {
+  if (thrown instanceof SsmFault) return thrown;
+  const {
+    name = '',
+    message = '',
+    code,
+    $metadata,
+  } = thrown as Partial<Error> & { code?: unknown; $metadata?: { httpStatusCode?: number } };
+  const systemCode = typeof code === 'string' ? code : '';
+  return new SsmFault(kindOf(name, systemCode, $metadata?.httpStatusCode), systemCode || name, message, {
+    cause: thrown,
+  });
+}
+
+function kindOf(name: string, systemCode: string, httpStatus: number | undefined): SsmFaultKind {
+  if (THROTTLED.has(name)) return 'throttled';
+  if (CREDENTIALS.has(name)) return 'refused';
+  if (UNSENT.has(systemCode)) return 'unsent';
+  // An answer that could not be read has a status too: only a refusal of the service's own says what happened.
+  return httpStatus !== undefined && httpStatus >= 400 && httpStatus < 500 ? 'refused' : 'unknown';
+}

@@ -1,0 +1,88 @@
+/**
+ * Why a call failed. `throttled`: too many. `unsent`: it certainly never reached the service. `refused`: the service or the
+ * credentials said no, and nothing was done. `unknown`: it may have been done.
+ */
+export type SsmFaultKind = 'throttled' | 'unsent' | 'refused' | 'unknown';
+
+/** A call that failed. */
+export class SsmFault extends Error {
+  readonly kind: SsmFaultKind;
+  /** The service's own name of the error, such as InvalidInstanceId; or that of the SDK or the system. */
+  readonly code: string;
+
+  constructor(kind: SsmFaultKind, code: string, message: string, options: { cause?: unknown } = {}) {
+    super(message, options);
+    this.kind = kind;
+    this.code = code;
+  }
+}
+
+/** A command for one instance. */
+export interface SsmCommand {
+  readonly instanceId: string;
+  readonly document: string;
+  readonly script: string;
+  readonly comment: string;
+  readonly deliverySeconds: number;
+  readonly executionSeconds: number;
+}
+
+/** How far a command is on one instance. */
+export interface SsmStatus {
+  readonly commandId: string;
+  readonly instanceId: string;
+  readonly status: string;
+  readonly details: string;
+}
+
+/** The same with what the agent reported. */
+export interface SsmInvocation extends SsmStatus {
+  /** -1 while there is none. */
+  readonly responseCode: number;
+  /** Whether the agent said when it began. */
+  readonly hasBegun: boolean;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A command as the service lists it. */
+export interface SsmListedCommand {
+  readonly commandId: string;
+  readonly comment: string;
+}
+
+/** What the service knows of a node. */
+export interface SsmInstance {
+  readonly pingStatus: string;
+  readonly agentVersion: string;
+  readonly platform: string;
+}
+
+/** One page of an answer. */
+export interface SsmPage<Item> {
+  readonly items: readonly Item[];
+  readonly nextToken: string | undefined;
+}
+
+/** Systems Manager in one region as one identity. Every call is one request, tried once; what fails throws an SsmFault. */
+export interface SsmApi {
+  /** Resolves with the id of the command. */
+  send(command: SsmCommand): Promise<string>;
+  /** How far one command is, or all that were sent after a time are. */
+  statuses(
+    of: { readonly commandId: string } | { readonly sentAfter: Date },
+    nextToken: string | undefined,
+  ): Promise<SsmPage<SsmStatus>>;
+  /** Undefined while the service does not know it. */
+  invocation(commandId: string, instanceId: string): Promise<SsmInvocation | undefined>;
+  cancel(commandId: string, instanceId: string): Promise<void>;
+  /** The commands of an instance since a time. */
+  commands(
+    instanceId: string,
+    sentAfter: Date,
+    nextToken: string | undefined,
+  ): Promise<SsmPage<SsmListedCommand>>;
+  /** Undefined for one that is not registered. */
+  instance(instanceId: string): Promise<SsmInstance | undefined>;
+  close(): void;
+}

@@ -1,0 +1,103 @@
+import {
+  bytesSetting,
+  durationSetting,
+  flagSetting,
+  integerSetting,
+  listSetting,
+  textSetting,
+} from '../../../shared/settings.js';
+import type { SettingsOf } from '../../../shared/settings.js';
+
+/** Settings of the transport `ssm`; docs/configuration.md shows the same table. */
+export const SSM_SETTINGS = {
+  ssmEnabled: flagSetting({
+    name: 'ssm.enabled',
+    default: false,
+    doc: 'Offer the transport `ssm`: run plugins through AWS Systems Manager, see docs/ssm.md.',
+  }),
+  ssmRoles: listSetting({
+    name: 'ssm.roles',
+    default: [],
+    each: { kind: 'the ARN of an IAM role', pattern: /^arn:[\w-]+:iam::\d{12}:role\/[\w+=,.@/-]+$/ },
+    doc: 'Roles that an inventory may name as `role_arn`; any other is refused.',
+  }),
+  ssmDocument: textSetting({
+    name: 'ssm.document',
+    default: 'AWS-RunShellScript',
+    doc: 'Name or ARN of the command document; one of your own takes `commands` and `executionTimeout` too.',
+  }),
+  ssmEndpoint: textSetting({
+    name: 'ssm.endpoint',
+    doc: 'URL of Systems Manager, such as that of a VPC endpoint; without it the one of the region.',
+  }),
+  ssmStsEndpoint: textSetting({
+    name: 'ssm.sts_endpoint',
+    doc: 'URL of the Security Token Service, for roles; without it the one of the region.',
+  }),
+  ssmRequestsPerSecond: integerSetting({
+    name: 'ssm.requests_per_second',
+    default: 10,
+    min: 1,
+    max: 1000,
+    doc: 'Requests to Systems Manager for each region and role; fewer for a while after each that it throttles.',
+  }),
+  ssmRequestTimeoutMs: durationSetting({
+    name: 'ssm.request_timeout',
+    default: '10s',
+    min: '100ms',
+    max: '5m',
+    doc: 'A request that is not answered in this time counts as failed.',
+  }),
+  ssmSendWaitMs: durationSetting({
+    name: 'ssm.send_wait',
+    default: '2m',
+    min: '1s',
+    max: '1h',
+    doc: 'How long a run waits until its command is accepted, while others are sent or the service throttles.',
+  }),
+  ssmDeliveryTimeoutMs: durationSetting({
+    name: 'ssm.delivery_timeout',
+    default: '1m',
+    min: '30s',
+    max: '30d',
+    doc: 'A command that has not reached its node in this time never runs.',
+  }),
+  ssmQueueWaitMs: durationSetting({
+    name: 'ssm.queue_wait',
+    default: '10m',
+    min: '1s',
+    max: '24h',
+    doc: 'How long a command may wait on its node for others: an agent runs five at a time. Then it is cancelled.',
+  }),
+  ssmFindWaitMs: durationSetting({
+    name: 'ssm.find_wait',
+    default: '30s',
+    min: '1s',
+    max: '10m',
+    doc: 'How long a command is looked for that the service does not show yet, or whose answer was lost.',
+  }),
+  ssmPollFirstMs: durationSetting({
+    name: 'ssm.poll_first',
+    default: '500ms',
+    min: '10ms',
+    max: '1m',
+    doc: 'Time from sending a command to the first look at it; each next one comes later, …',
+  }),
+  ssmPollMaxMs: durationSetting({
+    name: 'ssm.poll_max',
+    default: '10s',
+    min: '10ms',
+    max: '5m',
+    doc: '… up to this long after the one before.',
+  }),
+  ssmCommandBytesMax: bytesSetting({
+    name: 'ssm.command_max',
+    default: '48KiB',
+    min: '16KiB',
+    max: '60KiB',
+    doc: 'Plugin, parameters and what carries them, compressed; more is SSM_COMMAND_TOO_LARGE.',
+  }),
+} as const;
+
+/** The settings of the transport `ssm`. Times in milliseconds. */
+export type SsmSettings = SettingsOf<typeof SSM_SETTINGS>;

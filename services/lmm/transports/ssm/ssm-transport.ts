@@ -1,0 +1,167 @@
+import { toDuration } from '../../../shared/duration.js';
+import { toEps } from '../../../shared/eps.js';
+import { RuneError } from '../../../shared/errors.js';
+import type { NodeTarget } from '../../../shared/gen/rune/v1/lmm.js';
+import { NodeProbe, type SsmAddress } from '../../../shared/gen/rune/v1/run.js';
+import { checkCommand, forLogin } from '../remote-command.js';
+import type { NodeCommand, Transport } from '../transport.js';
+import { refusalError, unavailableError } from './fault-error.js';
+import type { Clock } from './rate-budget.js';
+import { adoptOverSsm, runOverSsm, type SsmRunDeps } from './run-over-ssm.js';
+import type { SdkApiOptions } from './sdk-api.js';
+import { createSsmAccess, type SsmAccess } from './ssm-access.js';
+import { SsmFault, type SsmApi, type SsmInstance } from './ssm-api.js';
+import type { SsmSettings } from './ssm-settings.js';
+
+/** What the transport is made with. */
+export interface SsmTransportOptions {
+  readonly settings: SsmSettings;
+  /** Opens the way to Systems Manager; createSdkApi. */
+  readonly connect: (options: SdkApiOptions) => Promise<SsmApi>;
+  readonly clock: Clock;
+  /** From 0 to below 1. */
+  readonly random: () => number;
+}
+
+/** Who scripts of the agent run as. */
+const AGENT_USER = 'root';
+const INSTANCE_ID = /^m?i-[0-9a-f]{8,17}$/;
+const REGION = /^[a-z]{2}(-[a-z0-9]+)+-\d$/;
+const ONLINE = 'Online';
+
+/** Runs plugins through AWS Systems Manager: no connection, no live output; see docs/ssm.md. */
+export function createSsmTransport({ settings, connect, clock, random }: SsmTransportOptions): Transport {
+  const accesses = new Map<string, Promise<SsmAccess>>();
+  let isClosed = false;
+
+  const accessTo = async (target: NodeTarget): Promise<{ access: SsmAccess; address: SsmAddress }> => {
+    if (isClosed) throw new RuneError('SERVICE_SHUTTING_DOWN', 'The transport ssm is closed.');
+    const address = checkAddress(target, settings);
+    const { region, roleArn } = address;
+    const key = `${region} ${roleArn}`;
+    let access = accesses.get(key);
+    if (access === undefined) {
+      access = connect({
+        region,
+        roleArn,
+        endpoint: settings.ssmEndpoint,
+        stsEndpoint: settings.ssmStsEndpoint,
+        requestTimeoutMs: settings.ssmRequestTimeoutMs,
+      }).then((api) =>
+        createSsmAccess({
+          api,
+          clock,
+          random,
+          requestsPerSecond: settings.ssmRequestsPerSecond,
+          watch: {
+            pollFirstMs: settings.ssmPollFirstMs,
+            pollMaxMs: settings.ssmPollMaxMs,
+            findWaitMs: settings.ssmFindWaitMs,
+          },
+        }),
+      );
+      accesses.set(key, access);
+      access.catch(() => accesses.delete(key));
+    }
+    return { access: await access, address };
+  };
+
+  const depsFor = async (command: NodeCommand): Promise<SsmRunDeps> => ({
+    ...(await accessTo(command.target)),
+    settings,
+    clock,
+  });
+
+  return {
+    name: 'ssm',
+    logStreaming: false,
+    stopsWithLink: false,
+
+    async run(asked, sink, stop) {
+      checkCommand(asked);
+      const command = forLogin(asked, AGENT_USER);
+      return runOverSsm({ command, sink, stop }, await depsFor(command));
+    },
+
+    async adopt(asked, sink, stop, sentAt) {
+      const command = forLogin(asked, AGENT_USER);
+      return adoptOverSsm({ command, sink, stop }, await depsFor(command), sentAt);
+    },
+
+    async probe(target, connectTimeoutMs, signal) {
+      const startedMs = clock.now();
+      const tooLate = new AbortController();
+      const cancelTimer = clock.after(connectTimeoutMs, () => tooLate.abort());
+      try {
+        const { access, address } = await accessTo(target);
+        const instance = await access.read(
+          (api) => api.instance(address.instanceId),
+          AbortSignal.any([signal, tooLate.signal]),
+        );
+        const error = offlineError(target, address, instance);
+        return NodeProbe.fromPartial({
+          authenticated: instance !== undefined,
+          connect: toDuration(clock.now() - startedMs),
+          ...(instance === undefined ? {} : { ssmAgent: instance }),
+          error: error && toEps(error, { source: 'lmm', facts: { node: target.name } }),
+        });
+      } catch (thrown) {
+        const error = probeError(thrown, target.name);
+        return NodeProbe.fromPartial({
+          error: toEps(error, { source: 'lmm', facts: { node: target.name } }),
+        });
+      } finally {
+        cancelTimer();
+      }
+    },
+
+    async close() {
+      isClosed = true;
+      for (const access of accesses.values()) {
+        const opened = await access.catch(() => undefined);
+        opened?.close();
+      }
+      accesses.clear();
+    },
+  };
+}
+
+/** Where the target is. Throws FIELD_MALFORMED and CREDENTIAL_NOT_ALLOWED. */
+function checkAddress({ name, ssm }: NodeTarget, settings: SsmSettings): SsmAddress {
+  const wrong = (field: string, value: string, expectedFormat: string): RuneError =>
+    new RuneError('FIELD_MALFORMED', `${name} has no usable ${field} for Systems Manager.`, {
+      node: name,
+      field: `target.ssm.${field}`,
+      originalValue: value,
+      expectedFormat,
+    });
+  const { instanceId, region, roleArn } = ssm ?? { instanceId: '', region: '', roleArn: '' };
+  if (!INSTANCE_ID.test(instanceId)) throw wrong('instance_id', instanceId, 'i- or mi- and 8 to 17 digits');
+  if (!REGION.test(region)) throw wrong('region', region, 'such as eu-central-1');
+  if (roleArn !== '' && !settings.ssmRoles.includes(roleArn)) {
+    const message = `The role ${roleArn} of ${name} is not among ssm.roles of this mediator.`;
+    throw new RuneError('CREDENTIAL_NOT_ALLOWED', message, { node: name });
+  }
+  return { instanceId, region, roleArn };
+}
+
+function offlineError(
+  { name }: NodeTarget,
+  { instanceId, region }: SsmAddress,
+  instance: SsmInstance | undefined,
+): RuneError | undefined {
+  if (instance === undefined) {
+    const message = `Systems Manager knows no instance ${instanceId} in ${region}.`;
+    return new RuneError('SSM_INSTANCE_UNKNOWN', message, { node: name });
+  }
+  if (instance.pingStatus === ONLINE) return undefined;
+  const message = `The SSM agent of ${name} is not online: ${instance.pingStatus || 'unknown'}.`;
+  return new RuneError('SSM_NOT_DELIVERED', message, { node: name });
+}
+
+function probeError(thrown: unknown, node: string): RuneError {
+  if (!(thrown instanceof SsmFault)) {
+    return thrown instanceof RuneError ? thrown : unavailableError(undefined, { node });
+  }
+  return thrown.kind === 'refused' ? refusalError(thrown, { node }) : unavailableError(thrown, { node });
+}

@@ -1,0 +1,245 @@
+import assert from 'node:assert/strict';
+import { createSdkApi } from '../../../services/lmm/transports/ssm/sdk-api.js';
+import { SYSTEM_CLOCK } from '../../../services/lmm/transports/ssm/rate-budget.js';
+import type { SsmSettings } from '../../../services/lmm/transports/ssm/ssm-settings.js';
+import { createSsmTransport } from '../../../services/lmm/transports/ssm/ssm-transport.js';
+import type { Transport } from '../../../services/lmm/transports/transport.js';
+import type { NodeTarget } from '../../../services/shared/gen/rune/v1/lmm.js';
+import { StopReason, type SsmAddress } from '../../../services/shared/gen/rune/v1/run.js';
+import { eventually } from '../../support/eventually.js';
+import { nodeOf } from '../../support/links.js';
+import { commandFor, refusalOf, runPlugin, type PluginRun } from '../../support/run-plugin.js';
+import { startSsmEndpoint, type SsmEndpoint } from '../../support/ssm/ssm-endpoint.js';
+import { ssmSettings } from '../../support/ssm/ssm-settings.js';
+
+const WEB = 'i-0123456789abcdef0';
+const DB = 'i-0123456789abcdef1';
+const FAR = 'i-0123456789abcdef2';
+const ROLE = 'arn:aws:iam::210987654321:role/runner';
+const DENIED_ROLE = 'arn:aws:iam::210987654321:role/other';
+const quiet = new AbortController().signal;
+
+describe('the transport ssm', () => {
+  const environment = { ...process.env };
+  let aws: SsmEndpoint;
+  const opened: Transport[] = [];
+
+  before(async () => {
+    aws = await startSsmEndpoint({
+      instances: { [WEB]: {}, [DB]: {}, [FAR]: { account: '210987654321' } },
+      roles: { [ROLE]: 'granted', [DENIED_ROLE]: 'denied' },
+    });
+    Object.assign(process.env, aws.env);
+  });
+  afterEach(async () => {
+    aws.faults.clear();
+    for (const id of [WEB, DB]) aws.instance(id).connect();
+    for (const transport of opened.splice(0)) await transport.close();
+  });
+  after(async () => {
+    for (const name of Object.keys(aws.env)) delete process.env[name];
+    Object.assign(process.env, environment);
+    await aws.stop();
+  });
+
+  const open = (changes: Partial<SsmSettings> = {}): Transport => {
+    const transport = createSsmTransport({
+      settings: ssmSettings({
+        ssmEndpoint: aws.url,
+        ssmStsEndpoint: aws.url,
+        ssmRoles: [ROLE, DENIED_ROLE],
+        ...changes,
+      }),
+      connect: createSdkApi,
+      clock: SYSTEM_CLOCK,
+      random: Math.random,
+    });
+    opened.push(transport);
+    return transport;
+  };
+  const target = (changes: Partial<SsmAddress> = {}): NodeTarget => ({
+    ...nodeOf({ kind: 'ssm', url: aws.url, region: aws.region, instanceIds: [WEB] }),
+    ssm: { instanceId: WEB, region: aws.region, roleArn: '', ...changes },
+  });
+  const start = (script: string, changes: Partial<SsmSettings> = {}): PluginRun =>
+    runPlugin(open(changes), commandFor(target(), script));
+  /** How often scripts of this run were executed. */
+  const executionsOf = ({ runId }: PluginRun): number =>
+    aws.record.executions().filter(({ script }) => script.includes(runId)).length;
+  const isRunning = (run: PluginRun): Promise<unknown> =>
+    eventually(() => executionsOf(run) > 0, { label: 'the script to be executed' });
+
+  for (const kind of ['answer-lost', 'answer-failed', 'answer-garbled'] as const) {
+    it(`finds its command again after a send whose fate is unknown (${kind}), and never sends it twice`, async () => {
+      aws.faults.inject({ call: 'SendCommand', kind });
+      const run = start('echo once');
+      assert.equal((await run.ending).kind, 'ended');
+      assert.equal(run.stdout(), 'once\n');
+      assert.equal(executionsOf(run), 1);
+    });
+  }
+
+  it('says that a run is lost whose command cannot be found, and sends it no second time', async () => {
+    aws.faults.inject({ call: 'SendCommand', kind: 'lost' });
+    const before = aws.record.calls('SendCommand').length;
+    const run = start('echo never', { ssmFindWaitMs: 500 });
+    const ending = await run.ending;
+    assert(ending.kind === 'lost' && !ending.started, JSON.stringify(ending));
+    assert.ok(ending.stoppedOnNodeByMs > Date.now());
+    assert.equal(aws.record.calls('SendCommand').length, before + 1);
+    assert.equal(executionsOf(run), 0);
+  });
+
+  it('absorbs throttling of every call, and gives up sending only after sendWait', async () => {
+    for (const call of ['SendCommand', 'ListCommandInvocations', 'GetCommandInvocation'])
+      aws.faults.inject({ call, kind: 'throttled', times: 2 });
+    const run = start('echo once');
+    assert.equal((await run.ending).kind, 'ended');
+    assert.equal(executionsOf(run), 1);
+
+    aws.faults.inject({ call: 'SendCommand', kind: 'throttled', times: 1000 });
+    const refusal = await refusalOf(start('echo never', { ssmSendWaitMs: 1_000 }));
+    assert.equal(refusal.name, 'SSM_UNAVAILABLE');
+    assert.match(refusal.message, /ThrottlingException/);
+  });
+
+  it('tells what the service refuses, and that nothing ran', async () => {
+    aws.faults.inject({ call: 'SendCommand', kind: 'denied' });
+    assert.equal((await refusalOf(start('echo never'))).name, 'SSM_ACCESS_DENIED');
+    const unknown = runPlugin(
+      open(),
+      commandFor(target({ instanceId: 'i-0000000000000000f' }), 'echo never'),
+    );
+    assert.equal((await refusalOf(unknown)).name, 'SSM_INSTANCE_UNKNOWN');
+    const document = await refusalOf(start('echo never', { ssmDocument: 'No-Such-Document' }));
+    assert.equal(document.name, 'SSM_DOCUMENT_UNUSABLE');
+  });
+
+  it('cancels a command that does not reach its node in time: it never runs', async () => {
+    aws.instance(WEB).disconnect();
+    const run = start('echo never', { ssmDeliveryTimeoutMs: 200 });
+    const refusal = await refusalOf(run);
+    assert.equal(refusal.name, 'SSM_NOT_DELIVERED', refusal.message);
+    aws.instance(WEB).connect();
+    assert.equal(executionsOf(run), 0);
+  });
+
+  it('says of a cancelled command that had not reached its node that nothing ran', async () => {
+    aws.instance(WEB).disconnect();
+    const run = start('echo never');
+    await eventually(() => aws.record.calls('ListCommandInvocations').length > 0, { label: 'a look' });
+    run.stop(StopReason.CANCEL);
+    assert.equal((await refusalOf(run)).name, 'RUN_CANCELLED');
+    assert.equal(executionsOf(run), 0);
+  });
+
+  it('confirms a cancel by what the node says, with all that the plugin printed', async () => {
+    const run = start('trap "echo bye; exit 5" TERM; echo hello; while :; do sleep 0.1; done');
+    await isRunning(run);
+    await eventually(() => aws.instance(WEB).processes().length > 4, { label: 'the plugin to run' });
+    run.stop(StopReason.CANCEL);
+    const ending = await run.ending;
+    assert(ending.kind === 'ended', JSON.stringify(ending));
+    assert.equal(ending.stopReason, StopReason.CANCEL);
+    assert.equal(ending.confirmed, true);
+    assert.equal(executionsOf(run), 1);
+  });
+
+  it('never lets an exit code reboot the host', async () => {
+    const run = start('exit 194');
+    const ending = await run.ending;
+    assert(ending.kind === 'ended');
+    assert.deepEqual(ending.end, { exitCode: 194 });
+    assert.equal(executionsOf(run), 1);
+  });
+
+  it('runs a plugin once though a reboot makes the agent start its script again', async () => {
+    const run = start('sleep 86400');
+    await isRunning(run);
+    await eventually(() => aws.instance(WEB).processes().length > 4, { label: 'the plugin to run' });
+    aws.instance(WEB).agent.reboot();
+    const ending = await run.ending;
+    assert(ending.kind === 'lost', JSON.stringify(ending));
+    assert.match(ending.reason, /started anew/);
+    assert.equal(executionsOf(run), 2);
+  });
+
+  it('says that a result is too large instead of giving a part of it, and counts what is missing of a log', async () => {
+    const dropped: number[] = [];
+    const out: Buffer[] = [];
+    const err: Buffer[] = [];
+    const ending = await open().run(
+      commandFor(target(), 'head -c 90000 /dev/urandom; head -c 90000 /dev/urandom >&2'),
+      {
+        started: () => undefined,
+        stdout: (chunk) => void out.push(chunk),
+        stderr: (chunk) => void err.push(chunk),
+        stderrDropped: (bytes) => void dropped.push(bytes),
+      },
+      quiet,
+    );
+    assert(ending.kind === 'ended');
+    assert.ok((ending.resultCutFromBytes ?? 0) >= 90_000);
+    assert.ok(Buffer.concat(out).length > 4_000);
+    const [missing = 0] = dropped;
+    assert.equal(missing + Buffer.concat(err).length >= 90_000, true);
+  });
+
+  it('adopts a run that another process has sent, and sends nothing itself', async () => {
+    const command = commandFor(target(), 'sleep 1; echo done');
+    const first = runPlugin(open(), command);
+    await isRunning(first);
+    const sends = aws.record.calls('SendCommand').length;
+    const out: Buffer[] = [];
+    const sink = {
+      started: () => undefined,
+      stdout: (chunk: Buffer) => void out.push(chunk),
+      stderr: () => undefined,
+    };
+    const ending = await open().adopt?.(command, sink, quiet, new Date());
+    assert.equal(ending?.kind, 'ended');
+    assert.equal(Buffer.concat(out).toString(), 'done\n');
+    assert.equal(aws.record.calls('SendCommand').length, sends);
+    await first.ending;
+    assert.equal(executionsOf(first), 1);
+  });
+
+  it('says that a run is lost of which no command can be found to adopt', async () => {
+    const sink = { started: () => undefined, stdout: () => undefined, stderr: () => undefined };
+    const ending = await open({ ssmFindWaitMs: 300 }).adopt?.(
+      commandFor(target(), 'echo x'),
+      sink,
+      quiet,
+      new Date(),
+    );
+    assert.equal(ending?.kind, 'lost');
+  });
+
+  it('assumes the role of a node, if its own configuration lists it', async () => {
+    const far = target({ instanceId: FAR, roleArn: ROLE });
+    const run = runPlugin(open(), commandFor(far, 'echo there'));
+    assert.equal((await run.ending).kind, 'ended');
+    assert.equal(run.stdout(), 'there\n');
+    const denied = runPlugin(open(), commandFor(target({ roleArn: DENIED_ROLE }), 'echo never'));
+    assert.equal((await refusalOf(denied)).name, 'SSM_ACCESS_DENIED');
+    const unlisted = runPlugin(open({ ssmRoles: [] }), commandFor(far, 'echo never'));
+    assert.equal((await refusalOf(unlisted)).name, 'CREDENTIAL_NOT_ALLOWED');
+  });
+
+  it('probes by asking for the agent, and runs nothing', async () => {
+    const transport = open();
+    const sends = aws.record.calls('SendCommand').length;
+    const online = await transport.probe(target(), 5_000, quiet);
+    assert.equal(online.error, undefined);
+    assert.equal(online.ssmAgent?.pingStatus, 'Online');
+    aws.instance(WEB).disconnect();
+    const offline = await transport.probe(target(), 5_000, quiet);
+    assert.equal(offline.error?.errorData?.name, 'SSM_NOT_DELIVERED');
+    const unknown = await transport.probe(target({ instanceId: 'i-0000000000000000f' }), 5_000, quiet);
+    assert.equal(unknown.error?.errorData?.name, 'SSM_INSTANCE_UNKNOWN');
+    aws.faults.inject({ kind: 'denied', times: 10 });
+    const denied = await transport.probe(target(), 5_000, quiet);
+    assert.equal(denied.error?.errorData?.name, 'SSM_ACCESS_DENIED');
+    assert.equal(aws.record.calls('SendCommand').length, sends);
+  });
+});
