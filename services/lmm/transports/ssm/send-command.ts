@@ -27,6 +27,8 @@ const THROTTLED_PAUSE_MS_MAX = 5_000;
 const FIND_PAUSE_MS = 500;
 const FIND_PAUSE_MS_MAX = 5_000;
 const FIND_PAGES_MAX = 40;
+/** What the last look may wait for its turn among all requests. */
+const FIND_TURN_WAIT_MS = 120_000;
 /** What the clocks of this machine and the service may be apart. */
 const CLOCK_SKEW_MS = 300_000;
 
@@ -82,7 +84,10 @@ export async function sendCommand(
   }
 }
 
-/** Looks for a command by its instance and comment until it is found or the time for that is over. Never rejects. */
+/**
+ * Looks for a command by its instance and comment until it is found, or until a look finds nothing that began when the time for that
+ * was over: a look may have waited long for its turn. Never rejects.
+ */
 export async function findCommand(
   access: SsmAccess,
   { instanceId, comment }: Pick<SsmCommand, 'instanceId' | 'comment'>,
@@ -90,11 +95,13 @@ export async function findCommand(
   { settings, clock }: { readonly settings: Pick<SendSettings, 'findWaitMs'>; readonly clock: Clock },
 ): Promise<string | undefined> {
   const tooLate = new AbortController();
-  const cancelTimer = clock.after(settings.findWaitMs, () => tooLate.abort());
+  const cancelTimer = clock.after(settings.findWaitMs + FIND_TURN_WAIT_MS, () => tooLate.abort());
+  const lastLookMs = clock.now() + settings.findWaitMs;
   const sentAfter = new Date(sentAt.getTime() - CLOCK_SKEW_MS);
   let pauseMs = FIND_PAUSE_MS;
   try {
     for (;;) {
+      const isLast = clock.now() >= lastLookMs;
       let nextToken: string | undefined;
       let pages = FIND_PAGES_MAX;
       do {
@@ -108,6 +115,7 @@ export async function findCommand(
         nextToken = page.nextToken;
         pages -= 1;
       } while (nextToken !== undefined && pages > 0);
+      if (isLast) return undefined;
       await pause(clock, pauseMs, tooLate.signal);
       pauseMs = Math.min(pauseMs * 2, FIND_PAUSE_MS_MAX);
     }
