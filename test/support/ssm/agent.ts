@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Gate } from './gate.js';
 import type { Invocation, InvocationStatus, StatusDetails } from './command.js';
 import { killMarked } from './kill-marked.js';
 import { runScript, type RunningScript } from './run-script.js';
@@ -32,6 +33,8 @@ export interface AgentOptions {
   /** How long a second of executionTimeout lasts. */
   readonly secondMs: number;
   readonly rebootMs: number;
+  /** Around each execution. */
+  readonly gate: Gate;
   readonly env: Readonly<Record<string, string>>;
   /** The value of a name in Parameter Store, as text; undefined for none. */
   readonly parameter: (name: string) => string | undefined;
@@ -94,9 +97,8 @@ export function createAgent(options: AgentOptions): Agent {
 
   const work = (): void => {
     if (!isUp || !isAlive) return;
-    while (running.size < WORKERS) {
-      const next = queue.shift();
-      if (next === undefined) return;
+    while (running.size < WORKERS && queue.length > 0 && options.gate.enter(work)) {
+      const next = queue.shift() as (typeof queue)[number];
       execute(next.invocation, next.attempt);
     }
   };
@@ -118,6 +120,7 @@ export function createAgent(options: AgentOptions): Agent {
         Buffer.from(`Parameters [${unknown.join()}] could not be resolved from Parameter Store`),
       );
       report(invocation, { status: 'Failed', details: 'Failed', responseCode: 1, startedAtMs });
+      options.gate.leave();
       return;
     }
     const folder = join(options.directory, 'document', 'orchestration', id, step.outputFolder);
@@ -159,6 +162,7 @@ export function createAgent(options: AgentOptions): Agent {
         return;
       }
       running.delete(invocation);
+      options.gate.leave();
       const ending = endingOf(end.kind === 'killed', state.isCancelled, end.code);
       if (ending.status === 'Failed')
         invocation.stderr.append(Buffer.from(`failed to run commands: ${end.error}`));
@@ -172,7 +176,10 @@ export function createAgent(options: AgentOptions): Agent {
     isUp = false;
     const cutOff = [...running.entries()];
     running.clear();
-    for (const [, { script }] of cutOff) script.kill();
+    for (const [, { script }] of cutOff) {
+      script.kill();
+      options.gate.leave();
+    }
     killMarked(mark);
     clearTimeout(rebootTimer);
     rebootTimer = setTimeout(() => {
@@ -225,7 +232,10 @@ export function createAgent(options: AgentOptions): Agent {
       const all = [...running.values()];
       running.clear();
       queue.length = 0;
-      for (const { script } of all) script.kill();
+      for (const { script } of all) {
+        script.kill();
+        options.gate.leave();
+      }
       killMarked(mark);
     },
     get runningMax() {

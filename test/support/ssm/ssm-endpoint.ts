@@ -8,6 +8,7 @@ import { createCallFaults, type CallFaults } from './call-faults.js';
 import { createCallRate } from './call-rate.js';
 import type { Scope } from './command.js';
 import { readDocument, RUN_SHELL_SCRIPT } from './document.js';
+import { createGate } from './gate.js';
 import { findMarked, killMarked } from './kill-marked.js';
 import { createRecord, type SsmRecord } from './record.js';
 import { serveAws } from './serve-aws.js';
@@ -53,6 +54,8 @@ export interface SsmEndpointOptions {
   readonly rebootMs?: number;
   /** How long agents take a second of executionTimeout to last. Default: 1000. */
   readonly agentSecondMs?: number;
+  /** How many scripts run at a time on all instances together, which are one machine; others wait as for their agent. Default: 16. */
+  readonly scriptsMax?: number;
   /** From 0 to below 1; default: Math.random. */
   readonly random?: () => number;
 }
@@ -99,6 +102,7 @@ const REGION = 'us-east-1';
 const HIDDEN_MS = 30;
 const REBOOT_MS = 50;
 const SECOND_MS = 1000;
+const SCRIPTS_MAX = 16;
 
 /** Starts an endpoint on a free loopback port. */
 export async function startSsmEndpoint(options: SsmEndpointOptions): Promise<SsmEndpoint> {
@@ -114,6 +118,7 @@ export async function startSsmEndpoint(options: SsmEndpointOptions): Promise<Ssm
     account: ACCOUNT,
     arn: `arn:aws:iam::${ACCOUNT}:user/rune`,
   };
+  const gate = createGate(options.scriptsMax ?? SCRIPTS_MAX);
   let clockAheadMs = 0;
   const service: Service = {
     instances: new Map(),
@@ -147,6 +152,7 @@ export async function startSsmEndpoint(options: SsmEndpointOptions): Promise<Ssm
       directory: join(directory, id),
       secondMs: options.agentSecondMs ?? SECOND_MS,
       rebootMs: options.rebootMs ?? REBOOT_MS,
+      gate,
       env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8' },
       parameter: (name) => {
         const found = service.parameters.get(name);
