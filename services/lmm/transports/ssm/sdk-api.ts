@@ -12,6 +12,8 @@ export interface SdkApiOptions {
 }
 
 const PAGE_ITEMS = 50;
+/** Far more than the requests that can be under way. */
+const SOCKETS_MAX = 10_000;
 const SESSION_NAME = 'rune-lmm';
 const THROTTLED = new Set([
   'ThrottlingException',
@@ -22,6 +24,8 @@ const THROTTLED = new Set([
 ]);
 /** Codes of connections that were never made. */
 const UNSENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
+/** The SDK's words: its timeouts have one name, and only this one comes before anything was sent. */
+const NOT_CONNECTED = /did not establish a connection/;
 const CREDENTIALS = new Set(['CredentialsProviderError', 'TokenProviderError', 'ProviderError']);
 
 /**
@@ -30,7 +34,11 @@ const CREDENTIALS = new Set(['CredentialsProviderError', 'TokenProviderError', '
  */
 export async function createSdkApi(options: SdkApiOptions): Promise<SsmApi> {
   const sdk = await import('@aws-sdk/client-ssm');
+  // The SDK counts what a request waits for a socket as its own time: one that timed out may then never have been sent.
+  const agent = { maxSockets: SOCKETS_MAX };
   const requestHandler = {
+    httpAgent: agent,
+    httpsAgent: agent,
     requestTimeout: options.requestTimeoutMs,
     throwOnRequestTimeout: true,
     connectionTimeout: options.requestTimeoutMs,
@@ -197,15 +205,25 @@ export function toFault(thrown: unknown): SsmFault {
     $metadata,
   } = thrown as Partial<Error> & { code?: unknown; $metadata?: { httpStatusCode?: number } };
   const systemCode = typeof code === 'string' ? code : '';
-  return new SsmFault(kindOf(name, systemCode, $metadata?.httpStatusCode), systemCode || name, message, {
-    cause: thrown,
-  });
+  return new SsmFault(
+    kindOf(name, message, systemCode, $metadata?.httpStatusCode),
+    systemCode || name,
+    message,
+    {
+      cause: thrown,
+    },
+  );
 }
 
-function kindOf(name: string, systemCode: string, httpStatus: number | undefined): SsmFaultKind {
+function kindOf(
+  name: string,
+  message: string,
+  systemCode: string,
+  httpStatus: number | undefined,
+): SsmFaultKind {
   if (THROTTLED.has(name)) return 'throttled';
   if (CREDENTIALS.has(name)) return 'refused';
-  if (UNSENT.has(systemCode)) return 'unsent';
+  if (UNSENT.has(systemCode) || (name === 'TimeoutError' && NOT_CONNECTED.test(message))) return 'unsent';
   // An answer that could not be read has a status too: only a refusal of the service's own says what happened.
   return httpStatus !== undefined && httpStatus >= 400 && httpStatus < 500 ? 'refused' : 'unknown';
 }
