@@ -12,6 +12,8 @@ export interface ServicePairOptions {
   /** Settings of the services' configuration files. */
   readonly lom?: Readonly<Record<string, unknown>>;
   readonly lmm?: Readonly<Record<string, unknown>>;
+  /** More variables in the environment of the LMM. */
+  readonly lmmEnv?: Readonly<Record<string, string>>;
 }
 
 /** LOM and the one LMM that it knows, as processes. */
@@ -31,7 +33,13 @@ export async function startServicePair(options: ServicePairOptions): Promise<Ser
     return path;
   };
   const inventory = await file('inventory.yaml', { nodes: options.nodes });
-  const lmm = await startService('lmm', await file('lmm.yaml', { listen: '127.0.0.1:0', ...options.lmm }));
+  const start = async (name: 'lom' | 'lmm', env: NodeJS.ProcessEnv = {}): Promise<ServiceProcess> =>
+    startService(name, join(options.directory, `${name}.yaml`), {
+      ...(name === 'lmm' ? options.lmmEnv : {}),
+      ...env,
+    });
+  await file('lmm.yaml', { listen: '127.0.0.1:0', ...options.lmm });
+  const lmm = await start('lmm');
   const settings = {
     listen: '127.0.0.1:0',
     plugins: options.plugins,
@@ -39,8 +47,6 @@ export async function startServicePair(options: ServicePairOptions): Promise<Ser
     mediators: [lmm.address],
     store: join(options.directory, 'rune.db'),
   };
-  const start = async (name: 'lom' | 'lmm', env: NodeJS.ProcessEnv = {}): Promise<ServiceProcess> =>
-    startService(name, join(options.directory, `${name}.yaml`), env);
   try {
     await file('lom.yaml', { ...settings, ...options.lom });
     const current = { lmm, lom: await start('lom') };

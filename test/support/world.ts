@@ -19,6 +19,8 @@ export interface WorldOptions {
   /** More settings of the services' configuration files. */
   readonly lom?: Record<string, unknown>;
   readonly lmm?: Record<string, unknown> | ((sshd: TestSshd) => Record<string, unknown>);
+  /** More variables in the environment of the LMM, such as those of a test endpoint for AWS. */
+  readonly lmmEnv?: Readonly<Record<string, string>>;
 }
 
 /** A real sshd, a real LMM and a real LOM as processes of their own, and a client. */
@@ -69,6 +71,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       credentials: { default: { key_files: [sshd.userKeyPath] } },
       ...(typeof options.lmm === 'function' ? options.lmm(sshd) : options.lmm),
     },
+    ...(options.lmmEnv === undefined ? {} : { lmmEnv: options.lmmEnv }),
   }).catch(async (error: unknown) => {
     await sshd.stop();
     await rm(directory, { recursive: true, force: true });

@@ -1,0 +1,327 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { readFile, rm } from 'node:fs/promises';
+import { gunzipSync } from 'node:zlib';
+import { ExecutionState, RunState, StopReason } from '../../services/shared/gen/rune/v1/run.js';
+import { spawnRune } from '../cli/spawn-rune.js';
+import { eventually } from '../support/eventually.js';
+import { findProcesses } from '../support/processes.js';
+import { runAction, type Ran } from '../support/run-action.js';
+import { startSsmEndpoint, type SsmEndpoint } from '../support/ssm/ssm-endpoint.js';
+import { startWorld, type World } from '../support/world.js';
+
+/** How many instances and executions the storm has; `SSM_STORM=100x5` makes 500 runs of it, which takes minutes. */
+const [INSTANCES = 8, EXECUTIONS = 3] = (process.env['SSM_STORM'] ?? '')
+  .split('x')
+  .filter(Boolean)
+  .map(Number);
+const STORM_TIMEOUT_MS = 1_800_000;
+
+const FLEET = Array.from(
+  { length: INSTANCES },
+  (_, index) => `i-0000000000000${index.toString(16).padStart(4, '0')}`,
+);
+const [WEB, DARK, GONE, CUT] = FLEET as [string, string, string, string];
+
+type Request = Parameters<World['client']['run']>[0];
+type Seen = Parameters<typeof runAction>[2];
+
+/** Everything that a script says, also what it holds compressed. */
+function unpack(script: string): string {
+  const blobs = script.match(/(?:^[A-Za-z0-9+/=]{8,}$\n?)+/gm) ?? [];
+  // Where one value ends and the next begins is not known: any line may be the first of one.
+  const values = blobs.flatMap((blob) => {
+    const lines = blob.trimEnd().split('\n');
+    return lines.flatMap((line, index) => [line, lines.slice(index).join('')]);
+  });
+  return [script, ...values.map((value) => inflate(Buffer.from(value, 'base64')).toString('latin1'))].join(
+    '\n',
+  );
+}
+
+/** The bytes themselves where they are not compressed. */
+function inflate(bytes: Buffer): Buffer {
+  try {
+    return gunzipSync(bytes);
+  } catch {
+    return bytes;
+  }
+}
+
+describe('the main job over Systems Manager', () => {
+  let aws: SsmEndpoint;
+  let world: World;
+  const run = (request: Request, seen?: Seen): Promise<Ran> => runAction(world.client, request, seen);
+  /** How often the endpoint executed the script of a run. */
+  const executionsOf = (runId: string): number =>
+    aws.record.executions().filter(({ script }) => script.includes(`\n${runId} `)).length;
+  const runIds = ({ events }: Ran): Map<string, string> =>
+    new Map(events.flatMap(({ node, runId }) => (runId === '' ? [] : [[node, runId] as const])));
+  const nameOf = (ran: Ran, node: string): string | undefined =>
+    ran.outcomes.get(node)?.error?.errorData?.name;
+  /** Runs sleep-for on one instance; `act` is called once it sleeps there. */
+  const whileSleeping = async (node: string, act: (executionId: string) => unknown): Promise<Ran> => {
+    // A number of seconds that no other test sleeps for.
+    const seconds = 500 + FLEET.indexOf(node);
+    let acted: Promise<unknown> | undefined;
+    const ran = await run(
+      { action: 'sleep-for', targets: { nodes: [node] }, params: { seconds } },
+      (event) => {
+        acted ??= eventually(
+          () => {
+            const sleeping = findProcesses(`sleep\0${seconds}\0`);
+            return aws
+              .instance(node)
+              .processes()
+              .some((pid) => sleeping.includes(pid));
+          },
+          { label: 'the sleep' },
+        ).then(() => act(event.executionId));
+      },
+    );
+    await acted;
+    return ran;
+  };
+
+  before(async () => {
+    aws = await startSsmEndpoint({
+      instances: Object.fromEntries(FLEET.map((id) => [id, {}])),
+      hiddenMs: 500,
+      scriptsMax: 6,
+      deliveryMs: 20,
+      // Less than the mediator is told that it may ask for.
+      ratesPerSecond: {
+        SendCommand: 10,
+        ListCommands: 10,
+        ListCommandInvocations: 10,
+        GetCommandInvocation: 10,
+      },
+    });
+    world = await startWorld({
+      nodes: () => Object.fromEntries(FLEET.map((id) => [id, { transport: 'ssm', region: aws.region }])),
+      lmm: {
+        ssm: {
+          enabled: true,
+          endpoint: aws.url,
+          requests_per_second: 40,
+          poll_first: '100ms',
+          poll_max: '1s',
+          find_wait: '4s',
+        },
+      },
+      lmmEnv: aws.env,
+    });
+  });
+  after(async () => {
+    await world?.stop();
+    await aws?.stop();
+  });
+  afterEach(() => aws.faults.clear());
+
+  it('shows a user the same facts as over SSH', async () => {
+    const facts = async (...args: string[]): Promise<{ readonly out: string; readonly keys: string[] }> => {
+      const rune = spawnRune(['run', 'host-facts', '--server', world.lom.address, ...args]);
+      assert.equal(await rune.exited, 0, rune.err());
+      // The names of what is shown: the values change from moment to moment.
+      return {
+        out: rune.out(),
+        keys: [...rune.out().matchAll(/^\s*"?([a-z_]+)"?:/gm)].map(([, key = '']) => key),
+      };
+    };
+    const [ssh, ssm] = [await facts('--node', 'root'), await facts('--node', WEB, '--use-ssm')];
+    assert.ok(ssh.keys.includes('kernel'), ssh.out);
+    assert.deepEqual(ssm.keys, ssh.keys);
+  });
+
+  it('carries parameters literally, and log lines when the run ends', async () => {
+    const text = `{{ssm:x}} {{ commands }} quotes "' $(touch /tmp/rune-ssm-injected) \`id\` \\ \u{1f692}\n\t`;
+    const { outcomes, log } = await run({
+      action: 'show-context',
+      targets: { nodes: [WEB] },
+      params: { text },
+    });
+    const output = outcomes.get(WEB)?.result?.output as { readonly params?: { readonly text?: string } };
+    assert.equal(output?.params?.text, text, JSON.stringify(outcomes.get(WEB)));
+    assert.deepEqual(log(WEB), ['careful', 'plain']);
+  });
+
+  it('refuses an action with a secret before anything is sent, and sends no credential either', async () => {
+    const secret = `s3cret-${randomUUID()}`;
+    const open = `open-${randomUUID()}`;
+    const before = aws.record.calls('SendCommand').length;
+    const refused = await run({
+      action: 'restart-nomad',
+      targets: { nodes: [WEB] },
+      params: { token: secret },
+    }).catch((error: unknown) => error as { readonly name: string });
+    const name = 'name' in refused ? refused.name : nameOf(refused, WEB);
+    assert.equal(name, 'SECRET_NOT_CARRIED');
+    assert.equal(aws.record.calls('SendCommand').length, before);
+    await run({ action: 'show-context', targets: { nodes: [WEB] }, params: { text: open } });
+    const sent = aws.record
+      .calls()
+      .map(
+        ({ input }) =>
+          unpack((input['Parameters'] as { commands?: string[] })?.commands?.join('\n') ?? '') +
+          JSON.stringify(input),
+      )
+      .join('\n');
+    assert.ok(sent.includes(open), 'what is not secret is found, so a secret would be');
+    for (const value of [secret, aws.credentials.secretAccessKey]) assert.ok(!sent.includes(value));
+  });
+
+  it('stops a plugin on cancel, and says that nothing of it is alive', async () => {
+    const ran = await whileSleeping(WEB, (executionId) => world.client.cancelExecution({ executionId }));
+    const outcome = ran.outcomes.get(WEB);
+    assert.deepEqual(
+      [outcome?.state, outcome?.stopReason, outcome?.cancelConfirmed],
+      [RunState.CANCELLED, StopReason.CANCEL, true],
+      JSON.stringify(outcome),
+    );
+    assert.deepEqual(aws.instance(WEB).processes(), []);
+  });
+
+  it('cancels a command that the service does not show yet', async () => {
+    const path = `/tmp/rune-ssm-${randomUUID()}`;
+    const before = aws.record.calls('SendCommand').length;
+    let cancelled: Promise<unknown> | undefined;
+    const ran = await run(
+      { action: 'mark-file', targets: { nodes: [WEB] }, params: { path, seconds: 20 } },
+      ({ executionId }) => {
+        cancelled ??= eventually(() => aws.record.calls('SendCommand').length > before, {
+          label: 'the command',
+        }).then(() => world.client.cancelExecution({ executionId }));
+      },
+    );
+    await cancelled;
+    assert.equal(ran.outcomes.get(WEB)?.state, RunState.CANCELLED, JSON.stringify(ran.outcomes.get(WEB)));
+    assert.ok(
+      aws.record.calls('CancelCommand').some(({ outcome }) => outcome === 'InvalidCommandId'),
+      'the cancel came before the command was shown',
+    );
+    assert.equal(existsSync(path), false);
+  });
+
+  it('ends a plugin at its time, gently, before the agent would', async () => {
+    const { outcomes } = await run({
+      action: 'sleep-for',
+      targets: { nodes: [WEB] },
+      timeout: { seconds: 2, nanos: 0 },
+    });
+    const outcome = outcomes.get(WEB);
+    assert.deepEqual([outcome?.state, outcome?.stopReason], [RunState.TIMED_OUT, StopReason.TIMEOUT]);
+    assert.deepEqual(aws.instance(WEB).processes(), []);
+  });
+
+  it('keeps a plugin’s 194 from rebooting the host', async () => {
+    const { outcomes } = await run({
+      action: 'fail-with',
+      targets: { nodes: [WEB] },
+      params: { exit_code: 194 },
+    });
+    assert.equal(outcomes.get(WEB)?.exitCode, 194);
+    assert.equal(
+      aws.record.executions().every(({ attempt }) => attempt === 1),
+      true,
+    );
+  });
+
+  it('does not run a plugin again that a reboot of its node cut off, and says that nobody knows', async () => {
+    const ran = await whileSleeping(CUT, () => aws.instance(CUT).agent.reboot());
+    assert.equal(ran.outcomes.get(CUT)?.state, RunState.LOST, JSON.stringify(ran.outcomes.get(CUT)));
+    assert.deepEqual(aws.instance(CUT).processes(), []);
+  });
+
+  it('tells apart a node that is gone, one that gets nothing, and those that are fine', async () => {
+    aws.instance(GONE).terminate();
+    aws.instance(DARK).refuseDelivery();
+    aws.faults.inject({ call: 'SendCommand', kind: 'throttled', times: 3 });
+    aws.faults.inject({ call: 'ListCommandInvocations', kind: 'slow', delayMs: 300, times: 5 });
+    const ran = await run({
+      action: 'noop',
+      targets: { nodes: [WEB, DARK, GONE, CUT, ...FLEET.slice(4, 6)] },
+    });
+    assert.deepEqual(
+      [WEB, DARK, GONE, CUT].map((node) => [ran.outcomes.get(node)?.state, nameOf(ran, node)]),
+      [
+        [RunState.SUCCEEDED, undefined],
+        [RunState.FAILED, 'SSM_NOT_DELIVERED'],
+        [RunState.FAILED, 'SSM_INSTANCE_UNKNOWN'],
+        [RunState.SUCCEEDED, undefined],
+      ],
+    );
+    assert.equal(ran.state, ExecutionState.PARTIAL);
+    for (const [node, runId] of runIds(ran))
+      assert.equal(executionsOf(runId), [DARK, GONE].includes(node) ? 0 : 1, node);
+  });
+
+  for (const [when, kind] of [
+    ['while the plugin runs', undefined],
+    ['before it knows whether the command was accepted', 'answer-stalled'],
+  ] as const) {
+    it(`goes on with a run whose mediator is killed ${when}, and sends nothing again`, async () => {
+      const path = `/tmp/rune-ssm-${randomUUID()}`;
+      if (kind !== undefined) aws.faults.inject({ call: 'SendCommand', kind });
+      const before = aws.record.executions().length;
+      const running = run({ action: 'mark-file', targets: { nodes: [WEB] }, params: { path, seconds: 3 } });
+      await eventually(() => aws.record.executions().length > before, { label: 'the script' });
+      world.lmm.kill('SIGKILL');
+      await world.restart('lmm');
+      const ran = await running;
+      const [runId] = [...runIds(ran).values()];
+      assert.equal(ran.outcomes.get(WEB)?.state, RunState.SUCCEEDED, JSON.stringify(ran.outcomes.get(WEB)));
+      assert.deepEqual(await readFile(path, 'utf8'), `${runId}\n`);
+      assert.equal(executionsOf(runId ?? ''), 1);
+      await rm(path);
+    });
+  }
+
+  it('ends every run of a storm truthfully, and executes each script once', async function () {
+    this.timeout(STORM_TIMEOUT_MS);
+    const { inject } = aws.faults;
+    const always = { times: Infinity };
+    inject({ call: 'SendCommand', kind: 'answer-lost', share: 0.1, ...always });
+    inject({ call: 'SendCommand', kind: 'answer-failed', share: 0.05, ...always });
+    inject({ call: 'SendCommand', kind: 'answer-garbled', share: 0.05, ...always });
+    inject({ call: 'SendCommand', kind: 'lost', share: 0.03, ...always });
+    for (const call of ['ListCommands', 'ListCommandInvocations', 'GetCommandInvocation']) {
+      inject({ call, kind: 'failed', share: 0.05, ...always });
+      inject({ call, kind: 'answer-lost', share: 0.05, ...always });
+    }
+    const nodes = FLEET.filter((id) => ![GONE, DARK].includes(id));
+    const all = await Promise.all(
+      Array.from({ length: EXECUTIONS }, () => run({ action: 'noop', targets: { nodes } })),
+    );
+    const unknown: string[] = [];
+    const seen = { succeeded: 0, lost: 0, other: 0 };
+    for (const ran of all) {
+      for (const [node, runId] of runIds(ran)) {
+        const outcome = ran.outcomes.get(node);
+        const times = executionsOf(runId);
+        const what = `${node} ${runId} ${JSON.stringify(outcome)}`;
+        assert.ok(times <= 1, `${times} times: ${what}`);
+        if (outcome?.state === RunState.SUCCEEDED) {
+          seen.succeeded += 1;
+          assert.equal(times, 1, what);
+        } else if (outcome?.state === RunState.LOST) {
+          seen.lost += 1;
+          unknown.push(`${node} ${outcome.error?.errorData?.message ?? ''}`);
+        } else {
+          seen.other += 1;
+          assert.equal(times, 0, what);
+        }
+      }
+    }
+    const runs = nodes.length * EXECUTIONS;
+    assert.equal(seen.succeeded + seen.lost + seen.other, runs);
+    // Only a request that was cut off before it was accepted leaves nothing to find.
+    const throttled = aws.record.calls().filter(({ outcome }) => outcome === 'ThrottlingException').length;
+    assert.ok(throttled > 0, 'the service throttled');
+    const cutOff = aws.record.calls('SendCommand').filter(({ outcome }) => outcome === 'lost').length;
+    assert.ok(seen.lost <= cutOff && seen.other === 0, JSON.stringify({ ...seen, cutOff, unknown }));
+    console.log(
+      `      ${runs} runs: ${JSON.stringify(seen)}; ${aws.record.calls().length} calls, ${throttled} throttled`,
+    );
+  });
+});
