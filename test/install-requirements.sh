@@ -26,6 +26,7 @@ need shellcheck command -v shellcheck
 need perl /usr/bin/perl -MJSON::PP -e 1
 need postgresql sh -c 'ls /usr/lib/postgresql/*/bin/initdb'
 need python3-grpcio /usr/bin/python3 -c 'import grpc'
+need unzip command -v unzip
 need systemd command -v systemd-analyze
 need python3-grpc-tools /usr/bin/python3 -c 'import grpc_tools'
 

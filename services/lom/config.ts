@@ -85,6 +85,10 @@ export const LOM_SETTINGS = {
     doc: 'Client certificate shown to mediators, PEM.',
   }),
   mediatorTlsKeyFile: textSetting({ name: 'mediator_tls.key_file', doc: 'Its private key, PEM.' }),
+  mediatorTlsServerName: textSetting({
+    name: 'mediator_tls.server_name',
+    doc: 'Name in the certificates of all mediators, where those do not name their addresses.',
+  }),
   mediatorConnectTimeoutMs: durationSetting({
     name: 'mediator_connect_timeout',
     default: '5s',

@@ -121,6 +121,7 @@ export async function startLom(
     settings.mediatorTlsCaFile,
     settings.mediatorTlsCertFile,
     settings.mediatorTlsKeyFile,
+    settings.mediatorTlsServerName,
   );
   const dispatcher = createDispatcher(
     (address) => createRpcClient(LmmServiceService, { address, ...(tls === undefined ? {} : { tls }) }),

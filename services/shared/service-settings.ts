@@ -43,12 +43,14 @@ export function clientTlsOf(
   caFile: string | undefined,
   certFile: string | undefined,
   keyFile: string | undefined,
+  serverName?: string,
 ): ClientTls | undefined {
   if (caFile === undefined) return undefined;
   return {
     caFile,
     ...(certFile === undefined ? {} : { certFile }),
     ...(keyFile === undefined ? {} : { keyFile }),
+    ...(serverName === undefined ? {} : { serverName }),
   };
 }
 
