@@ -11,7 +11,7 @@ import {
 } from '../shared/settings.js';
 import { RUN_LIMIT_SETTINGS } from '../shared/run-limit-settings.js';
 import { SERVICE_SETTINGS } from '../shared/service-settings.js';
-import { readCredentialConfigs } from './credential-config.js';
+import { readCredentialConfigs } from './credentials/credential-config.js';
 import { OPENSSH_SETTINGS } from './transports/openssh/openssh-settings.js';
 import { SSH_SETTINGS } from './transports/ssh/ssh-settings.js';
 import { SSM_SETTINGS } from './transports/ssm/ssm-settings.js';

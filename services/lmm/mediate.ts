@@ -14,13 +14,13 @@ import { StopReason, type NodeProbe, type Outcome } from '../shared/gen/rune/v1/
 import type { Logger } from '../shared/logger.js';
 import type { SchemaCompiler } from '../shared/schema.js';
 import type { BlobCache } from './blob-cache.js';
-import { within } from './bounds.js';
-import type { RunEvent } from './kept-events.js';
-import { createKeptRuns, type KeptRunsSettings } from './kept-runs.js';
-import { logOutcome } from './log-outcome.js';
-import { startLiveRun, type LiveRunSettings } from './live-run.js';
-import { msOf, readStart, type RunBounds } from './read-start.js';
-import { readTarget } from './read-target.js';
+import { within } from './request/bounds.js';
+import type { RunEvent } from './runs/kept-events.js';
+import { createKeptRuns, type KeptRunsSettings } from './runs/kept-runs.js';
+import { logOutcome } from './runs/log-outcome.js';
+import { startLiveRun, type LiveRunSettings } from './runs/live-run.js';
+import { msOf, readStart, type RunBounds } from './request/read-start.js';
+import { readTarget } from './request/read-target.js';
 import type { Transport } from './transports/transport.js';
 
 const RUN_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;

@@ -10,16 +10,16 @@ import { replyHeader } from '../shared/header.js';
 import { pageOf } from '../shared/page.js';
 import type { Handlers } from '../shared/rpc-binding.js';
 import type { CallContext } from '../shared/rpc-call.js';
-import type { Dispatcher } from './dispatch.js';
-import { executionMessage } from './execution-message.js';
+import type { Dispatcher } from './dispatch/dispatch.js';
+import { executionMessage } from './watch/execution-message.js';
 import type { InventorySourceStatus } from './inventory-sources/follow-inventory.js';
-import { lockMessage } from './lock-message.js';
+import { lockMessage } from './watch/lock-message.js';
 import type { Caller, Orchestrator, Submitted } from './orchestrate.js';
-import { chooseMediator } from './mediators.js';
-import { planNode, type Plan, type PlanSources } from './plan.js';
-import { listExecutions, showExecution } from './show.js';
+import { chooseMediator } from './dispatch/mediators.js';
+import { planNode, type Plan, type PlanSources } from './plan/plan.js';
+import { listExecutions, showExecution } from './watch/show.js';
 import type { Store } from './store/store.js';
-import { resolveTargets } from './targets.js';
+import { resolveTargets } from './inventory/targets.js';
 
 /** Mediators that a plan names for each node. */
 const MEDIATORS_SHOWN_MAX = 8;

@@ -8,28 +8,28 @@ import type { Logger } from '../shared/logger.js';
 import { executionStateName, runStateName } from '../shared/outcome-log.js';
 import { checkReason } from '../shared/reason.js';
 import { settledWithin } from '../shared/settled-within.js';
-import type { Dispatcher } from './dispatch.js';
+import type { Dispatcher } from './dispatch/dispatch.js';
 import {
   performExecution,
   type Execution,
   type ExecutionSettings,
   type Intent,
   type OwnedExecution,
-} from './execution.js';
-import { executionStatus } from './execution-status.js';
-import { createFairSlots } from './fair-slots.js';
-import { isFinal } from './final-state.js';
-import { createLockTurns } from './lock-turns.js';
-import { startOwnership, type OwnershipSettings } from './ownership.js';
-import type { Mediators } from './mediators.js';
-import { makePlan, requireAcknowledgement, type Plan } from './plan.js';
-import { createRecorder, eventRecord } from './recorder.js';
-import { replan, type ReplanSources } from './replan.js';
-import { requestDigest } from './request-digest.js';
+} from './execution/execution.js';
+import { executionStatus } from './execution/execution-status.js';
+import { createFairSlots } from './execution/fair-slots.js';
+import { isFinal } from './execution/final-state.js';
+import { createLockTurns } from './execution/lock-turns.js';
+import { startOwnership, type OwnershipSettings } from './execution/ownership.js';
+import type { Mediators } from './dispatch/mediators.js';
+import { makePlan, requireAcknowledgement, type Plan } from './plan/plan.js';
+import { createRecorder, eventRecord } from './execution/recorder.js';
+import { replan, type ReplanSources } from './plan/replan.js';
+import { requestDigest } from './plan/request-digest.js';
 import { createCommitQueue } from './store/commit-queue.js';
 import type { ExecutionRecord, RunRecord, Store } from './store/store.js';
-import { createWatchHub } from './watch-hub.js';
-import { watchExecution, type WatchChoice } from './watch.js';
+import { createWatchHub } from './watch/watch-hub.js';
+import { watchExecution, type WatchChoice } from './watch/watch.js';
 
 /** Runs that one reading of the store takes. */
 const RUNS_PAGE_MAX = 1000;

@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { parseAllDocuments } from 'yaml';
 import { LMM_SETTINGS } from '../../services/lmm/config.js';
 import { LOM_SETTINGS } from '../../services/lom/config.js';
-import { loadBundles } from '../../services/lom/load-bundles.js';
+import { loadBundles } from '../../services/lom/actions/load-bundles.js';
 import { readSettings } from '../../services/shared/config.js';
 import { packageRoot } from '../../services/shared/package-root.js';
 import { createSchemaCompiler } from '../../services/shared/schema.js';

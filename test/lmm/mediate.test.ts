@@ -6,7 +6,7 @@ import { PluginProtocol } from '../../services/shared/gen/rune/v1/mrs.js';
 import { RunState, StopReason, type Outcome } from '../../services/shared/gen/rune/v1/run.js';
 import { acceptHeader } from '../../services/shared/header.js';
 import { RuneError } from '../../services/shared/errors.js';
-import type { RunEvent } from '../../services/lmm/kept-events.js';
+import type { RunEvent } from '../../services/lmm/runs/kept-events.js';
 import type { Mediator } from '../../services/lmm/mediate.js';
 import type { NodeCommand, NodeEnding, RunSink } from '../../services/lmm/transports/transport.js';
 import { recordingLogger } from '../support/recording-logger.js';

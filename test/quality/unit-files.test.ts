@@ -5,7 +5,7 @@ describe('the unit part of the tests', () => {
   const files = unitFiles();
   const holds = (name: string): boolean => files.some((file) => file.endsWith(`/dist/test/${name}.test.js`));
 
-  for (const name of ['lom/params', 'lmm/mediate', 'plugins/http-check', 'shared/rpc-server']) {
+  for (const name of ['lom/plan/params', 'lmm/mediate', 'plugins/http-check', 'shared/rpc-server']) {
     it(`holds ${name}, which starts none of our programs`, () => assert.ok(holds(name)));
   }
 

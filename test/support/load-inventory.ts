@@ -1,8 +1,8 @@
 import type { SchemaCompiler } from '../../services/shared/schema.js';
 import { createSchemaCompiler } from '../../services/shared/schema.js';
 import { createFileFaults } from '../../services/shared/file-faults.js';
-import type { Inventory } from '../../services/lom/inventory.js';
-import { createInventory } from '../../services/lom/inventory.js';
+import type { Inventory } from '../../services/lom/inventory/inventory.js';
+import { createInventory } from '../../services/lom/inventory/inventory.js';
 import { INVENTORY_BYTES_MAX } from '../../services/lom/inventory-sources/follow-inventory.js';
 import { readSourceFile } from '../../services/shared/source-file.js';
 import type { YamlSource } from '../../services/shared/yaml-source.js';

@@ -1,19 +1,23 @@
 import { createCommitQueue } from '../../services/lom/store/commit-queue.js';
-import { createFairSlots } from '../../services/lom/fair-slots.js';
-import { executionStatus } from '../../services/lom/execution-status.js';
+import { createFairSlots } from '../../services/lom/execution/fair-slots.js';
+import { executionStatus } from '../../services/lom/execution/execution-status.js';
 import {
   performExecution,
   type Execution,
   type ExecutionSettings,
   type OwnedExecution,
-} from '../../services/lom/execution.js';
-import { configuredMediators, createMediators, type Mediators } from '../../services/lom/mediators.js';
-import { createLockTurns, type LockTurns } from '../../services/lom/lock-turns.js';
-import type { Plan } from '../../services/lom/plan.js';
-import { createRecorder, eventRecord } from '../../services/lom/recorder.js';
+} from '../../services/lom/execution/execution.js';
+import {
+  configuredMediators,
+  createMediators,
+  type Mediators,
+} from '../../services/lom/dispatch/mediators.js';
+import { createLockTurns, type LockTurns } from '../../services/lom/execution/lock-turns.js';
+import type { Plan } from '../../services/lom/plan/plan.js';
+import { createRecorder, eventRecord } from '../../services/lom/execution/recorder.js';
 import type { ExecutionRecord, Store } from '../../services/lom/store/store.js';
-import { createWatchHub } from '../../services/lom/watch-hub.js';
-import { watchExecution } from '../../services/lom/watch.js';
+import { createWatchHub } from '../../services/lom/watch/watch-hub.js';
+import { watchExecution } from '../../services/lom/watch/watch.js';
 import type { Action } from '../../services/shared/bundle/action.js';
 import { SubmitExecutionRequest, type RunResponse } from '../../services/shared/gen/rune/v1/lom.js';
 import { ExecutionState, Node } from '../../services/shared/gen/rune/v1/run.js';

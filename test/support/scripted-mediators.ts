@@ -2,7 +2,7 @@ import { fromEps, toEps } from '../../services/shared/eps.js';
 import { RuneError } from '../../services/shared/errors.js';
 import { MediateResponse } from '../../services/shared/gen/rune/v1/lmm.js';
 import { Outcome, RunState } from '../../services/shared/gen/rune/v1/run.js';
-import type { Dispatcher, Placement, RunIdentity } from '../../services/lom/dispatch.js';
+import type { Dispatcher, Placement, RunIdentity } from '../../services/lom/dispatch/dispatch.js';
 
 /** What a mediator answers to a start or an attach, until it returns or throws. */
 export type Script = (

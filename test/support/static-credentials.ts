@@ -1,7 +1,10 @@
 import { createAuthWays, type AuthWays } from '../../services/lmm/transports/ssh/auth-ways.js';
-import { watchCredentials, type CredentialConfigs } from '../../services/lmm/watch-credentials.js';
-import { createIdentities, type Identities } from '../../services/lmm/identities.js';
-import type { Credentials } from '../../services/lmm/credentials.js';
+import {
+  watchCredentials,
+  type CredentialConfigs,
+} from '../../services/lmm/credentials/watch-credentials.js';
+import { createIdentities, type Identities } from '../../services/lmm/credentials/identities.js';
+import type { Credentials } from '../../services/lmm/credentials/credentials.js';
 import { recordingLogger } from './recording-logger.js';
 
 /** Credentials of a configuration that stays as it is; their files are looked at each time. */

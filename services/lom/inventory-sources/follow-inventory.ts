@@ -7,7 +7,7 @@ import type { Logger } from '../../shared/logger.js';
 import type { SchemaCompiler } from '../../shared/schema.js';
 import { readSourceFile, type FileReading } from '../../shared/source-file.js';
 import { readYaml, type YamlSource } from '../../shared/yaml-source.js';
-import { createInventory, type Inventory } from '../inventory.js';
+import { createInventory, type Inventory } from '../inventory/inventory.js';
 import { createLiveInventory } from './live-inventory.js';
 import { readProgram } from './read-program.js';
 import { readUrl } from './read-url.js';

@@ -1,4 +1,4 @@
-import type { Inventory } from '../inventory.js';
+import type { Inventory } from '../inventory/inventory.js';
 
 /** An inventory that becomes another one as a whole, for whoever holds it. */
 export interface LiveInventory extends Inventory {

@@ -7,7 +7,7 @@ import type { SshProgram } from '../../../services/lmm/transports/openssh/ssh-pr
 import { createSshTransport, type SshTransport } from '../../../services/lmm/transports/ssh/ssh-transport.js';
 import type { SshSettings } from '../../../services/lmm/transports/ssh/ssh-settings.js';
 import { DEFAULT_NODE_PROTOCOL } from '../../../services/lmm/transports/supervise.js';
-import type { CredentialConfigs } from '../../../services/lmm/watch-credentials.js';
+import type { CredentialConfigs } from '../../../services/lmm/credentials/watch-credentials.js';
 import type { RuneError } from '../../../services/shared/errors.js';
 import type { NodeTarget } from '../../../services/shared/gen/rune/v1/lmm.js';
 import { findProcesses } from '../../support/processes.js';

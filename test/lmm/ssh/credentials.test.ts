@@ -4,10 +4,13 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { readCredentialConfigs } from '../../../services/lmm/credential-config.js';
-import type { Credential, CredentialConfig } from '../../../services/lmm/credentials.js';
+import { readCredentialConfigs } from '../../../services/lmm/credentials/credential-config.js';
+import type { Credential, CredentialConfig } from '../../../services/lmm/credentials/credentials.js';
 import { createAuthWays, type AuthWay } from '../../../services/lmm/transports/ssh/auth-ways.js';
-import { watchCredentials, type CredentialConfigs } from '../../../services/lmm/watch-credentials.js';
+import {
+  watchCredentials,
+  type CredentialConfigs,
+} from '../../../services/lmm/credentials/watch-credentials.js';
 import { RuneError } from '../../../services/shared/errors.js';
 import { recordingLogger } from '../../support/recording-logger.js';
 

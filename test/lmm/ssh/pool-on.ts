@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import type { Credential } from '../../../services/lmm/credentials.js';
+import type { Credential } from '../../../services/lmm/credentials/credentials.js';
 import type { ChannelEnd } from '../../../services/lmm/transports/channel.js';
 import { createAuthWays } from '../../../services/lmm/transports/ssh/auth-ways.js';
 import type { SshTarget } from '../../../services/lmm/transports/ssh/connection.js';

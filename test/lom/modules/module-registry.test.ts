@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { createCatalogue, type Catalogue } from '../../../services/lom/catalogue.js';
+import { createCatalogue, type Catalogue } from '../../../services/lom/actions/catalogue.js';
 import { LIFE_MS } from '../../../services/lom/modules/lifecycle.js';
 import {
   openModuleRegistry,

@@ -1,4 +1,4 @@
-import type { Credential } from '../../credentials.js';
+import type { Credential } from '../../credentials/credentials.js';
 
 /** Variables of this process. */
 export type Env = Readonly<Record<string, string | undefined>>;

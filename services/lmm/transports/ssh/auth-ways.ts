@@ -1,6 +1,6 @@
 import ssh2, { type AnyAuthMethod, type BaseAgent, type ParsedKey } from 'ssh2';
 import { RuneError } from '../../../shared/errors.js';
-import type { Credential, KeyFile } from '../../credentials.js';
+import type { Credential, KeyFile } from '../../credentials/credentials.js';
 import { parseHostKey } from './host-key-blob.js';
 import { sha2Agent, sha2Key } from './sha2-signatures.js';
 

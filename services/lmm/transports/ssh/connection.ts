@@ -1,6 +1,6 @@
 import ssh2, { type AnyAuthMethod, type Client, type ClientChannel } from 'ssh2';
 import { RuneError } from '../../../shared/errors.js';
-import type { Credential } from '../../credentials.js';
+import type { Credential } from '../../credentials/credentials.js';
 import { algorithmsFor, type AlgorithmChoice } from './algorithms.js';
 import type { AuthWay, AuthWays } from './auth-ways.js';
 import {

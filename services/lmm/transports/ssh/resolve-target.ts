@@ -1,7 +1,7 @@
 import { RuneError } from '../../../shared/errors.js';
 import type { JumpHost, NodeTarget } from '../../../shared/gen/rune/v1/lmm.js';
-import type { CredentialSet } from '../../credentials.js';
-import type { Identities } from '../../identities.js';
+import type { CredentialSet } from '../../credentials/credentials.js';
+import type { Identities } from '../../credentials/identities.js';
 import type { SshHost, SshTarget } from './connection.js';
 import type { SshConfig } from './ssh-config.js';
 

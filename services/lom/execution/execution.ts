@@ -1,0 +1,328 @@
+import { setMaxListeners } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import { toEps } from '../../shared/eps.js';
+import { RuneError } from '../../shared/errors.js';
+import type { Logger } from '../../shared/logger.js';
+import { outcomeFields } from '../../shared/outcome-log.js';
+import type { RcsHeader } from '../../shared/gen/rune/v1/rcs.js';
+import { ExecutionState, Outcome, RunState } from '../../shared/gen/rune/v1/run.js';
+import type { Dispatcher, Placement, RunIdentity } from '../dispatch/dispatch.js';
+import type { FairSlots } from './fair-slots.js';
+import { finalState, isFinal, isFinalRun } from './final-state.js';
+import type { Mediators } from '../dispatch/mediators.js';
+import { performRun, type PerformSettings, type Sendable } from './perform-run.js';
+import type { Plan, PlannedRun } from '../plan/plan.js';
+import { NotOwner, type Event, type Recorder } from './recorder.js';
+import { batchesOf } from '../plan/rollout.js';
+import { createRunLog } from './run-log.js';
+import { newId } from '../../shared/ids.js';
+import { retryDelayMs } from './retries.js';
+import { executionStatus } from './execution-status.js';
+import type { ExecutionRecord, LockRequest, RunRecord } from '../store/store.js';
+import { createLockWaiter, refuseCooling, type LockDeps } from './wait-for-lock.js';
+
+/** Settings of executions. */
+export interface ExecutionSettings extends PerformSettings {
+  /** Bytes of log that are recorded of one run, and of all runs of an execution together. */
+  readonly logRunBytesMax: number;
+  readonly logExecutionBytesMax: number;
+  /** Tries to tell a mediator that a run is cancelled, and the wait between them. */
+  readonly cancelTriesMax: number;
+  readonly cancelRetryMs: number;
+}
+
+/** What an execution works with. */
+export interface ExecutionDeps {
+  readonly dispatcher: Dispatcher;
+  readonly mediators: Mediators;
+  readonly recorder: Recorder;
+  /** Places for runs of all executions of this process. */
+  readonly slots: FairSlots;
+  readonly locks: LockDeps;
+  readonly settings: ExecutionSettings;
+  readonly logger: Logger;
+}
+
+/** What sends the runs of an execution, by node. */
+export interface Intent {
+  readonly plan: Plan;
+  readonly runs: ReadonlyMap<string, PlannedRun>;
+}
+
+/** An execution that this process owns, as it was recorded when it came here. */
+export interface OwnedExecution {
+  readonly record: ExecutionRecord;
+  readonly runs: readonly RunRecord[];
+  readonly header: RcsHeader;
+  /** What is planned for the runs that were not sent; or why they cannot be sent any more. */
+  readonly intent: Intent | RuneError;
+}
+
+/** One accepted request that this process performs. It needs nobody to go on. */
+export interface Execution {
+  readonly id: string;
+  readonly state: ExecutionState;
+  /** How many runs have ended in which state. */
+  readonly counts: ReadonlyMap<RunState, number>;
+  /** Asks every run to stop. Asking twice is harmless. */
+  cancel(reason: string): void;
+  /** Leaves the execution as it is recorded, to be taken over; its runs go on. */
+  leave(): void;
+  /** Settles when the final state is recorded, or the execution is left; never rejects. */
+  readonly finished: Promise<void>;
+}
+
+/** The place of a run among those that run at the same time. */
+interface Place {
+  giveBack: () => void;
+}
+
+interface ActiveRun {
+  readonly identity: RunIdentity;
+  placement: Placement | undefined;
+}
+
+function heldBack(node: string, why: string): Outcome {
+  const error = toEps(new RuneError('RUN_HELD_BACK', why), { source: 'lom', facts: { node } });
+  return Outcome.fromPartial({ state: RunState.SKIPPED, endedAt: new Date(), error });
+}
+
+/** Performs an execution from wherever it is recorded to be. */
+export function performExecution(owned: OwnedExecution, deps: ExecutionDeps): Execution {
+  const { record, header, intent } = owned;
+  const { dispatcher, mediators, recorder, slots, locks, settings, logger } = deps;
+  const { id, epoch } = record;
+  const counts = new Map<RunState, number>();
+  const active = new Map<string, ActiveRun>();
+  const left = new AbortController();
+  // Nobody needs to wait for a place any more: the execution is left, or every run is about to be cancelled.
+  const hurry = new AbortController();
+  setMaxListeners(0, left.signal, hurry.signal);
+  const rollout = intent instanceof RuneError ? undefined : intent.plan.rollout;
+  const allowance = {
+    runBytesMax: settings.logRunBytesMax,
+    execution: {
+      bytes: owned.runs.reduce((sum, run) => sum + run.logBytes, 0),
+      bytesMax: settings.logExecutionBytesMax,
+    },
+  };
+  let state = record.state;
+  let cancelReason: string | undefined;
+  let canaryFailed = false;
+  const about = { execution_id: id, trace_id: header.observability?.traceId };
+
+  const count = (runState: RunState): void => void counts.set(runState, (counts.get(runState) ?? 0) + 1);
+  const status = (): Event => ({ $case: 'execution', value: executionStatus({ ...record, state }, counts) });
+  const leave = (thrown?: unknown): void => {
+    if (thrown !== undefined && !left.signal.aborted && !(thrown instanceof NotOwner))
+      logger.error('an execution is left as it is recorded', { ...about, err: thrown });
+    left.abort(thrown ?? new NotOwner('The service leaves the execution.'));
+    hurry.abort();
+  };
+
+  const failures = (): number =>
+    (counts.get(RunState.FAILED) ?? 0) +
+    (counts.get(RunState.TIMED_OUT) ?? 0) +
+    (counts.get(RunState.LOST) ?? 0);
+
+  const whyHeldBack = (): string | undefined => {
+    if (canaryFailed) return 'The canary did not succeed.';
+    if (rollout !== undefined && failures() >= rollout.failuresMax) return `${failures()} runs had failed.`;
+    return undefined;
+  };
+
+  const cancelRun = async ({ identity }: ActiveRun, reason: string): Promise<void> => {
+    for (let tried = 1; tried <= settings.cancelTriesMax; tried++) {
+      const placement = active.get(identity.runId)?.placement;
+      if (placement === undefined || left.signal.aborted) return;
+      try {
+        return await dispatcher.cancel(placement, identity, reason);
+      } catch (thrown) {
+        const error = RuneError.from(thrown);
+        if (error.name === 'RUN_NOT_FOUND' || error.name === 'WRONG_INSTANCE' || error.name === 'STALE_OWNER')
+          return;
+        logger.warn('a run could not be cancelled yet', {
+          ...about,
+          run_id: identity.runId,
+          tried,
+          err: error,
+        });
+        await delay(settings.cancelRetryMs, undefined, { signal: left.signal }).catch(() => undefined);
+      }
+    }
+  };
+
+  /** Performs one attempt of a run after the other; resolves when the last one is about to be recorded. */
+  const perform = async (first: RunRecord, place: Place): Promise<void> => {
+    for (let run: RunRecord | undefined = first; run !== undefined;) run = await performAttempt(run, place);
+  };
+
+  /** Resolves with the next attempt, once it is time for it; undefined after the last one. */
+  const performAttempt = async (run: RunRecord, place: Place): Promise<RunRecord | undefined> => {
+    const identity: RunIdentity = {
+      executionId: id,
+      runId: run.runId,
+      attempt: Math.max(1, run.attempt),
+      triggeredBy: record.triggeredBy,
+      header,
+      epoch,
+    };
+    const sendable = sendableOf(run, intent);
+    const lock = sendable instanceof RuneError ? undefined : lockOf(run, sendable);
+    const isSent = run.mediator !== '';
+    const cooldownMs = sendable instanceof RuneError ? 0 : sendable.plan.action.capability.cooldownMs;
+    const log = createRunLog(run, identity.attempt, recorder, allowance, leave, {
+      mayWait: epoch > 1 && !isSent,
+      // Also between two attempts.
+      lockKey: isSent || run.attempt > 1 ? lock?.key : undefined,
+      cooldown: { action: record.action, forMs: cooldownMs },
+    });
+    const skipped = (): Outcome | undefined => {
+      const why = cancelReason === undefined ? whyHeldBack() : undefined;
+      return why === undefined ? undefined : heldBack(run.node, why);
+    };
+    const waiter =
+      lock && createLockWaiter({ executionId: id, position: run.position, node: run.node }, lock, locks);
+    let outcome = isSent ? undefined : skipped();
+    if (outcome === undefined) {
+      const entry: ActiveRun = { identity, placement: undefined };
+      active.set(run.runId, entry);
+      outcome = await performRun(log, identity, sendable, {
+        dispatcher,
+        mediators,
+        settings,
+        async place(placement) {
+          const isPlaced = await log.place(placement, lock);
+          if (isPlaced) waiter?.end(true);
+          // With the lock nobody else can start the action there after this look.
+          if (isPlaced && lock !== undefined && cooldownMs > 0)
+            await refuseCooling(locks.store, lock.key, record.action, run.node);
+          return isPlaced;
+        },
+        async waitForLock() {
+          // Who waits for a node needs no place.
+          place.giveBack();
+          await waiter?.wait(hurry.signal, log.waits);
+          left.signal.throwIfAborted();
+          place.giveBack = await takePlace(run);
+          return skipped();
+        },
+        action: record.action,
+        cancelReason: () => cancelReason,
+        signal: left.signal,
+        hurry: hurry.signal,
+        onAnswer(placement) {
+          entry.placement = placement;
+          if (cancelReason !== undefined) void cancelRun(entry, cancelReason);
+        },
+      }).finally(() => {
+        active.delete(run.runId);
+        waiter?.end(false);
+      });
+    }
+    const { placement } = log;
+    const acknowledge = (): void => {
+      if (placement !== undefined) dispatcher.acknowledge(placement, run.runId);
+    };
+    const retryMs =
+      cancelReason !== undefined || sendable instanceof RuneError
+        ? undefined
+        : retryDelayMs(outcome, identity.attempt, sendable.plan.retries);
+    if (retryMs !== undefined) {
+      const next = nextAttempt(run, identity.attempt + 1);
+      await log.retry(outcome.error, next, new Date(Date.now() + retryMs));
+      acknowledge();
+      // Who waits for its next attempt needs no place; it keeps the lock of its node.
+      place.giveBack();
+      await delay(retryMs, undefined, { signal: hurry.signal }).catch(() => left.signal.throwIfAborted());
+      place.giveBack = await takePlace(next);
+      return next;
+    }
+    if (outcome.state !== RunState.SUCCEEDED && outcome.state !== RunState.SKIPPED) {
+      const fields = { ...about, node: run.node, run_id: run.runId, ...outcomeFields(outcome) };
+      logger.warn('run did not succeed', fields);
+    }
+    count(outcome.state);
+    // Not waited for, so that the final state can share its transaction; what is recorded stays in order.
+    log.end(outcome).then(acknowledge, leave);
+    await recorder.room();
+    return undefined;
+  };
+
+  /** Runs that were sent before need no place: they hold one already, wherever they are. */
+  const takePlace = async (run: RunRecord): Promise<() => void> => {
+    if (run.mediator !== '' || hurry.signal.aborted) return () => undefined;
+    return slots.take(id, hurry.signal).catch((thrown: unknown) => {
+      if (left.signal.aborted) throw thrown;
+      return () => undefined;
+    });
+  };
+
+  const performBatch = async (batch: readonly RunRecord[]): Promise<void> => {
+    const waiting = batch.filter((run) => !isFinalRun(run.state)).values();
+    const worker = async (): Promise<void> => {
+      for (const run of waiting) {
+        const place: Place = { giveBack: await takePlace(run) };
+        await perform(run, place).finally(() => place.giveBack());
+      }
+    };
+    const parallel = intent instanceof RuneError ? batch.length : intent.plan.maxParallel;
+    await Promise.all(Array.from({ length: Math.min(parallel, batch.length) }, worker));
+  };
+
+  const performAll = async (): Promise<void> => {
+    for (const run of owned.runs) if (isFinalRun(run.state)) count(run.state);
+    if (record.cancelAsked) cancel(record.cancelReason);
+    const batches = rollout === undefined ? [owned.runs] : batchesOf(owned.runs, rollout);
+    for (const [index, batch] of batches.entries()) {
+      await performBatch(batch);
+      if (index === 0 && rollout?.canary === true) canaryFailed = (counts.get(RunState.SUCCEEDED) ?? 0) === 0;
+    }
+    state = finalState(counts, cancelReason !== undefined);
+    await recorder.event(undefined, new Date(), status(), { state, ended: true });
+  };
+
+  function cancel(reason: string): void {
+    if (isFinal(state)) return;
+    if (cancelReason === undefined) {
+      cancelReason = reason;
+      state = ExecutionState.CANCELLING;
+      recorder.event(undefined, new Date(), status(), { state }).catch(leave);
+      hurry.abort();
+    }
+    // Asked again, every mediator is told again: it may not have heard.
+    for (const run of active.values()) void cancelRun(run, reason);
+  }
+
+  const finished = performAll().catch(leave);
+
+  return {
+    id,
+    counts,
+    get state() {
+      return state;
+    },
+    cancel,
+    leave,
+    finished,
+  };
+}
+
+/** The same run as it is before its next attempt is sent. Another id: whatever is left of the last attempt is not taken for it. */
+function nextAttempt(run: RunRecord, attempt: number): RunRecord {
+  const unsent = { mediator: '', lmmInstanceId: '', mediatorEvent: 0, placedMs: 0, startedMs: 0 };
+  return { ...run, ...unsent, runId: newId(), attempt, state: RunState.QUEUED };
+}
+
+function lockOf({ runId }: RunRecord, { plan, run }: Sendable): LockRequest | undefined {
+  if (plan.lockWaitMs === undefined) return undefined;
+  return { key: run.node.lockKey, runId, waitMs: plan.lockWaitMs };
+}
+
+function sendableOf(run: RunRecord, intent: Intent | RuneError): Sendable | RuneError {
+  if (intent instanceof RuneError) return intent;
+  const planned = intent.runs.get(run.node);
+  if (planned !== undefined) return { plan: intent.plan, run: planned };
+  const message = `While the execution waited, ${run.node} left the inventory or went into maintenance.`;
+  return new RuneError('NODE_NOT_FOUND', message, { node: run.node });
+}

@@ -1,0 +1,178 @@
+import type { MediateResponse } from '../../shared/gen/rune/v1/lmm.js';
+import { RunState, type Outcome } from '../../shared/gen/rune/v1/run.js';
+import type { Placement } from '../dispatch/dispatch.js';
+import { logBytesOf, type Event, type Recorder, type RunChange } from './recorder.js';
+import { waitMessage } from '../watch/lock-message.js';
+import type { LockRequest, LockWait, RunRecord } from '../store/store.js';
+
+/** Bytes of log that are recorded; what follows is counted. */
+export interface LogAllowance {
+  readonly runBytesMax: number;
+  /** Of all runs of the execution together, so far and at most. */
+  readonly execution: { bytes: number; readonly bytesMax: number };
+}
+
+/** One run as its owner records it. */
+export interface RunLog {
+  readonly node: string;
+  /** Where it was sent; undefined before. */
+  readonly placement: Placement | undefined;
+  /** Number of the newest event of the mediator that was recorded, or is about to be. */
+  readonly mediatorEvent: number;
+  /**
+   * Records where the run is about to be sent, together with the lock that it needs; resolves with false, and nothing is recorded, if
+   * somebody else has that.
+   */
+  place(placement: Placement, lock?: LockRequest): Promise<boolean>;
+  /** Records that the run has begun to wait for its node. */
+  waits(wait: LockWait): Promise<void>;
+  /** Records a message of the mediator; resolves with the outcome if it is that, which `end` records. */
+  relay(message: MediateResponse): Promise<Outcome | undefined>;
+  /** Records that the attempt has ended without a start, and the next one of the run before that is sent. */
+  retry(error: Outcome['error'], next: RunRecord, nextAt: Date): Promise<void>;
+  /** Records the outcome, and what of the log was left out before it. */
+  end(outcome: Outcome): Promise<void>;
+}
+
+/** What becomes of the lock: of a run that may be alive on its node it stays until that is over, by the clock that said so. */
+function lockAfter(
+  { state, stoppedOnNodeBy }: Outcome,
+  endedAt: Date,
+  lockKey: string | undefined,
+): Pick<RunChange, 'keepsLockMs' | 'releases'> {
+  if (state === RunState.LOST && stoppedOnNodeBy !== undefined) {
+    return { keepsLockMs: Math.max(1, stoppedOnNodeBy.getTime() - endedAt.getTime()) };
+  }
+  return lockKey === undefined ? {} : { releases: lockKey };
+}
+
+/** What a run comes with: of an earlier life of its execution … */
+export interface RunHeritage {
+  /** … perhaps a place in the queue for its node, … */
+  readonly mayWait: boolean;
+  /** … or the lock with this key. */
+  readonly lockKey: string | undefined;
+  /** And after it, the action is not to start on its node for so long; 0 for no time. */
+  readonly cooldown: { readonly action: string; readonly forMs: number };
+}
+
+/**
+ * Makes the log of a run that was recorded so far as `record` says. `onFault` hears why an event could not be recorded.
+ */
+export function createRunLog(
+  record: RunRecord,
+  attempt: number,
+  recorder: Recorder,
+  allowance: LogAllowance,
+  onFault: (thrown: unknown) => void,
+  before: RunHeritage,
+): RunLog {
+  const { position, runId, node } = record;
+  const subject = { runId, node, attempt };
+  let placement: Placement | undefined =
+    record.mediator === '' ? undefined : { address: record.mediator, instanceId: record.lmmInstanceId };
+  let { mediatorEvent, logBytes } = record;
+  let droppedBytes = 0;
+  const { cooldown } = before;
+  let { lockKey, mayWait: leavesQueue } = before;
+
+  const cooldownAfter = ({ startedAt, state }: Outcome): Pick<RunChange, 'coolsDown'> =>
+    lockKey === undefined || cooldown.forMs === 0 || (startedAt === undefined && state !== RunState.LOST)
+      ? {}
+      : { coolsDown: { key: lockKey, ...cooldown } };
+
+  const publish = (event: Event, at: Date, change: Omit<RunChange, 'position'> = {}): Promise<unknown> =>
+    recorder.event(subject, at, event, { run: { position, mediatorEvent, ...change } });
+
+  const publishLog = async (
+    event: Extract<Event, { $case: 'log' | 'progress' }>,
+    at: Date,
+  ): Promise<void> => {
+    const bytes = logBytesOf(event);
+    const { execution, runBytesMax } = allowance;
+    if (logBytes + bytes > runBytesMax || execution.bytes + bytes > execution.bytesMax) {
+      droppedBytes += bytes;
+      return;
+    }
+    logBytes += bytes;
+    execution.bytes += bytes;
+    publish(event, at, { logBytes }).catch(onFault);
+    // A store that is slow holds back the plugin.
+    await recorder.room();
+  };
+
+  return {
+    node,
+    get placement() {
+      return placement;
+    },
+    get mediatorEvent() {
+      return mediatorEvent;
+    },
+    async place(chosen, lock) {
+      mediatorEvent = 0;
+      const isRecorded = await recorder.run({
+        position,
+        attempt,
+        mediator: chosen.address,
+        lmmInstanceId: chosen.instanceId,
+        mediatorEvent,
+        placedMs: Date.now(),
+        ...(lock === undefined ? {} : { lock }),
+      });
+      if (isRecorded) {
+        placement = chosen;
+        // A run that another mediator goes on with has its lock already.
+        lockKey = lock?.key ?? lockKey;
+      }
+      leavesQueue = !isRecorded;
+      return isRecorded;
+    },
+    async waits(wait) {
+      await publish({ $case: 'waiting', value: waitMessage(wait) }, new Date());
+    },
+    async relay({ event, eventNo, at = new Date() }) {
+      // After an attach, nothing that is recorded comes twice.
+      if (event === undefined || eventNo <= mediatorEvent) return undefined;
+      mediatorEvent = eventNo;
+      switch (event.$case) {
+        case 'outcome':
+          return event.value;
+        case 'accepted':
+          return undefined;
+        case 'state':
+          publish(event, at, { state: RunState.RUNNING, startedMs: at.getTime() }).catch(onFault);
+          return undefined;
+        default:
+          await publishLog(event, at);
+          return undefined;
+      }
+    },
+    async retry(error, next, nextAt) {
+      const value = { error, nextAttempt: next.attempt, nextAt };
+      const { state, attempt: nextAttempt, mediator, lmmInstanceId, placedMs } = next;
+      await publish({ $case: 'retry', value }, new Date(), {
+        runId: next.runId,
+        attempt: nextAttempt,
+        mediatorEvent: 0,
+        state,
+        mediator,
+        lmmInstanceId,
+        placedMs,
+      });
+    },
+    async end(outcome) {
+      const at = outcome.endedAt ?? new Date();
+      if (droppedBytes > 0) publish({ $case: 'logTruncated', value: { droppedBytes } }, at).catch(onFault);
+      await publish({ $case: 'outcome', value: outcome }, at, {
+        attempt,
+        state: outcome.state,
+        endedMs: at.getTime(),
+        ...(outcome.startedAt === undefined ? {} : { startedMs: outcome.startedAt.getTime() }),
+        ...(leavesQueue ? { leavesQueue } : {}),
+        ...lockAfter(outcome, at, lockKey),
+        ...cooldownAfter(outcome),
+      });
+    },
+  };
+}

@@ -1,0 +1,110 @@
+import { RuneError } from '../../shared/errors.js';
+import {
+  RunResponse,
+  type Execution,
+  type ExecutionRun,
+  type GetExecutionRequest,
+  type ListExecutionsRequest,
+} from '../../shared/gen/rune/v1/lom.js';
+import type { Outcome } from '../../shared/gen/rune/v1/run.js';
+import { executionMessage, fullExecutionMessage, runMessage } from './execution-message.js';
+import { isFinal } from '../execution/final-state.js';
+import { pageSizeOf } from '../../shared/page.js';
+import type { ExecutionFilter, LockWait, RunRecord, Store } from '../store/store.js';
+
+/** Bytes of outcomes after which a page of runs ends. */
+const PAGE_BYTES_MAX = 1024 * 1024;
+/** Waiting runs of one answer whose place is told. */
+const LOCK_WAITS_MAX = 1000;
+const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const POSITION = /^\d{1,9}$/;
+
+/** One page, and what asks for the next one; empty on the last page. */
+interface Page<T> {
+  readonly items: readonly T[];
+  readonly nextPageToken: string;
+}
+
+function readToken(token: string, pattern: RegExp): string | undefined {
+  if (token === '') return undefined;
+  const text = Buffer.from(token, 'base64url').toString();
+  if (pattern.test(text)) return text;
+  throw new RuneError('FIELD_MALFORMED', 'The page token is none that this list has given out.', {
+    field: 'page_token',
+  });
+}
+
+const makeToken = (text: string): string => Buffer.from(text).toString('base64url');
+
+async function outcomeOf(
+  store: Store,
+  executionId: string,
+  run: RunRecord,
+): Promise<{ outcome: Outcome | undefined; bytes: number }> {
+  const range = { fromSeq: run.outcomeSeq, bytesMax: 1 };
+  const [record] = run.outcomeSeq === 0 ? [] : await store.events(executionId, range);
+  if (record === undefined) return { outcome: undefined, bytes: 0 };
+  const { event } = RunResponse.decode(record.body);
+  return { outcome: event?.$case === 'outcome' ? event.value : undefined, bytes: record.body.length };
+}
+
+/** One execution with a page of its runs. Throws EXECUTION_NOT_FOUND. */
+export async function showExecution(
+  store: Store,
+  request: GetExecutionRequest,
+): Promise<{ execution: Execution; runs: Page<ExecutionRun> }> {
+  const { executionId, states } = request;
+  const limit = pageSizeOf(request.pageSize);
+  const after = Number(readToken(request.pageToken, POSITION) ?? -1);
+  const record = await store.execution(executionId);
+  if (record === undefined)
+    throw new RuneError('EXECUTION_NOT_FOUND', 'There is no such execution.', { executionId });
+  // One more than is shown tells whether there is a next page.
+  const choice = { after, limit: limit + 1, ...(states.length === 0 ? {} : { states }) };
+  const runs = await store.runs(executionId, choice);
+  const waits = isFinal(record.state)
+    ? new Map<number, LockWait>()
+    : await store.lockWaits(executionId, { after, limit: LOCK_WAITS_MAX });
+  const items: ExecutionRun[] = [];
+  let bytes = 0;
+  let last = after;
+  for (const run of runs.slice(0, limit)) {
+    const ended = request.outcomes ? await outcomeOf(store, executionId, run) : undefined;
+    bytes += ended?.bytes ?? 0;
+    if (bytes > PAGE_BYTES_MAX && items.length > 0) break;
+    items.push(runMessage(run, ended?.outcome, waits.get(run.position)));
+    last = run.position;
+  }
+  const more = items.length < runs.length;
+  return {
+    execution: fullExecutionMessage(record, await store.runCounts(executionId)),
+    runs: { items, nextPageToken: more ? makeToken(String(last)) : '' },
+  };
+}
+
+function filterOf(request: ListExecutionsRequest): ExecutionFilter {
+  const { action, node, states, triggeredBy, correlationId, since, until } = request;
+  return {
+    ...(action === '' ? {} : { action }),
+    ...(node === '' ? {} : { node }),
+    ...(states.length === 0 ? {} : { states }),
+    ...(triggeredBy === '' ? {} : { triggeredBy }),
+    ...(correlationId === '' ? {} : { correlationId }),
+    ...(since === undefined ? {} : { sinceMs: since.getTime() }),
+    ...(until === undefined ? {} : { untilMs: until.getTime() }),
+  };
+}
+
+/** Executions, newest first. */
+export async function listExecutions(store: Store, request: ListExecutionsRequest): Promise<Page<Execution>> {
+  const limit = pageSizeOf(request.pageSize);
+  const before = readToken(request.pageToken, ID);
+  const records = await store.executions(filterOf(request), limit + 1, before);
+  const shown = records.slice(0, limit);
+  const items = await Promise.all(
+    shown.map(async (record) => executionMessage(record, await store.runCounts(record.id))),
+  );
+  const last = shown.at(-1);
+  const more = records.length > limit && last !== undefined;
+  return { items, nextPageToken: more ? makeToken(last.id) : '' };
+}

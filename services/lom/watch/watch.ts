@@ -1,0 +1,124 @@
+import { RuneError } from '../../shared/errors.js';
+import { replyHeader } from '../../shared/header.js';
+import { RunResponse, type WatchExecutionRequest } from '../../shared/gen/rune/v1/lom.js';
+import type { RcsHeader } from '../../shared/gen/rune/v1/rcs.js';
+import { eventTypeOf } from './event-type.js';
+import { isFinal } from '../execution/final-state.js';
+import type { EventKind, EventRange, EventRecord, ExecutionRecord, Store } from '../store/store.js';
+import type { WatchHub } from './watch-hub.js';
+
+/** Bytes of events that one reading of the store takes; what a watcher costs at most. */
+const PAGE_BYTES_MAX = 256 * 1024;
+const NODES_MAX = 1000;
+const WITHOUT_LOG: readonly EventKind[] = [
+  'execution',
+  'state',
+  'outcome',
+  'logTruncated',
+  'waiting',
+  'retry',
+];
+
+/** Which events somebody wants to see. */
+export type WatchChoice = Pick<WatchExecutionRequest, 'executionId' | 'fromSeq' | 'nodes' | 'withoutLog'>;
+
+/** What watching works with. */
+export interface WatchDeps {
+  readonly store: Pick<Store, 'execution' | 'events'>;
+  readonly hub: Pick<WatchHub, 'subscribe'>;
+  /** The store is read again after this long without a word that something changed. */
+  readonly pollMs: number;
+}
+
+function rangeOf({ nodes, withoutLog }: WatchChoice): Omit<EventRange, 'fromSeq'> {
+  if (nodes.length > NODES_MAX) {
+    throw new RuneError('FIELD_OUT_OF_RANGE', `The request names ${nodes.length} nodes.`, {
+      field: 'nodes',
+      expectedFormat: `at most ${NODES_MAX}`,
+    });
+  }
+  return {
+    bytesMax: PAGE_BYTES_MAX,
+    ...(nodes.length === 0 ? {} : { nodes }),
+    ...(withoutLog ? { kinds: WITHOUT_LOG } : {}),
+  };
+}
+
+function responseOf(
+  executionId: string,
+  record: EventRecord,
+  header: RcsHeader,
+  first: boolean,
+): RunResponse {
+  const response = RunResponse.decode(record.body);
+  return {
+    ...response,
+    executionId,
+    seq: record.seq,
+    header: replyHeader(header, eventTypeOf(response), 'lom', first),
+  };
+}
+
+function isLast({ event }: RunResponse): boolean {
+  return event?.$case === 'execution' && isFinal(event.value.state);
+}
+
+/**
+ * The recorded events of an execution from `fromSeq` on, as they are recorded, until its final state. A watcher that is slow, or
+ * many of them, cost a page of events each and hold up nobody. `known` spares a look at the execution. Throws
+ * EXECUTION_NOT_FOUND and FIELD_OUT_OF_RANGE.
+ */
+export async function* watchExecution(
+  choice: WatchChoice,
+  header: RcsHeader,
+  signal: AbortSignal,
+  { store, hub, pollMs }: WatchDeps,
+  known?: ExecutionRecord,
+): AsyncGenerator<RunResponse, void, undefined> {
+  const { executionId } = choice;
+  const range = rangeOf(choice);
+  const isFiltered = range.nodes !== undefined || range.kinds !== undefined;
+  const execution = known ?? (await store.execution(executionId));
+  if (execution === undefined)
+    throw new RuneError('EXECUTION_NOT_FOUND', 'There is no such execution.', { executionId });
+  let fromSeq = Math.max(1, choice.fromSeq);
+  const nextSeq = isFinal(execution.state) ? execution.lastSeq : execution.lastSeq + 1;
+  if (fromSeq > nextSeq) {
+    throw new RuneError('FIELD_OUT_OF_RANGE', `The execution has no event ${fromSeq} yet.`, {
+      executionId,
+      field: 'from_seq',
+      originalValue: String(fromSeq),
+      expectedFormat: `at most ${nextSeq}`,
+    });
+  }
+  let first = true;
+  // At first, and after a time without a word, whatever is known here.
+  let asksStore = true;
+  // Before the store is read, so that no change falls in between.
+  const subscription = hub.subscribe(executionId);
+  try {
+    for (;;) {
+      // What a filter leaves out is not to be searched again and again.
+      const searched = isFiltered ? ((await store.execution(executionId))?.lastSeq ?? 0) : 0;
+      const recent = asksStore || isFiltered ? undefined : subscription.recent(fromSeq);
+      const page = recent ?? (await store.events(executionId, { ...range, fromSeq }));
+      asksStore = false;
+      let bytes = 0;
+      for (const record of page) {
+        const response = responseOf(executionId, record, header, first);
+        first = false;
+        yield response;
+        if (isLast(response)) return;
+        fromSeq = record.seq + 1;
+        bytes += record.body.length;
+      }
+      if (bytes >= PAGE_BYTES_MAX) signal.throwIfAborted();
+      else {
+        fromSeq = Math.max(fromSeq, searched + 1);
+        asksStore = !(await subscription.changed(pollMs, signal));
+      }
+    }
+  } finally {
+    subscription.end();
+  }
+}

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { LogLevel, type LogLine, type Progress } from '../../../services/shared/gen/rune/v1/run.js';
+import { createLogDecoder } from '../../../services/lmm/runs/log-decoder.js';
+
+const LINE_BYTES_MAX = 64;
+
+function decode(bytes: Buffer, chunkBytes: number): { lines: LogLine[]; progress: Progress[] } {
+  const lines: LogLine[] = [];
+  const progress: Progress[] = [];
+  const decoder = createLogDecoder(
+    { line: (line) => void lines.push(line), progress: (event) => void progress.push(event) },
+    LINE_BYTES_MAX,
+  );
+  for (let at = 0; at < bytes.length; at += chunkBytes) {
+    // A copy that is wiped afterwards, as a stream would reuse its buffer.
+    const chunk = Buffer.from(bytes.subarray(at, at + chunkBytes));
+    decoder.write(chunk);
+    chunk.fill(0);
+  }
+  decoder.end();
+  return { lines, progress };
+}
+
+const contents = (lines: LogLine[]): unknown[] => lines.map((line) => line.content?.value);
+
+describe('standard error as log lines', () => {
+  for (const chunkBytes of [1, 2, 3, 7, 64, 1000]) {
+    describe(`in chunks of ${chunkBytes} bytes`, () => {
+      it('keeps lines, empty lines and a last line without a newline', () => {
+        assert.deepEqual(contents(decode(Buffer.from('one\n\ntwo\nthree'), chunkBytes).lines), [
+          'one',
+          '',
+          'two',
+          'three',
+        ]);
+      });
+
+      it('keeps a character whole that lies on a chunk edge', () => {
+        assert.deepEqual(contents(decode(Buffer.from('žluťoučký\n日本語\n👩‍🚒\n'), chunkBytes).lines), [
+          'žluťoučký',
+          '日本語',
+          '👩‍🚒',
+        ]);
+      });
+
+      it('hands on bytes that are not UTF-8 raw, and only that line', () => {
+        const { lines } = decode(Buffer.from([0x61, 0xff, 0x0a, 0x62, 0x0a]), chunkBytes);
+        assert.deepEqual(
+          lines.map((line) => line.content?.$case),
+          ['raw', 'text'],
+        );
+        assert.deepEqual(contents(lines), [Buffer.from([0x61, 0xff]), 'b']);
+      });
+
+      it('cuts a long line into parts, none of them inside a character', () => {
+        const text = `${'é'.repeat(100)}\nshort\n`;
+        const { lines } = decode(Buffer.from(text), chunkBytes);
+        const parts = lines.slice(0, -1);
+        assert.equal(parts.map((line) => line.content?.value).join(''), 'é'.repeat(100));
+        assert.deepEqual(
+          parts.map((line) => line.truncated),
+          [...parts.slice(1).map(() => true), false],
+        );
+        assert.ok(lines.every((line) => line.content?.$case === 'text'));
+        assert.equal(lines.at(-1)?.content?.value, 'short');
+      });
+
+      it('turns structured lines into progress and levelled lines', () => {
+        const { lines, progress } = decode(
+          Buffer.from(
+            '\x1eRUNE {"type":"progress","percent":40.5,"message":"half"}\n' +
+              '\x1eRUNE {"type":"log","level":"warn","message":"careful"}\nplain\n',
+          ),
+          chunkBytes,
+        );
+        assert.deepEqual(progress, [{ percent: 40.5, message: 'half' }]);
+        assert.deepEqual(
+          lines.map((line) => [line.level, line.content?.value]),
+          [
+            [LogLevel.WARN, 'careful'],
+            [LogLevel.UNSPECIFIED, 'plain'],
+          ],
+        );
+      });
+    });
+  }
+
+  it('leaves a line that only looks structured as it is', () => {
+    for (const line of [
+      '\x1eRUNE {broken',
+      '\x1eRUNE 7',
+      '\x1eRUNE {"type":"log","level":"shout"}',
+      '\x1eRUNE {"type":"progress","percent":"1"}',
+    ]) {
+      assert.deepEqual(contents(decode(Buffer.from(`${line}\n`), 1000).lines), [line]);
+    }
+  });
+
+  it('holds progress within 0 and 100', () => {
+    const at = (percent: number): number | undefined =>
+      decode(Buffer.from(`\x1eRUNE {"type":"progress","percent":${percent}}\n`), 1000).progress[0]?.percent;
+    assert.equal(at(-3), 0);
+    assert.equal(at(1e300), 100);
+  });
+});

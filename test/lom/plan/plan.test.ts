@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { toDuration } from '../../../services/shared/duration.js';
+import { RuneError } from '../../../services/shared/errors.js';
+import { OnLocked, PlanExecutionRequest } from '../../../services/shared/gen/rune/v1/lom.js';
+import { Node } from '../../../services/shared/gen/rune/v1/run.js';
+import { packageRoot } from '../../../services/shared/package-root.js';
+import { createSchemaCompiler } from '../../../services/shared/schema.js';
+import { loadBundles } from '../../../services/lom/actions/load-bundles.js';
+import { createFileFaults } from '../../../services/shared/file-faults.js';
+import { createInventory } from '../../../services/lom/inventory/inventory.js';
+import { readYaml } from '../../../services/shared/yaml-source.js';
+import { makeTempDirectory } from '../../support/temp-directory.js';
+import {
+  configuredMediators,
+  createMediators,
+  type Mediators,
+} from '../../../services/lom/dispatch/mediators.js';
+import { makePlan, planNode, type PlanSources } from '../../../services/lom/plan/plan.js';
+
+function errorOf(act: () => unknown): RuneError {
+  try {
+    act();
+  } catch (error) {
+    assert.ok(error instanceof RuneError);
+    return error;
+  }
+  throw new Error('Nothing was thrown.');
+}
+
+const mediatorsOf = (zone: string): Mediators =>
+  createMediators(() => configuredMediators([{ address: 'm:1', zone }]));
+
+describe('a plan', () => {
+  it('needs a mediator of the zone of every node, and says which setting names them', () => {
+    const node = Node.fromPartial({ name: 'web01', zone: 'eu', transports: ['ssh'] });
+    const error = errorOf(() =>
+      planNode(node, '', { mediators: mediatorsOf('us'), inventory: { get: () => node } }),
+    );
+    assert.equal(error.name, 'NO_MEDIATOR_FOR_ZONE');
+    assert.equal(error.message, 'No mediator of zone "eu" is configured or registered, as web01 needs.');
+    assert.match(error.row.recovery.join(' '), /setting mediators of LOM/);
+  });
+
+  it('runs as the user that the action needs, else as that of the inventory, which says how to become either', async () => {
+    const directory = await makeTempDirectory();
+    try {
+      const manifest = (action: string, more: object): string =>
+        JSON.stringify({
+          action,
+          version: '1.0.0',
+          description: 'Does nothing.',
+          entrypoint: 'plugin.sh',
+          risk: 'read_only',
+          input_schema: { type: 'object' },
+          output_schema: { type: 'object' },
+          ...more,
+        });
+      await directory.write({
+        'bundle.yaml': JSON.stringify({
+          module_name: 'test',
+          module_version: '1.0.0',
+          module_class: 'test',
+          description: 'Tests.',
+          actions: ['plain', 'needy'],
+        }),
+        'plain/manifest.yaml': manifest('plain', {}),
+        'plain/plugin.sh': '#!/bin/bash\n',
+        'needy/manifest.yaml': manifest('needy', { run_as: 'root' }),
+        'needy/plugin.sh': '#!/bin/bash\n',
+      });
+      const nodes = 'a: {user: x}, b: {user: x, run_as: app}, c: {user: x, run_as: app, become: doas}';
+      const sources = {
+        registry: await loadBundles([directory.path]),
+        inventory: createInventory(
+          [readYaml(Buffer.from(`nodes: {${nodes}, d: {user: x, become: doas}}`), 'inventory.yaml')],
+          createSchemaCompiler(),
+          createFileFaults(),
+        ),
+        mediators: mediatorsOf(''),
+        settings: {
+          timeoutMsMax: 86_400_000,
+          killGraceMs: 1,
+          connectTimeoutMs: 1,
+          parallelMax: 1,
+          lockQueueTimeoutMs: 60_000,
+          retriesMax: 10,
+          retryDelayMs: 1000,
+        },
+      };
+      const users = (action: string): unknown[] => {
+        const targets = { nodes: ['a', 'b', 'c', 'd'] };
+        return makePlan(PlanExecutionRequest.fromPartial({ action, targets }), sources).runs.map(
+          ({ runAs }) => runAs && `${runAs.become} ${runAs.user}`,
+        );
+      };
+      assert.deepEqual(users('plain'), [undefined, 'sudo app', 'doas app', undefined]);
+      assert.deepEqual(users('needy'), ['sudo root', 'sudo root', 'doas root', 'doas root']);
+    } finally {
+      await directory.remove();
+    }
+  });
+
+  const requestWith = (
+    fields: Parameters<typeof PlanExecutionRequest.fromPartial>[0],
+  ): PlanExecutionRequest =>
+    PlanExecutionRequest.fromPartial({ action: 'noop', targets: { nodes: ['web01'] }, ...fields });
+  const shippedSources = async (): Promise<PlanSources> => ({
+    registry: await loadBundles([join(packageRoot, 'plugins')]),
+    inventory: createInventory(
+      [readYaml(Buffer.from('nodes: {web01: {address: 192.0.2.1, user: ops}}'), 'inventory.yaml')],
+      createSchemaCompiler(),
+      createFileFaults(),
+    ),
+    mediators: mediatorsOf(''),
+    settings: {
+      timeoutMsMax: 86_400_000,
+      killGraceMs: 1,
+      connectTimeoutMs: 1,
+      parallelMax: 1,
+      lockQueueTimeoutMs: 60_000,
+      retriesMax: 10,
+      retryDelayMs: 1000,
+    },
+  });
+
+  it('tells a timeout out of bounds in the units in which a person writes it', async () => {
+    const sources = await shippedSources();
+    const within = (ms: number): PlanExecutionRequest => requestWith({ timeout: toDuration(ms) });
+    assert.equal(makePlan(within(90_000), sources).timeoutMs, 90_000);
+    const { facts } = errorOf(() => makePlan(within(48 * 3_600_000), sources));
+    assert.deepEqual([facts.originalValue, facts.expectedFormat], ['48h', '1s to 24h']);
+    assert.equal(errorOf(() => makePlan(within(500), sources)).facts.originalValue, '500ms');
+  });
+
+  it('holds waiting and retries to their bounds', async () => {
+    const sources = await shippedSources();
+    for (const [fields, expected] of [
+      [{ queueTimeout: toDuration(500) }, 'queue_timeout, 1s to 24h'],
+      [{ queueTimeout: toDuration(25 * 3_600_000) }, 'queue_timeout, 1s to 24h'],
+      [{ onLocked: 7 as OnLocked }, 'on_locked, ON_LOCKED_QUEUE or ON_LOCKED_REFUSE'],
+      [{ maxRetries: 11 }, 'max_retries, 0 to 10'],
+      [{ maxRetries: 1, retryDelay: toDuration(1) }, 'retry_delay, 100ms to 10m'],
+      [{ retryDelay: toDuration(3_600_000) }, 'retry_delay, 100ms to 10m'],
+    ] as const) {
+      const { name, facts } = errorOf(() => makePlan(requestWith(fields), sources));
+      assert.deepEqual([name, `${facts.field}, ${facts.expectedFormat}`], ['FIELD_OUT_OF_RANGE', expected]);
+    }
+    const { retries } = makePlan(requestWith({ maxRetries: 10, retryDelay: toDuration(5000) }), sources);
+    assert.deepEqual(retries, { max: 10, delayMs: 5000 });
+  });
+
+  it('needs the lock of its nodes if it changes something there, and waits for it as the request says', async () => {
+    const sources = await shippedSources();
+    const waitMs = (action: string, fields: Parameters<typeof PlanExecutionRequest.fromPartial>[0] = {}) => {
+      const params = action === 'restart-service' ? { params: { unit: 'nginx' } } : {};
+      return makePlan(requestWith({ action, ...params, ...fields }), sources).lockWaitMs;
+    };
+    assert.equal(waitMs('noop'), undefined);
+    assert.equal(waitMs('noop', { onLocked: OnLocked.REFUSE }), undefined);
+    assert.equal(waitMs('restart-service'), 60_000);
+    assert.equal(waitMs('restart-service', { queueTimeout: toDuration(5000) }), 5000);
+    assert.equal(waitMs('restart-service', { onLocked: OnLocked.REFUSE }), 0);
+    assert.equal(waitMs('restart-service', { dryRun: true }), undefined);
+  });
+});
