@@ -28,7 +28,7 @@ describe('a mediator', () => {
 
   it('warns when it starts with no way to any node', async () => {
     assert.deepEqual(await warnings({}), [
-      'this mediator can reach no node: it has no credentials, and local_enabled is false',
+      'this mediator can reach no node: it has no credentials, and local_enabled and ssm.enabled are false',
     ]);
     assert.deepEqual(await warnings({ LMM_LOCAL_ENABLED: 'true' }), []);
   });
