@@ -105,7 +105,7 @@ describe('the main job, through both services over a real sshd', () => {
     assert.equal(outcomes.get('user')?.state, RunState.SUCCEEDED);
     assert.deepEqual(log('user'), ['careful', 'plain']);
     const progress = events.flatMap(({ event }) => (event?.$case === 'progress' ? [event.value] : []));
-    assert.deepEqual(progress, [{ percent: 50, message: 'half way' }]);
+    assert.deepEqual(progress, [{ percent: 50, message: 'half way', logStreaming: undefined }]);
   });
 
   it('gives the plugin its parameters literally, and the node, its labels and variables as context', async () => {

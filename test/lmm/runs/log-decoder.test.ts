@@ -73,7 +73,7 @@ describe('standard error as log lines', () => {
           ),
           chunkBytes,
         );
-        assert.deepEqual(progress, [{ percent: 40.5, message: 'half' }]);
+        assert.deepEqual(progress, [{ percent: 40.5, message: 'half', logStreaming: undefined }]);
         assert.deepEqual(
           lines.map((line) => [line.level, line.content?.value]),
           [
