@@ -214,7 +214,7 @@ describe('disk-usage', () => {
             size_bytes: 40_000_000,
             pid: process.pid,
             process: deleted.largest.find((file) => file['pid'] === process.pid)?.['process'],
-            descriptor: first.fd,
+            descriptor: Math.min(first.fd, second.fd),
             descriptor_count: 2,
           },
         ],

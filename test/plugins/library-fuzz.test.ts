@@ -3,8 +3,8 @@ import { runWithLibrary } from '../support/bash.js';
 import { bpcsInput } from './bpcs-document.js';
 import { randomDocuments } from './random-documents.js';
 
-const DOCUMENTS = 10_000;
-const MEDIATED = 2_000;
+const DOCUMENTS = 4_000;
+const MEDIATED = 1_000;
 const SEED = 20_261_122;
 
 /**

@@ -1,10 +1,9 @@
 import { makeBecomeUsers, type BecomeUsers } from '../../support/become-users.js';
 import { sshLink, type Link } from '../../support/links.js';
 import { startSshd, type TestSshd } from '../../support/sshd.js';
-import { describeCarrying } from './carrying-contract.js';
 import { describeEndings } from './ending-contract.js';
 
-// What a plugin finds in its process does not depend on the way that its bytes came: that is tried over ssh with sudo.
+// What a plugin finds in its process, and what of its bytes comes through, is tried over ssh with sudo, and over openssh without.
 describe('a node over openssh, as another user by sudo', () => {
   let sshd: TestSshd;
   let users: BecomeUsers;
@@ -22,6 +21,5 @@ describe('a node over openssh, as another user by sudo', () => {
     runAs: { user: users.target, become: 'sudo' },
   });
 
-  describe('carrying', () => describeCarrying(getLink));
   describe('ending', () => describeEndings(getLink));
 });

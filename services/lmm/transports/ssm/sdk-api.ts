@@ -61,6 +61,14 @@ export async function createSdkApi(options: SdkApiOptions): Promise<SsmApi> {
     });
   }
   const client: SSMClient = new sdk.SSMClient(config);
+  // The service may close a connection that waits just when it is used again, and whether it took the command would be unknown: each
+  // one gets a connection of its own.
+  const fresh = { ...agent, keepAlive: false };
+  const sender: SSMClient = new sdk.SSMClient({
+    ...config,
+    credentials: client.config.credentials,
+    requestHandler: { ...requestHandler, httpAgent: fresh, httpsAgent: fresh },
+  });
 
   const call = async <Answer>(request: Promise<Answer>): Promise<Answer> => {
     try {
@@ -73,7 +81,7 @@ export async function createSdkApi(options: SdkApiOptions): Promise<SsmApi> {
   return {
     async send(command) {
       const { Command } = await call(
-        client.send(
+        sender.send(
           new sdk.SendCommandCommand({
             InstanceIds: [command.instanceId],
             DocumentName: command.document,
@@ -178,7 +186,10 @@ export async function createSdkApi(options: SdkApiOptions): Promise<SsmApi> {
       );
     },
 
-    close: () => client.destroy(),
+    close() {
+      client.destroy();
+      sender.destroy();
+    },
   };
 }
 
