@@ -177,16 +177,19 @@ async function storm(chaos: ChaosWorld, options: StormOptions): Promise<StormRep
       ...said,
     ];
   };
+  let areAllKnown = false;
+  /** Who has a node may have shown nothing yet: while that may be so, whatever is said of locks is believed. */
   const isContended = (run: StormRun): boolean =>
     run.asked.locks &&
-    [...runs.values()].some(
-      (other) =>
-        other !== run &&
-        other.asked.locks &&
-        other.node === run.node &&
-        other.fromMs <= run.toMs &&
-        Math.max(other.toMs, other.overByMs) >= run.fromMs,
-    );
+    (!areAllKnown ||
+      [...runs.values()].some(
+        (other) =>
+          other !== run &&
+          other.asked.locks &&
+          other.node === run.node &&
+          other.fromMs <= run.toMs &&
+          Math.max(other.toMs, other.overByMs) >= run.fromMs,
+      ));
   const judgeRun = (run: StormRun): void => {
     if (run.outcome === undefined) return;
     const fault = judge(run.outcome, {
@@ -324,6 +327,7 @@ async function storm(chaos: ChaosWorld, options: StormOptions): Promise<StormRep
   );
   await sweepOnce();
   await traces.refresh();
+  areAllKnown = true;
   for (const run of runs.values()) judgeRun(run);
   for (const runId of traces.runIds())
     if (!runs.has(runId)) log.report(`The run ${runId} left a trace, and nobody asked for it`);
