@@ -1,3 +1,4 @@
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { createClient, type LomClient } from '../../services/cli/client.js';
@@ -62,6 +63,10 @@ export async function startRegistryWorld(count: number): Promise<RegistryWorld> 
   const [sshd, postgres] = await Promise.all([startSshd({ rootOnly: true }), startPostgres()]);
   const store = await postgres.createDatabase();
   const bundle = await makeTestBundle(directory.path, 'durable');
+  // What changes nothing takes no lock of its node: a run that is lost would keep it for minutes.
+  const manifest = join(bundle, 'append-run', 'manifest.yaml');
+  const text = await readFile(manifest, 'utf8');
+  await writeFile(manifest, text.replace('risk: low', 'risk: read_only'));
   const nodes = Array.from({ length: count }, (_, index) => `node-${index}`);
   const farNode = 'far-node';
   const file = (name: string): string => join(directory.path, name);
