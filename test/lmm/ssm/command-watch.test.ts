@@ -109,6 +109,48 @@ describe('the watch over commands of Systems Manager', () => {
     assert.ok(looked.length < 20, `${looked.length}`);
   });
 
+  it('asks for a command alone that looks at all have missed, before it gives it up', async () => {
+    const ids = Array.from({ length: 20 }, (_, index) => `c${index}`);
+    // What was sent since by others stands before ours in the list, on more pages than are looked at.
+    const others = Array.from({ length: 1_000 }, (_, index) => [`other${index}`, 'InProgress'] as const);
+    const statuses = new Map<string, string>([...others, ...ids.map((id) => [id, 'InProgress'] as const)]);
+    const { clock, watch } = watchOver(statuses);
+    const all = Promise.all(ids.map((id) => watch.untilOver(command(id), () => undefined, never())));
+    await clock.pass(2 * SETTINGS.findWaitMs);
+    for (const id of ids) statuses.set(id, 'Success');
+    await clock.pass(30_000);
+    assert.deepEqual(
+      (await all).map((status) => status?.status),
+      ids.map(() => 'Success'),
+    );
+  });
+
+  it('gives a command up only after a look that began when its time was over, however long looks wait', async () => {
+    const clock = createTestClock();
+    let looks = 0;
+    const watch = createCommandWatch({
+      // Each look waits for its turn longer than a command is waited for.
+      read: (call) =>
+        new Promise((resolve, reject) => {
+          clock.after(2 * SETTINGS.findWaitMs, () => {
+            looks += 1;
+            const items =
+              looks === 1
+                ? []
+                : [{ commandId: 'a', instanceId: 'i-1', status: 'Success', details: 'Success' }];
+            const api = { statuses: async () => ({ items, nextToken: undefined }) } as unknown as SsmApi;
+            call(api).then(resolve, reject);
+          });
+        }),
+      clock,
+      random: () => 0.5,
+      settings: SETTINGS,
+    });
+    const over = watch.untilOver(command('a'), () => undefined, never());
+    await clock.pass(10 * SETTINGS.findWaitMs);
+    assert.equal((await over)?.status, 'Success');
+  });
+
   it('ends with the fault of a request that the service refuses, and with the signal', async () => {
     const clock = createTestClock();
     const watch = createCommandWatch({

@@ -83,6 +83,7 @@ export function createCommandWatch({ read, clock, random, settings }: WatchOptio
 
   const take = (entry: Entry, status: SsmStatus): void => {
     entry.isSeen = true;
+    entry.isAlone = false;
     entry.onStatus(status);
     if (progressOf(status) !== 'over') return;
     entries.delete(entry);
@@ -93,11 +94,6 @@ export function createCommandWatch({ read, clock, random, settings }: WatchOptio
     entry.isBusy = false;
     if (!entries.has(entry)) return;
     const nowMs = clock.now();
-    if (!entry.isSeen && nowMs - entry.sinceMs >= settings.findWaitMs) {
-      entries.delete(entry);
-      entry.settle(undefined);
-      return;
-    }
     entry.nextMs = nowMs + entry.delayMs * (0.75 + random() / 2);
     if (entry.isSeen) entry.delayMs = Math.min(entry.delayMs * GROWTH, settings.pollMaxMs);
   };
@@ -107,9 +103,18 @@ export function createCommandWatch({ read, clock, random, settings }: WatchOptio
   };
 
   const lookAtOne = async (entry: Entry): Promise<void> => {
+    // Only a look that asks for it alone, and that began when its time was over, can say that it is not there: one at all of them may
+    // miss it, and each may wait long for its turn.
+    const isLast = !entry.isSeen && clock.now() - entry.sinceMs >= settings.findWaitMs;
     const page = await read((api) => api.statuses({ commandId: entry.commandId }, undefined), stopper.signal);
     const status = page.items.find(({ instanceId }) => instanceId === entry.instanceId);
-    if (status !== undefined && entries.has(entry)) take(entry, status);
+    if (!entries.has(entry)) return;
+    if (status !== undefined) {
+      take(entry, status);
+    } else if (isLast) {
+      entries.delete(entry);
+      entry.settle(undefined);
+    }
   };
 
   const lookAtAll = async (due: readonly Entry[]): Promise<void> => {

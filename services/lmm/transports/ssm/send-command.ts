@@ -28,7 +28,7 @@ const FIND_PAUSE_MS = 500;
 const FIND_PAUSE_MS_MAX = 5_000;
 const FIND_PAGES_MAX = 40;
 /** What the last look may wait for its turn among all requests. */
-const FIND_TURN_WAIT_MS = 120_000;
+const FIND_TURN_WAIT_MS = 600_000;
 /** What the clocks of this machine and the service may be apart. */
 const CLOCK_SKEW_MS = 300_000;
 
