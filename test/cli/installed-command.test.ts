@@ -13,7 +13,7 @@ interface PackageJson {
   readonly bin: { readonly rune: string };
 }
 
-// The other tests run the compiled modules; what is installed is one file made of them.
+// What is installed is one file made of the compiled modules, and code compiled ahead beside it.
 describe('the installed command', () => {
   let manifest: PackageJson;
   before(async () => {

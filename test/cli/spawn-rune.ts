@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { eventually } from '../support/eventually.js';
 
 /** The installed command, as a script for node. */
-export const RUNE = fileURLToPath(new URL('../../services/cli/main.js', import.meta.url));
+export const RUNE = fileURLToPath(new URL('../../bin/rune.cjs', import.meta.url));
 
 /** A real `rune` process. */
 export interface RuneProcess {

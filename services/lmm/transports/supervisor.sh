@@ -637,7 +637,7 @@ if [ -n "${LEFT[*]}$UNSURE" ]; then
     # What left the group has had no TERM yet.
     SOON=$((NOW + 50)) DEADLINE=$((STOPPED_AT + GRACE))
     kill_left $((DEADLINE > SOON ? DEADLINE : SOON)) || CONFIRMED=no
-  elif ! left_until $((NOW + 20)); then
+  elif ! left_until $((NOW + 50)); then
     # Not just ending: left over.
     COUNT=${#LEFT[@]}
     if [ "$LEAVES" = yes ]; then CONFIRMED=no; else kill_left $((NOW + GRACE)) || CONFIRMED=no; fi
