@@ -146,10 +146,11 @@ describe('mediators that register', () => {
     const address = frozen?.address ?? '';
     const own = [...(await placement())].flatMap(([name, mediator]) => (mediator === address ? [name] : []));
     frozen?.kill('SIGSTOP');
-    await eventually(async () => (await troubles()).get(address)?.startsWith('silent') === true, {
-      label: 'its silence',
-      pauseMs: 100,
-    });
+    for (const each of world.loms)
+      await eventually(async () => (await troubles(each)).get(address)?.startsWith('silent') === true, {
+        label: 'its silence',
+        pauseMs: 100,
+      });
     const steady = load();
     await steady.more(AT_ONCE * 2);
     checkLoad(await steady.stop());
