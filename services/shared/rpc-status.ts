@@ -8,6 +8,7 @@ import { BadRequest, ErrorInfo, RetryInfo } from './gen/google/rpc/error_details
 import { Status } from './gen/google/rpc/status.js';
 import { EpsError } from './gen/rune/v1/eps.js';
 import { toDuration } from './duration.js';
+import { NOT_CONNECTED } from './not-connected.js';
 
 /** A call's end as grpc-js takes it and gives it. */
 export interface CallStatus {
@@ -138,9 +139,6 @@ function foreignError(code: number, text: string, address: string): RuneError {
 
 /** How the library says that it had no connection to send the call on. */
 const NEVER_SENT = /^(?:No connection established|Name resolution failed|No addresses resolved)/;
-
-/** The `reason` of a SERVICE_UNREACHABLE whose call never left this process, so that the service cannot have seen it. */
-export const NOT_CONNECTED = 'NOT_CONNECTED';
 
 /** Why no connection came about, by what the library's and the system's texts hold; the first that fits. */
 const UNREACHABLE: readonly (readonly [RegExp, string])[] = [

@@ -5,6 +5,7 @@ import type { LmmServiceService, MediateResponse } from '../../shared/gen/rune/v
 import type { RcsHeader } from '../../shared/gen/rune/v1/rcs.js';
 import type { NodeProbe } from '../../shared/gen/rune/v1/run.js';
 import type { Logger } from '../../shared/logger.js';
+import { NOT_CONNECTED } from '../../shared/not-connected.js';
 import type { RpcClient } from '../../shared/rpc-client.js';
 import { chooseMediator } from './mediators.js';
 import type { Plan, PlannedNode, PlannedRun } from '../plan/plan.js';
@@ -51,8 +52,8 @@ export interface Dispatcher {
   forget(address: string): void;
   /**
    * Starts a run there and yields its messages, until the signal aborts; or, with `adopt`, goes on there with one whose mediator is
-   * gone. A RuneError that the mediator itself refused with before
-   * the first message (it holds an EPS message) means that nothing ran; after any other one the run may have been taken.
+   * gone. Before the first message, a RuneError that the mediator itself refused with (it holds an EPS message) means that nothing
+   * ran, as does MEDIATOR_UNAVAILABLE: the request never left this process. After any other one the run may have been taken.
    */
   start(
     placement: Placement,
@@ -201,6 +202,7 @@ export function createDispatcher(
           return;
         } catch (thrown) {
           const error = RuneError.from(thrown);
+          if (!answered && error.facts.reason === NOT_CONNECTED) throw unavailable(address, error);
           if (answered || error.name !== 'PLUGIN_CONTENT_NEEDED' || withContent) throw error;
         } finally {
           if (!answered) plugin.failed();
