@@ -45,3 +45,7 @@ export const nameOf = ({ registration }: Pick<ModuleRecord, 'registration'>): st
 /** Version of the module of a record. */
 export const versionOf = ({ registration }: Pick<ModuleRecord, 'registration'>): string =>
   registration.moduleIdentity?.moduleVersion ?? '';
+
+/** The module of a record as people name it, such as `tools@1.2.0`. */
+export const titleOf = (record: Pick<ModuleRecord, 'registration'>): string =>
+  `${nameOf(record)}@${versionOf(record)}`;

@@ -3,8 +3,8 @@ import type { RegisteredModule, RegistryServiceService } from '../../shared/gen/
 import { replyHeader } from '../../shared/header.js';
 import { pageOf } from '../../shared/page.js';
 import type { Handlers } from '../../shared/rpc-binding.js';
-import { listKey, type ModuleRegistry } from './module-registry.js';
-import { inShort } from './show-module.js';
+import type { ModuleRegistry } from './module-registry.js';
+import { inShort, listKey } from './show-module.js';
 import { watchModules } from './watch-modules.js';
 
 /** Whether a module is one that a request asks for. */

@@ -103,3 +103,9 @@ export function inShort(module: RegisteredModule): RegisteredModule {
     registration: { ...module.registration, capabilityDeclaration: { ...capability, provides } },
   };
 }
+
+/** By what modules are listed, and where a page goes on. */
+export function listKey({ registration }: RegisteredModule): string {
+  const { moduleName = '', moduleVersion = '' } = registration?.moduleIdentity ?? {};
+  return `${moduleName}\n${moduleVersion}\n${registration?.registrationMetadata?.registrationId}`;
+}

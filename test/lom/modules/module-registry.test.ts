@@ -2,11 +2,8 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { createCatalogue, type Catalogue } from '../../../services/lom/actions/catalogue.js';
 import { LIFE_MS } from '../../../services/lom/modules/lifecycle.js';
-import {
-  openModuleRegistry,
-  type ModuleRegistry,
-  type ModuleRegistrySettings,
-} from '../../../services/lom/modules/module-registry.js';
+import { openModuleRegistry, type ModuleRegistry } from '../../../services/lom/modules/module-registry.js';
+import type { ModuleRegistrySettings } from '../../../services/lom/modules/registry-deps.js';
 import { openStore } from '../../../services/lom/store/open-store.js';
 import type { Store } from '../../../services/lom/store/store.js';
 import { createBashSyntax } from '../../../services/shared/bundle/bash-syntax.js';

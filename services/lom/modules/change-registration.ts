@@ -1,0 +1,41 @@
+import { RuneError } from '../../shared/errors.js';
+import type { ModuleRegistration } from '../../shared/gen/rune/v1/mrs.js';
+import type { LiveModules } from './live-modules.js';
+import type { ModuleRecord } from './module-record.js';
+import type { ModuleRegistryDeps } from './registry-deps.js';
+
+/** A registration with its times as they are recorded when it is taken now; `lifeMs` for one that says no time of expiry. */
+export function timedRegistration(
+  registration: ModuleRegistration,
+  nowMs: number,
+  lifeMs: number,
+): Pick<ModuleRecord, 'registration' | 'expiresMs' | 'renews'> {
+  const expiresAt = registration.registrationMetadata?.expiresAt;
+  const identity = registration.moduleIdentity;
+  return {
+    registration: {
+      ...registration,
+      moduleIdentity: identity && { ...identity, registrationTimestamp: new Date(nowMs) },
+    },
+    expiresMs: expiresAt?.getTime() ?? nowMs + lifeMs,
+    renews: expiresAt === undefined,
+  };
+}
+
+/** Lets a registration go on with what it says now; that counts as a heartbeat. Throws MODULE_NOT_REGISTERED if it has ended meanwhile. */
+export async function changeRegistration(
+  modules: LiveModules,
+  { store, settings }: ModuleRegistryDeps,
+  record: ModuleRecord,
+  registration: ModuleRegistration,
+): Promise<ModuleRecord> {
+  const nowMs = modules.nowMs();
+  const fields = timedRegistration(registration, nowMs, settings.timing.lifeMs);
+  const next = { ...record, ...fields, heartbeatMs: Math.max(nowMs, record.heartbeatMs) };
+  if (!(await store.change(next)))
+    throw new RuneError('MODULE_NOT_REGISTERED', 'The registration has ended meanwhile.');
+  modules.beat(next);
+  await modules.recordBeats();
+  modules.changed();
+  return next;
+}
