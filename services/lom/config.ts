@@ -141,6 +141,13 @@ export const LOM_SETTINGS = {
     max: '1h',
     doc: 'A run whose mediators are full, shutting down or late waits for so long; then it fails, and nothing ran.',
   }),
+  mediatorFullWaitMsMax: durationSetting({
+    name: 'mediator_full_wait_max',
+    default: '30s',
+    min: '1s',
+    max: '10m',
+    doc: 'A full mediator says when it may be asked again. It is believed up to this long, see docs/registry.md.',
+  }),
   executionsMax: integerSetting({
     name: 'executions_max',
     default: 1000,

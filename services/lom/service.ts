@@ -137,10 +137,10 @@ export async function startLom(
   const configured = readEndpoints(settings.mediators);
   const store = await open(settings.store, settings, logger);
   const opened: { modules: ModuleRegistry | undefined } = { modules: undefined };
-  const mediators = createMediators(
-    () => opened.modules?.mediators() ?? configuredMediators(configured),
-    () => opened.modules?.nowMs() ?? Date.now(),
-  );
+  const mediators = createMediators(() => opened.modules?.mediators() ?? configuredMediators(configured), {
+    fullWaitMsMax: settings.mediatorFullWaitMsMax,
+    nowMs: () => opened.modules?.nowMs() ?? Date.now(),
+  });
   const schemas = createSchemaCompiler();
   const modules = await openModuleRegistry({
     store: store.modules,

@@ -71,13 +71,16 @@ export function toEps(
   };
 }
 
-/** The error that an EPS message describes. A name that this release does not know becomes INTERNAL and keeps its message. */
-export function fromEps(eps: EpsError): RuneError {
+/**
+ * The error that an EPS message describes, and when to try again if that was said beside it. A name that this release does not know
+ * becomes INTERNAL and keeps its message.
+ */
+export function fromEps(eps: EpsError, retryAfterMs?: number): RuneError {
   const name = eps.errorData?.name ?? '';
   const message = startOf(eps.errorData?.message ?? '', EPS_LIMITS.messageBytesMax);
   const facts = boundFacts(eps.errorData?.data ?? {});
   // At its full share this keeps every text and only bounds what is beyond its limits.
-  const kept = { eps: shrinkEps(eps, 1) };
+  const kept = { eps: shrinkEps(eps, 1), retryAfterMs };
   if (isErrorName(name)) return new RuneError(name, message, facts, kept);
   return new RuneError(
     'INTERNAL',

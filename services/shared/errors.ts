@@ -180,18 +180,26 @@ export class RuneError extends Error {
   readonly eps: EpsError | undefined;
   /** The node that recovery actions name, where the cause is on another one than facts are about: a jump host. */
   readonly recoverAt: string | undefined;
+  /** When the service that refused may be asked again, in ms, if it said so. It is the other side's word: bound it before use. */
+  readonly retryAfterMs: number | undefined;
 
   constructor(
     name: ErrorName,
     message: string,
     facts: Partial<ErrorFacts> = {},
-    options: { cause?: unknown; eps?: EpsError; recoverAt?: string | undefined } = {},
+    options: {
+      cause?: unknown;
+      eps?: EpsError;
+      recoverAt?: string | undefined;
+      retryAfterMs?: number | undefined;
+    } = {},
   ) {
     super(message, options);
     this.name = name;
     this.facts = facts;
     this.eps = options.eps;
     this.recoverAt = options.recoverAt;
+    this.retryAfterMs = options.retryAfterMs;
   }
 
   /** The table's row for this error. */

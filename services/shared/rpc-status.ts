@@ -7,7 +7,7 @@ import type { Any } from './gen/google/protobuf/any.js';
 import { BadRequest, ErrorInfo, RetryInfo } from './gen/google/rpc/error_details.js';
 import { Status } from './gen/google/rpc/status.js';
 import { EpsError } from './gen/rune/v1/eps.js';
-import { toDuration } from './duration.js';
+import { toDuration, toMs } from './duration.js';
 import { NOT_CONNECTED } from './not-connected.js';
 
 /** A call's end as grpc-js takes it and gives it. */
@@ -76,23 +76,36 @@ function detailsOf(eps: EpsError, name: string, retryable: boolean): Any[] {
   return details;
 }
 
-/** The error that a status received from `address` means: its EPS detail if it has one, else by its code. */
+/**
+ * The error that a status received from `address` means: its EPS detail if it has one, with the time of its RetryInfo, else by its
+ * code.
+ */
 export function errorOfStatus(status: Partial<CallStatus>, address: string): RuneError {
-  const eps = epsOf(status.metadata);
-  if (eps !== undefined) return fromEps(eps);
+  try {
+    const details = receivedDetails(status.metadata);
+    const eps = details.get('rune.v1.EpsError');
+    if (eps !== undefined) return fromEps(EpsError.decode(eps), retryAfterMs(details));
+  } catch {
+    // What cannot be decoded is not ours: the status code still tells what happened.
+  }
   return foreignError(status.code ?? grpcStatus.UNKNOWN, status.details ?? '', address);
 }
 
-function epsOf(metadata: Metadata | undefined): EpsError | undefined {
+/** What a status holds besides its code and text, by type. */
+function receivedDetails(metadata: Metadata | undefined): ReadonlyMap<string, Buffer> {
   const [value] = metadata?.get(DETAILS_KEY) ?? [];
-  if (!Buffer.isBuffer(value)) return undefined;
+  if (!Buffer.isBuffer(value)) return new Map();
+  const { details } = Status.decode(value);
+  return new Map(details.map(({ typeUrl, value: bytes }) => [typeUrl.replace(TYPE_PREFIX, ''), bytes]));
+}
+
+function retryAfterMs(details: ReadonlyMap<string, Buffer>): number | undefined {
+  const bytes = details.get('google.rpc.RetryInfo');
   try {
-    const detail = Status.decode(value).details.find(
-      ({ typeUrl }) => typeUrl === `${TYPE_PREFIX}rune.v1.EpsError`,
-    );
-    return detail === undefined ? undefined : EpsError.decode(detail.value);
+    const delay = bytes && RetryInfo.decode(bytes).retryDelay;
+    return delay && Math.max(0, toMs(delay));
   } catch {
-    // What cannot be decoded is not ours: the status code still tells what happened.
+    // A hint that cannot be read is none; the error beside it is what matters.
     return undefined;
   }
 }

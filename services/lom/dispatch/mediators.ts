@@ -61,8 +61,10 @@ export interface Mediators {
   updated(): void;
 }
 
-/** For so long a mediator that refused a run is not asked again, or asked last. */
+/** For so long a mediator that refused a run is not asked again, or asked last; a full one may say itself how long. */
 const FULL_MS = 1_000;
+/** So much longer, at most, is waited than a full one said: those who wait together must not all come back together. */
+const JITTER_SHARE = 0.25;
 const LEAVING_MS = 2_000;
 const UNREACHABLE_MS = 5_000;
 
@@ -72,8 +74,9 @@ interface Learned {
   /** When it last refused, and why; unset for never. */
   refusedMs: number;
   refusal: 'full' | 'leaving' | 'unreachable' | undefined;
-  /** With how many runs of this process it was full. */
+  /** With how many runs of this process it was full, and for how long no more than those are sent. */
   limit: number;
+  fullMs: number;
   /** What `known` said when the runs of others were last counted, and how many there were. */
   countedAtMs: number;
   others: number;
@@ -88,18 +91,34 @@ export function configuredMediators(endpoints: readonly MediatorEndpoint[]): Kno
   return endpoints.map((endpoint) => ({ ...endpoint, ...unknown, trouble: undefined }));
 }
 
+/** How what is learned of mediators is used. */
+export interface MediatorsOptions {
+  /** A mediator that is full is waited for as long as it says, but no longer. */
+  readonly fullWaitMsMax: number;
+  readonly nowMs: () => number;
+  /** From 0 to below 1. */
+  readonly random: () => number;
+}
+
+const DEFAULT_MEDIATORS_OPTIONS: MediatorsOptions = {
+  fullWaitMsMax: 30_000,
+  nowMs: () => performance.timeOrigin + performance.now(),
+  random: Math.random,
+};
+
 /** Keeps what is learned of the mediators that `known` names at each moment. */
 export function createMediators(
   known: () => readonly KnownMediator[],
-  nowMs: () => number = () => performance.timeOrigin + performance.now(),
+  options: Partial<MediatorsOptions> = {},
 ): Mediators {
+  const { fullWaitMsMax, nowMs, random } = { ...DEFAULT_MEDIATORS_OPTIONS, ...options };
   const learned = new Map<string, Learned>();
   const waiting = new Set<() => void>();
 
   const learnedOf = (address: string): Learned => {
     let of = learned.get(address);
     if (of === undefined) {
-      of = { own: 0, refusedMs: 0, refusal: undefined, limit: 0, countedAtMs: 0, others: 0 };
+      of = { own: 0, refusedMs: 0, refusal: undefined, limit: 0, fullMs: 0, countedAtMs: 0, others: 0 };
       learned.set(address, of);
     }
     return of;
@@ -126,8 +145,9 @@ export function createMediators(
       words: `full: ${runs} of ${max} runs`,
     });
     if (of.refusal === 'full') {
-      // What was learned by a refusal fades: after each pause twice as many runs are tried as fitted before.
-      const pauses = Math.floor((nowMs() - of.refusedMs) / FULL_MS);
+      // What was learned by a refusal fades: after each pause twice as many runs are tried as fitted before. Until the first one is
+      // over, a run goes there only in the place of another one of this process.
+      const pauses = Math.floor((nowMs() - of.refusedMs) / of.fullMs);
       const limit = pauses === 0 ? of.limit : Math.max(1, of.limit) * 2 ** Math.min(pauses, 30);
       if (of.own >= limit) return full(mediator.runsMax ?? of.limit, mediator.runsMax ?? of.limit);
     }
@@ -191,6 +211,8 @@ export function createMediators(
         of.refusal = 'full';
         // The run that was refused is counted still.
         of.limit = Math.max(0, of.own - 1);
+        const saidMs = Math.min(Math.max(error.retryAfterMs ?? 0, FULL_MS), fullWaitMsMax);
+        of.fullMs = saidMs * (1 + random() * JITTER_SHARE);
       } else if (error.name === 'SERVICE_SHUTTING_DOWN') of.refusal = 'leaving';
       else if (error.name === 'MEDIATOR_UNAVAILABLE') of.refusal = 'unreachable';
       else return;

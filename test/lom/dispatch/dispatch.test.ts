@@ -1,14 +1,24 @@
 import assert from 'node:assert/strict';
-import { createDispatcher } from '../../../services/lom/dispatch/dispatch.js';
+import { createDispatcher, type RunIdentity } from '../../../services/lom/dispatch/dispatch.js';
+import {
+  chooseMediator,
+  configuredMediators,
+  createMediators,
+} from '../../../services/lom/dispatch/mediators.js';
+import type { Plan, PlannedRun } from '../../../services/lom/plan/plan.js';
 import type { Action } from '../../../services/shared/bundle/action.js';
 import { LmmServiceService, ParameterInput } from '../../../services/shared/gen/rune/v1/lmm.js';
 import { ActionCapability } from '../../../services/shared/gen/rune/v1/mrs.js';
 import { acceptHeader } from '../../../services/shared/header.js';
 import { newId } from '../../../services/shared/ids.js';
+import { RuneError } from '../../../services/shared/errors.js';
 import { createRpcClient } from '../../../services/shared/rpc-client.js';
 import { freePort } from '../../support/free-port.js';
+import { serveMediator } from '../../support/mediator-server.js';
 import { planOf } from '../../support/recorded-execution.js';
 import { recordingLogger } from '../../support/recording-logger.js';
+import { mediatorWith, sha256 } from '../../support/scripted-mediator.js';
+import { untilStopped } from '../../support/scripted-transport.js';
 
 const SETTINGS = {
   mediatorConnectTimeoutMs: 1_000,
@@ -17,6 +27,34 @@ const SETTINGS = {
   ackDelayMs: 1,
 };
 const NOTHING = Buffer.alloc(0);
+const SCRIPT = Buffer.from('echo hello\n');
+
+/** A plan for one run, and the run. */
+function plannedRun(): { readonly plan: Plan; readonly run: PlannedRun } {
+  const plan = planOf(['web01'], {
+    action: {
+      capability: ActionCapability.fromPartial({ action: 'noop', digest: 'd' }),
+      script: SCRIPT,
+      scriptSha256: sha256(SCRIPT),
+      librarySha256: '',
+      library: NOTHING,
+      files: [],
+      parameterInput: ParameterInput.UNSPECIFIED,
+    } as unknown as Action,
+  });
+  const [first] = plan.runs;
+  assert(first);
+  return { plan, run: { ...first, transport: 'scripted' } };
+}
+
+const newRun = (): RunIdentity => ({
+  executionId: newId(),
+  runId: newId(),
+  attempt: 1,
+  triggeredBy: 'test',
+  header: acceptHeader(undefined, { identity: 'test', nowMs: Date.now() }),
+  epoch: 1,
+});
 
 describe('a run that is sent to a mediator', () => {
   it('which ended just then is known not to have arrived, so that another one may have it', async () => {
@@ -30,33 +68,59 @@ describe('a run that is sent to a mediator', () => {
       SETTINGS,
       recordingLogger().logger,
     );
-    const plan = planOf(['web01'], {
-      action: {
-        capability: ActionCapability.fromPartial({ action: 'noop', digest: 'd' }),
-        script: NOTHING,
-        scriptSha256: '',
-        librarySha256: '',
-        library: NOTHING,
-        files: [],
-        parameterInput: ParameterInput.UNSPECIFIED,
-      } as unknown as Action,
-    });
-    const [run] = plan.runs;
-    assert(run);
-    const identity = {
-      executionId: newId(),
-      runId: newId(),
-      attempt: 1,
-      triggeredBy: 'test',
-      header: acceptHeader(undefined, { identity: 'test', nowMs: Date.now() }),
-      epoch: 1,
-    };
+    const { plan, run } = plannedRun();
     const placement = { address, instanceId: newId() };
     try {
-      const messages = dispatcher.start(placement, plan, run, identity, new AbortController().signal);
+      const messages = dispatcher.start(placement, plan, run, newRun(), new AbortController().signal);
       await assert.rejects(messages.next(), { name: 'MEDIATOR_UNAVAILABLE' });
     } finally {
       dispatcher.close();
+    }
+  });
+
+  it('which is full brings the time after which that one may be asked again; others are used until then', async () => {
+    const servers = await Promise.all(
+      ['one', 'other'].map((instanceId) =>
+        serveMediator(
+          mediatorWith((_command, _sink, stop) => untilStopped(stop), {
+            instanceId,
+            settings: { runsMax: 1 },
+          }),
+        ),
+      ),
+    );
+    const dispatcher = createDispatcher(
+      (address) => createRpcClient(LmmServiceService, { address }),
+      SETTINGS,
+      recordingLogger().logger,
+    );
+    let nowMs = 1_000_000;
+    const mediators = createMediators(
+      () => configuredMediators(servers.map(({ address }) => ({ address, zone: '' }))),
+      { nowMs: () => nowMs, random: () => 0 },
+    );
+    const { plan, run } = plannedRun();
+    const choose = (): string => chooseMediator(mediators.candidates(run.node, run.transport))?.address ?? '';
+    const full = choose();
+    const stopped = new AbortController();
+    const send = async (): Promise<unknown> =>
+      dispatcher.start(await dispatcher.placementAt(full), plan, run, newRun(), stopped.signal).next();
+    try {
+      await send();
+      const refused = await send().catch((thrown: unknown) => RuneError.from(thrown));
+      assert.ok(refused instanceof RuneError);
+      assert.deepEqual([refused.name, refused.retryAfterMs], ['MEDIATOR_FULL', 1_000]);
+      mediators.refused(full, refused);
+      const other = choose();
+      assert.ok(other !== full && other !== '');
+      nowMs += 999;
+      assert.equal(choose(), other);
+      nowMs += 1;
+      assert.equal(choose(), full);
+    } finally {
+      stopped.abort();
+      dispatcher.close();
+      await Promise.all(servers.map((server) => server.stop()));
     }
   });
 });

@@ -111,10 +111,10 @@ describe('the choice of a mediator', () => {
 
   it('asks one that refused a run as full again after a pause, with few runs first', () => {
     let nowMs = 1_000_000;
-    const mediators = createMediators(
-      () => configuredMediators([{ address: 'a:1', zone: '' }]),
-      () => nowMs,
-    );
+    const mediators = createMediators(() => configuredMediators([{ address: 'a:1', zone: '' }]), {
+      nowMs: () => nowMs,
+      random: () => 0,
+    });
     const full = new RuneError('MEDIATOR_FULL', 'It is full.');
     const ends = [mediators.begin('a:1'), mediators.begin('a:1')];
     mediators.refused('a:1', full);
@@ -128,13 +128,55 @@ describe('the choice of a mediator', () => {
     assert.equal(choose(mediators, 'n'), 'a:1');
   });
 
+  it('waits as long as a full one said, and up to a quarter longer, but not longer than is set', () => {
+    const longest = 10_000;
+    const waited = (retryAfterMs: number | undefined, random: number): number => {
+      let nowMs = 1_000_000;
+      const mediators = createMediators(() => [registered('a:1', { runsMax: undefined })], {
+        fullWaitMsMax: longest,
+        nowMs: () => nowMs,
+        random: () => random,
+      });
+      const end = mediators.begin('a:1');
+      mediators.refused('a:1', new RuneError('MEDIATOR_FULL', 'It is full.', {}, { retryAfterMs }));
+      end();
+      const refusedAtMs = nowMs;
+      while (choose(mediators, 'n') === undefined) nowMs += 50;
+      return nowMs - refusedAtMs;
+    };
+    assert.equal(waited(undefined, 0), 1_000);
+    assert.equal(waited(0, 0), 1_000, 'a hint that asks for no wait at all');
+    assert.equal(waited(4_000, 0), 4_000);
+    assert.equal(waited(4_000, 0.5), 4_500);
+    assert.equal(waited(3_600_000, 0), longest);
+  });
+
+  it('sends to a full one only what takes the place of a run that ended there, until the time that it said is over', () => {
+    let nowMs = 1_000_000;
+    const mediators = createMediators(() => configuredMediators([{ address: 'a:1', zone: '' }]), {
+      nowMs: () => nowMs,
+      random: () => 0,
+    });
+    const [first, second] = [mediators.begin('a:1'), mediators.begin('a:1')];
+    const refused = mediators.begin('a:1');
+    mediators.refused('a:1', new RuneError('MEDIATOR_FULL', 'It is full.', {}, { retryAfterMs: 5_000 }));
+    refused();
+    nowMs += 4_000;
+    assert.equal(choose(mediators, 'n'), undefined);
+    first();
+    assert.equal(choose(mediators, 'n'), 'a:1');
+    mediators.begin('a:1');
+    assert.equal(choose(mediators, 'n'), undefined);
+    second();
+    nowMs += 1_000;
+    mediators.begin('a:1');
+    assert.equal(choose(mediators, 'n'), 'a:1');
+  });
+
   it('asks one that could not be reached last, until it is heard of again', () => {
     let known = [registered('a:1'), registered('b:1')];
     let nowMs = 1_000_000;
-    const mediators = createMediators(
-      () => known,
-      () => nowMs,
-    );
+    const mediators = createMediators(() => known, { nowMs: () => nowMs });
     const name = NODES.find((each) => choose(mediators, each) === 'a:1') ?? '';
     mediators.refused('a:1', new RuneError('MEDIATOR_UNAVAILABLE', 'Nobody answers.'));
     assert.equal(choose(mediators, name), 'b:1');
