@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { createSdkApi } from '../../../services/lmm/transports/ssm/sdk-api.js';
 import { SYSTEM_CLOCK } from '../../../services/lmm/transports/ssm/rate-budget.js';
 import type { SsmSettings } from '../../../services/lmm/transports/ssm/ssm-settings.js';
@@ -134,15 +137,30 @@ describe('the transport ssm', () => {
   });
 
   it('confirms a cancel by what the node says, with all that the plugin printed', async () => {
-    const run = start('trap "echo bye; exit 5" TERM; echo hello; while :; do sleep 0.1; done');
-    await isRunning(run);
-    await eventually(() => aws.instance(WEB).processes().length > 4, { label: 'the plugin to run' });
+    const path = `/tmp/rune-ssm-${randomUUID()}`;
+    const run = start(`trap "echo bye; exit 5" TERM; echo hello; : >${path}; while :; do sleep 0.1; done`);
+    await eventually(() => existsSync(path), { label: 'the plugin to run' });
     run.stop(StopReason.CANCEL);
     const ending = await run.ending;
     assert(ending.kind === 'ended', JSON.stringify(ending));
     assert.equal(ending.stopReason, StopReason.CANCEL);
     assert.equal(ending.confirmed, true);
+    assert.equal(run.stdout(), 'hello\nbye\n');
     assert.equal(executionsOf(run), 1);
+    await rm(path);
+  });
+
+  it('says of a run that was cancelled before its plugin began that nothing ran', async () => {
+    const path = `/tmp/rune-ssm-${randomUUID()}`;
+    // The library is read before the plugin begins.
+    const library = `: >${path}; while :; do sleep 0.1; done`;
+    const run = runPlugin(open(), commandFor(target(), 'echo never', { library }));
+    await eventually(() => existsSync(path), { label: 'the library' });
+    run.stop(StopReason.CANCEL);
+    const refusal = await refusalOf(run);
+    assert.equal(refusal.name, 'RUN_CANCELLED', refusal.message);
+    assert.equal(run.startedCount(), 0);
+    await rm(path);
   });
 
   it('never lets an exit code reboot the host', async () => {

@@ -49,11 +49,13 @@ export function interpretReport(
     .subarray(-STDERR_TAIL_BYTES)
     .toString('utf8');
   if (!read.hasStarted) {
+    // Of an output that did not fit, the part with `started` may be missing.
     const isSure =
-      end !== undefined ||
+      (end !== undefined && !isCut(report.stdout)) ||
       report.exitCode === NOT_STARTED_EXIT_CODE ||
       (!read.hasBegun && !UNSURE_EXIT_CODES.has(report.exitCode));
     if (!isSure) return { kind: 'unclear', started: false };
+    if (end !== undefined && context.askedReason !== undefined) throw cancelledBefore(command);
     throw notStarted(report.exitCode, command, stderrTail);
   }
   sink.started();
@@ -138,6 +140,11 @@ function isCut({ bytes, totalBytes }: ReportedOutput): boolean {
 
 function frameOf(nonce: string, words: string): Buffer {
   return Buffer.from(`\x1e${nonce} ${words}\n`);
+}
+
+function cancelledBefore({ target, runId }: NodeCommand): RuneError {
+  const message = `The run was cancelled before it began on ${target.name}.`;
+  return new RuneError('RUN_CANCELLED', message, { node: target.name, runId });
 }
 
 function notStarted(exitCode: number, command: NodeCommand, stderrTail: string): RuneError {

@@ -146,10 +146,9 @@ async function follow(run: SsmRun, deps: SsmRunDeps, sent: Sent): Promise<NodeEn
       { commandId, instanceId, sentAt },
       (seen) => {
         const progress = progressOf(seen);
-        if (progress === 'running') {
-          wasRunning = true;
-          runningMs ??= clock.now();
-        }
+        // What is being stopped may have begun between two looks.
+        if (progress === 'running' || progress === 'stopping') wasRunning = true;
+        if (progress === 'running') runningMs ??= clock.now();
         if (progress === 'waiting' && !waitedTooLong && clock.now() - beganMs >= deliveryMs) {
           waitedTooLong = true;
           if (askedReason === undefined) cancel();
