@@ -1,4 +1,7 @@
-/** A shared allowance of requests: a bucket of tokens that fills at a rate, which falls when the service throttles. */
+/**
+ * A shared allowance of requests: a bucket of tokens that fills at a rate. Each throttled request lowers the rate by one a second, and
+ * time raises it again, so that it settles where the service takes what it is asked but for a fifth of the full rate at most.
+ */
 export interface RateBudget {
   /** Resolves when the next request may be made, in the order of asking. Rejects with the signal's reason. */
   take(signal?: AbortSignal): Promise<void>;
@@ -25,10 +28,8 @@ export const SYSTEM_CLOCK: Clock = {
 };
 
 const PER_SECOND_MIN = 0.5;
-/** Part of the full rate that comes back each second. */
-const RECOVERY_PER_SECOND = 0.05;
-/** Throttled requests of one burst count once. */
-const SLOWDOWN_PAUSE_MS = 1_000;
+/** Part of the full rate that comes back each second: as large a part may be throttled at random and slows nothing down. */
+const RECOVERY_PER_SECOND = 0.2;
 
 /** Makes a full budget: at most `perSecondMax` requests a second, and as many at once. */
 export function createRateBudget(perSecondMax: number, clock: Clock): RateBudget {
@@ -36,7 +37,6 @@ export function createRateBudget(perSecondMax: number, clock: Clock): RateBudget
   let rate = perSecondMax;
   let tokens = perSecondMax;
   let atMs = clock.now();
-  let slowedMs = -Infinity;
   let stopTimer: (() => void) | undefined;
 
   const fill = (): void => {
@@ -84,10 +84,8 @@ export function createRateBudget(perSecondMax: number, clock: Clock): RateBudget
     },
     throttled() {
       fill();
-      if (clock.now() - slowedMs < SLOWDOWN_PAUSE_MS) return;
-      slowedMs = clock.now();
-      rate = Math.max(PER_SECOND_MIN, rate / 2);
-      tokens = Math.min(tokens, 0);
+      rate = Math.max(Math.min(PER_SECOND_MIN, perSecondMax), rate - 1);
+      tokens = Math.min(tokens, rate);
     },
     get perSecond() {
       fill();
