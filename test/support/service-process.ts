@@ -30,14 +30,10 @@ export async function startService(
   env: NodeJS.ProcessEnv = {},
   main = join(packageRoot, 'dist', 'services', name, 'main.js'),
 ): Promise<ServiceProcess> {
-  const child: ChildProcess = spawn(
-    process.execPath,
-    ['--enable-source-maps', main, '--config', configFile],
-    {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
-    },
-  );
+  const child: ChildProcess = spawn(process.execPath, [main, '--config', configFile], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
+  });
   const log: string[] = [];
   const exited = new Promise<number | string>((resolve) => {
     child.once('exit', (code, signal) => resolve(code ?? signal ?? 'unknown'));
