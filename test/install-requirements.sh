@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes sure that the Debian packages are there which the tests run against: a real sshd, a real PostgreSQL, a real
-# Python client, shellcheck.
+# Kerberos, a real Python client, shellcheck.
 # As root it installs what is missing; otherwise it names it and fails. With arguments, only of those packages.
 set -eu
 
@@ -26,6 +26,9 @@ need shellcheck command -v shellcheck
 need perl /usr/bin/perl -MJSON::PP -e 1
 need postgresql sh -c 'ls /usr/lib/postgresql/*/bin/initdb'
 need python3-grpcio /usr/bin/python3 -c 'import grpc'
+need krb5-kdc test -x /usr/sbin/krb5kdc
+need krb5-admin-server test -x /usr/sbin/kadmin.local
+need krb5-user command -v kinit
 need unzip command -v unzip
 need systemd command -v systemd-analyze
 need python3-grpc-tools /usr/bin/python3 -c 'import grpc_tools'

@@ -33,6 +33,8 @@ export interface SshdOptions {
   readonly rootOnly?: boolean;
   /** Default: all three. */
   readonly hostKeyTypes?: readonly HostKeyType[];
+  /** More variables of the server. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface TestHostKey {
@@ -109,7 +111,10 @@ async function startIn(directory: string, options: SshdOptions): Promise<TestSsh
     const port = await freePort();
     await writeFile(join(directory, 'config'), await configText(directory, port, types, options));
     await writeFile(logPath, '');
-    const child = spawn(SSHD, ['-D', '-f', join(directory, 'config'), '-E', logPath], { stdio: 'ignore' });
+    const child = spawn(SSHD, ['-D', '-f', join(directory, 'config'), '-E', logPath], {
+      stdio: 'ignore',
+      env: { ...process.env, ...options.env },
+    });
     const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
     const listening = eventually(
       () => {

@@ -28,6 +28,8 @@ export interface OpensshOnOptions {
   readonly program?: Partial<SshProgram>;
   readonly credentials?: CredentialConfigs;
   readonly configFile?: string;
+  /** More variables of the mediator. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Use the library for credentials that do not ask for the system's ssh. */
   readonly byCredential?: boolean;
 }
@@ -63,7 +65,7 @@ export async function opensshOn(sshd: TestSshd, options: OpensshOnOptions = {}):
     program: { path: 'ssh', version: 'OpenSSH', checksPins: true, ...options.program },
     configFile: options.configFile,
     directoryBase: base,
-    env: { PATH: process.env['PATH'], SECRET_OF_THE_MEDIATOR: 'x' },
+    env: { PATH: process.env['PATH'], SECRET_OF_THE_MEDIATOR: 'x', ...options.env },
   });
   const pooled = createSshTransport({
     ...staticCredentials({
