@@ -22,6 +22,11 @@ describe('an action shown to a person', () => {
     });
   }
 
+  it('says how many of its runs may be under way at one time, and nothing where that is any number', () => {
+    assert.match(line({ maxConcurrent: 5 }, 'at one time') ?? '', /: +5 at most$/);
+    assert.equal(line({}, 'at one time'), undefined);
+  });
+
   it('has the types of its fields in words, those of lists and behind references too', () => {
     const inputSchema = JSON.stringify({
       $defs: {

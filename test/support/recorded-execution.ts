@@ -55,7 +55,9 @@ export function planOf(nodes: readonly string[], fields: Partial<Plan> = {}): Pl
     killGraceMs: 100,
     connectTimeoutMs: 100,
     maxParallel: 100,
-    lockWaitMs: undefined,
+    locksNodes: false,
+    limit: undefined,
+    queueWaitMs: 0,
     retries: { max: 0, delayMs: 1 },
     rollout: { canary: false, batchSize: Math.max(1, nodes.length), failuresMax: Infinity },
     runs: nodes.map((name) => ({

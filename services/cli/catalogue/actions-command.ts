@@ -35,6 +35,7 @@ export function renderAction(action: ActionCapability, width: number): string[] 
     risk: riskWords(action.risk),
     timeout: formatDuration(action.timeoutMs),
     ...(action.cooldownMs === 0 ? {} : { cooldown: `${formatDuration(action.cooldownMs)} on each node` }),
+    ...(action.maxConcurrent === 0 ? {} : { 'at one time': `${action.maxConcurrent} at most` }),
     'can be repeated': action.idempotent ? 'yes' : 'no',
     'dry run': action.supportsDryRun ? 'yes' : 'no',
     ...(action.runAs === '' ? {} : { 'runs as': action.runAs }),

@@ -215,13 +215,11 @@ export function addExecutionOptions(command: Command): Command {
     .addOption(
       new Option(
         '--on-locked <what>',
-        'where another run is changing a node: wait for it, or refuse',
+        'where another run is changing a node, or too many of the action run: wait, or refuse',
       ).choices(['queue', 'refuse']),
     )
-    .option(
-      '--queue-timeout <duration>',
-      "how long to wait for such a node (default: the service's own)",
-      (text) => parseDuration(text, '--queue-timeout'),
+    .option('--queue-timeout <duration>', "how long to wait for that (default: the service's own)", (text) =>
+      parseDuration(text, '--queue-timeout'),
     )
     .option(
       '--retries <n>',

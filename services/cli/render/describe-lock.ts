@@ -7,9 +7,15 @@ function holderWords({ action, executionId, since, until }: LockHolder): string 
   return `${action} (execution ${executionId}, since ${formatTime(since)}${lost})`;
 }
 
-/** A place in the queue for a node, in words that are not escaped yet: "waits at place 1 behind …, until … at most". */
-export function waitWords({ place, holder, until }: LockWait): string {
-  const behind = holder === undefined ? '' : ` behind ${holderWords(holder)}`;
+function behindWords({ holder, limit }: LockWait): string {
+  if (limit === undefined) return holder === undefined ? '' : ` behind ${holderWords(holder)}`;
+  return ` behind ${limit.running} ${limit.running === 1 ? 'run' : 'runs'} of ${limit.action}, as many as its manifest allows`;
+}
+
+/** A place in a queue, in words that are not escaped yet: "waits at place 1 behind …, until … at most". */
+export function waitWords(wait: LockWait): string {
+  const { place, until } = wait;
+  const behind = behindWords(wait);
   return `waits at place ${place}${behind}, until ${formatTime(until)} at most`;
 }
 

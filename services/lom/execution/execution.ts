@@ -174,7 +174,7 @@ export function performExecution(owned: OwnedExecution, deps: ExecutionDeps): Ex
     const log = createRunLog(run, identity.attempt, recorder, allowance, leave, {
       mayWait: epoch > 1 && !isSent,
       // Also between two attempts.
-      lockKey: isSent || run.attempt > 1 ? lock?.key : undefined,
+      lock: isSent || run.attempt > 1 ? lock : undefined,
       cooldown: { action: record.action, forMs: cooldownMs },
     });
     const skipped = (): Outcome | undefined => {
@@ -195,12 +195,12 @@ export function performExecution(owned: OwnedExecution, deps: ExecutionDeps): Ex
           const isPlaced = await log.place(placement, lock);
           if (isPlaced) waiter?.end(true);
           // With the lock nobody else can start the action there after this look.
-          if (isPlaced && lock !== undefined && cooldownMs > 0)
+          if (isPlaced && lock?.key !== undefined && cooldownMs > 0)
             await refuseCooling(locks.store, lock.key, record.action, run.node);
           return isPlaced;
         },
         async waitForLock() {
-          // Who waits for a node needs no place.
+          // Who waits needs none of the places of this process.
           place.giveBack();
           await waiter?.wait(hurry.signal, log.waits);
           left.signal.throwIfAborted();
@@ -315,8 +315,9 @@ function nextAttempt(run: RunRecord, attempt: number): RunRecord {
 }
 
 function lockOf({ runId }: RunRecord, { plan, run }: Sendable): LockRequest | undefined {
-  if (plan.lockWaitMs === undefined) return undefined;
-  return { key: run.node.lockKey, runId, waitMs: plan.lockWaitMs };
+  const { locksNodes, limit, queueWaitMs: waitMs } = plan;
+  if (!locksNodes && limit === undefined) return undefined;
+  return { key: locksNodes ? run.node.lockKey : undefined, limit, runId, waitMs };
 }
 
 function sendableOf(run: RunRecord, intent: Intent | RuneError): Sendable | RuneError {

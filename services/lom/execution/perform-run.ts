@@ -36,13 +36,13 @@ export interface PerformDeps {
   /** Hears where the run is, each time that a mediator answers for it. */
   readonly onAnswer: (placement: Placement) => void;
   /**
-   * Records where the run is about to be sent; false if another run has its node, and nothing is recorded. Throws NODE_COOLING_DOWN
+   * Records where the run is about to be sent; false if others have what it needs, and nothing is recorded. Throws NODE_COOLING_DOWN
    * for a run that is not to be sent.
    */
   readonly place: (placement: Placement) => Promise<boolean>;
   /**
-   * Waits until the run may ask for its node again, and resolves with the outcome of a run that is not to start any more. Throws
-   * NODE_LOCKED when it has waited long enough.
+   * Waits until the run may ask for that again, and resolves with the outcome of a run that is not to start any more. Throws
+   * NODE_LOCKED or ACTION_LIMIT_REACHED when it has waited long enough.
    */
   readonly waitForLock: () => Promise<Outcome | undefined>;
   /** Aborts when this process is to leave the run alone. */
@@ -64,6 +64,9 @@ const SPILL = new Set([
   'SERVICE_SHUTTING_DOWN',
   'TRANSPORT_NOT_AVAILABLE',
 ]);
+
+/** Why a run that waited does not start. */
+const KEEPS_OUT = new Set(['NODE_LOCKED', 'ACTION_LIMIT_REACHED']);
 
 /** The mediator that had the run cannot say what became of it. */
 const GONE = new Set(['WRONG_INSTANCE', 'RUN_RECORD_GONE', 'RUN_NOT_FOUND']);
@@ -322,7 +325,7 @@ export async function performRun(
     if (sent === 'locked') {
       const outcome = await deps.waitForLock().catch((thrown: unknown) => {
         const error = RuneError.from(thrown);
-        if (thrown instanceof NotOwner || signal.aborted || error.name !== 'NODE_LOCKED') throw thrown;
+        if (thrown instanceof NotOwner || signal.aborted || !KEEPS_OUT.has(error.name)) throw thrown;
         return notStarted(error);
       });
       if (outcome !== undefined) return outcome;

@@ -2,6 +2,7 @@ import type { MediateResponse } from '../../shared/gen/rune/v1/lmm.js';
 import { RunState, type Outcome } from '../../shared/gen/rune/v1/run.js';
 import type { Placement } from '../dispatch/dispatch.js';
 import { logBytesOf, type Event, type Recorder, type RunChange } from './recorder.js';
+import { limitKeyOf } from '../store/lock-rules.js';
 import { waitMessage } from '../watch/lock-message.js';
 import type { LockRequest, LockWait, RunRecord } from '../store/store.js';
 
@@ -20,11 +21,11 @@ export interface RunLog {
   /** Number of the newest event of the mediator that was recorded, or is about to be. */
   readonly mediatorEvent: number;
   /**
-   * Records where the run is about to be sent, together with the lock that it needs; resolves with false, and nothing is recorded, if
-   * somebody else has that.
+   * Records where the run is about to be sent, together with the locks that it needs; resolves with false, and nothing is recorded, if
+   * somebody else has one of them.
    */
   place(placement: Placement, lock?: LockRequest): Promise<boolean>;
-  /** Records that the run has begun to wait for its node. */
+  /** Records that the run has begun to wait. */
   waits(wait: LockWait): Promise<void>;
   /** Records a message of the mediator; resolves with the outcome if it is that, which `end` records. */
   relay(message: MediateResponse): Promise<Outcome | undefined>;
@@ -34,24 +35,31 @@ export interface RunLog {
   end(outcome: Outcome): Promise<void>;
 }
 
-/** What becomes of the lock: of a run that may be alive on its node it stays until that is over, by the clock that said so. */
+/** What becomes of the locks: of a run that may be alive on its node they stay until that is over, by the clock that said so. */
 function lockAfter(
   { state, stoppedOnNodeBy }: Outcome,
   endedAt: Date,
-  lockKey: string | undefined,
+  lock: LockRequest | undefined,
 ): Pick<RunChange, 'keepsLockMs' | 'releases'> {
   if (state === RunState.LOST && stoppedOnNodeBy !== undefined) {
     return { keepsLockMs: Math.max(1, stoppedOnNodeBy.getTime() - endedAt.getTime()) };
   }
-  return lockKey === undefined ? {} : { releases: lockKey };
+  if (lock === undefined) return {};
+  const { key, limit } = lock;
+  return {
+    releases: [
+      ...(key === undefined ? [] : [key]),
+      ...(limit === undefined ? [] : [limitKeyOf(limit.action)]),
+    ],
+  };
 }
 
 /** What a run comes with: of an earlier life of its execution … */
 export interface RunHeritage {
-  /** … perhaps a place in the queue for its node, … */
+  /** … perhaps a place in a queue, … */
   readonly mayWait: boolean;
-  /** … or the lock with this key. */
-  readonly lockKey: string | undefined;
+  /** … or these locks. */
+  readonly lock: LockRequest | undefined;
   /** And after it, the action is not to start on its node for so long; 0 for no time. */
   readonly cooldown: { readonly action: string; readonly forMs: number };
 }
@@ -74,12 +82,12 @@ export function createRunLog(
   let { mediatorEvent, logBytes } = record;
   let droppedBytes = 0;
   const { cooldown } = before;
-  let { lockKey, mayWait: leavesQueue } = before;
+  let { lock: held, mayWait: leavesQueue } = before;
 
   const cooldownAfter = ({ startedAt, state }: Outcome): Pick<RunChange, 'coolsDown'> =>
-    lockKey === undefined || cooldown.forMs === 0 || (startedAt === undefined && state !== RunState.LOST)
+    held?.key === undefined || cooldown.forMs === 0 || (startedAt === undefined && state !== RunState.LOST)
       ? {}
-      : { coolsDown: { key: lockKey, ...cooldown } };
+      : { coolsDown: { key: held.key, ...cooldown } };
 
   const publish = (event: Event, at: Date, change: Omit<RunChange, 'position'> = {}): Promise<unknown> =>
     recorder.event(subject, at, event, { run: { position, mediatorEvent, ...change } });
@@ -122,8 +130,8 @@ export function createRunLog(
       });
       if (isRecorded) {
         placement = chosen;
-        // A run that another mediator goes on with has its lock already.
-        lockKey = lock?.key ?? lockKey;
+        // A run that another mediator goes on with has its locks already.
+        held = lock ?? held;
       }
       leavesQueue = !isRecorded;
       return isRecorded;
@@ -170,7 +178,7 @@ export function createRunLog(
         endedMs: at.getTime(),
         ...(outcome.startedAt === undefined ? {} : { startedMs: outcome.startedAt.getTime() }),
         ...(leavesQueue ? { leavesQueue } : {}),
-        ...lockAfter(outcome, at, lockKey),
+        ...lockAfter(outcome, at, held),
         ...cooldownAfter(outcome),
       });
     },

@@ -11,6 +11,7 @@ import { configurationFor } from './configuration.js';
 import { checkParams } from './params.js';
 import type { Action } from '../../shared/bundle/action.js';
 import type { Registry } from '../actions/registry.js';
+import type { ActionLimit } from '../store/store.js';
 import { planRetries, type RetryPlan } from '../execution/retries.js';
 import { planRollout, type RolloutPlan } from './rollout.js';
 import { requireReferences } from './secret-references.js';
@@ -72,8 +73,12 @@ export interface Plan {
   readonly maxParallel: number;
   readonly rollout: RolloutPlan;
   readonly retries: RetryPlan;
-  /** How long a run waits for the lock of its node, 0 not to wait; undefined if nothing is changed there and it needs none. */
-  readonly lockWaitMs: number | undefined;
+  /** Whether each run needs the lock of its node, because it changes something there. */
+  readonly locksNodes: boolean;
+  /** How many runs of the action are under way at one time; undefined for any number. */
+  readonly limit: ActionLimit | undefined;
+  /** How long a run waits for both, 0 not to wait. */
+  readonly queueWaitMs: number;
   /** One for each node, sorted by name. */
   readonly runs: readonly PlannedRun[];
 }
@@ -89,10 +94,14 @@ function timeoutOf(request: PlanExecutionRequest, action: Action, settings: Plan
   });
 }
 
-function parallelOf(request: PlanExecutionRequest, settings: PlanSettings): number {
+function parallelOf(
+  request: PlanExecutionRequest,
+  settings: PlanSettings,
+  limit: ActionLimit | undefined,
+): number {
   const asked = request.rollout?.maxParallel ?? 0;
-  if (asked === 0) return settings.parallelMax;
-  if (asked <= settings.parallelMax) return asked;
+  // More would only stand in the queue, before others that ask for the action later.
+  if (asked <= settings.parallelMax) return Math.min(asked || settings.parallelMax, limit?.max ?? Infinity);
   throw new RuneError('FIELD_OUT_OF_RANGE', 'max_parallel is more than this service allows.', {
     field: 'rollout.max_parallel',
     originalValue: String(asked),
@@ -100,11 +109,11 @@ function parallelOf(request: PlanExecutionRequest, settings: PlanSettings): numb
   });
 }
 
-function lockWaitOf(
-  { onLocked, queueTimeout, dryRun }: PlanExecutionRequest,
-  action: Action,
-  settings: PlanSettings,
-): number | undefined {
+function limitOf({ capability: { action, maxConcurrent } }: Action): ActionLimit | undefined {
+  return maxConcurrent === 0 ? undefined : { action, max: maxConcurrent };
+}
+
+function queueWaitOf({ onLocked, queueTimeout }: PlanExecutionRequest, settings: PlanSettings): number {
   if (!ON_LOCKED.has(onLocked)) {
     throw new RuneError('FIELD_OUT_OF_RANGE', 'on_locked has a value that is not known.', {
       field: 'on_locked',
@@ -120,7 +129,6 @@ function lockWaitOf(
       expectedFormat: `${durationText(QUEUE_TIMEOUT_MS_MIN)} to ${durationText(QUEUE_TIMEOUT_MS_MAX)}`,
     });
   }
-  if (action.capability.risk === Risk.READ_ONLY || dryRun) return undefined;
   return onLocked === OnLocked.REFUSE ? 0 : waitMs;
 }
 
@@ -189,6 +197,7 @@ export function makePlan(request: PlanExecutionRequest, sources: PlanSources): P
     configuration: configurationFor(action, node, inventory),
   }));
   requireReferences(action, params, runs);
+  const limit = limitOf(action);
   return {
     action,
     params,
@@ -198,10 +207,12 @@ export function makePlan(request: PlanExecutionRequest, sources: PlanSources): P
     timeoutMs: timeoutOf(request, action, settings),
     killGraceMs: settings.killGraceMs,
     connectTimeoutMs: settings.connectTimeoutMs,
-    maxParallel: parallelOf(request, settings),
+    maxParallel: parallelOf(request, settings, limit),
     rollout: planRollout(request.rollout, nodes.length),
     retries: planRetries(request, settings),
-    lockWaitMs: lockWaitOf(request, action, settings),
+    locksNodes: action.capability.risk !== Risk.READ_ONLY && !request.dryRun,
+    limit,
+    queueWaitMs: queueWaitOf(request, settings),
     runs,
   };
 }

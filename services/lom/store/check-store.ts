@@ -74,14 +74,17 @@ const FAULTS: readonly { readonly what: string; readonly query: string }[] = [
     what: 'a run has more than one outcome',
     query: `select distinct execution_id as id from events where kind = 'outcome' group by execution_id, node having count(*) > 1`,
   },
-  {
-    what: 'it has a lock, and is not there to release it',
-    query: `select distinct l.execution_id as id from node_locks l
+  ...[
+    ['node_locks', 'a lock'],
+    ['action_places', 'a place among the runs of its action'],
+  ].map(([table = '', words = '']) => ({
+    what: `it has ${words}, and is not there to release it`,
+    query: `select distinct l.execution_id as id from ${table} l
       where l.until_ms = 0
         and not exists (select 1 from runs r where r.execution_id = l.execution_id and r.position = l.position)`,
-  },
+  })),
   {
-    what: 'a run that has started or ended stands in the queue for a node',
+    what: 'a run that has started or ended stands in a queue',
     query: `select distinct w.execution_id as id from node_waiters w
       left join runs r on r.execution_id = w.execution_id and r.position = w.position
       where r.state is null or r.state <> ${RunState.QUEUED}`,

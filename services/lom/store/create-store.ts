@@ -4,7 +4,7 @@ import type { Leases } from './leases.js';
 import { askCancel, cancelsAsked, takeOver, unfinished } from './owners.js';
 import { createModuleStore } from './modules.js';
 import { listExecutions, readExecution } from './read-executions.js';
-import { readCooldown, readLockWaits, readNodeLock } from './read-locks.js';
+import { readActionUse, readCooldown, readLockWaits, readNodeLock } from './read-locks.js';
 import { readEvents } from './read-events.js';
 import { countRuns, readRuns } from './read-runs.js';
 import { deleteOld } from './retention.js';
@@ -45,6 +45,7 @@ export function createStore({ database, leases, changes, serverKey, close }: Sto
     runCounts: (executionId) => callStore(() => countRuns(db, executionId)),
     commit: (wanted) => callStore(() => commit(wanted)),
     coolsDownUntilMs: (key, action) => callStore(() => readCooldown(database, key, action)),
+    actionUse: (action) => callStore(() => readActionUse(database, action)),
     nodeLock: (key) => callStore(() => readNodeLock(database, key)),
     lockWaits: (executionId, page) => callStore(() => readLockWaits(database, executionId, page)),
     events: (executionId, range) => callStore(() => readEvents(db, executionId, range)),

@@ -140,5 +140,17 @@ export function migrations(types: ColumnTypes): readonly (readonly string[])[] {
         primary key (lock_key, action)
       ) ${options}`,
     ],
+    [
+      `create table action_places (
+        execution_id ${text} not null,
+        position ${integer} not null,
+        run_id ${text} not null,
+        action ${text} not null,
+        since_ms ${integer} not null,
+        until_ms ${integer} not null,
+        primary key (execution_id, position)
+      ) ${options}`,
+      `create index action_places_action on action_places (action)`,
+    ],
   ];
 }

@@ -2,7 +2,7 @@ import { CompiledQuery, sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import { RunState } from '../../shared/gen/rune/v1/run.js';
 import { toExecutionValues } from './execution-columns.js';
-import { TAKES_OVER } from './lock-rules.js';
+import { IS_OVER, limitKeyOf, TAKES_OVER } from './lock-rules.js';
 import type { StoreDatabase, Written } from './store-database.js';
 import type { StoreTables } from './store-tables.js';
 import type { ExecutionChange, NewExecution } from './store.js';
@@ -15,6 +15,7 @@ export function postgresDatabase(db: Kysely<StoreTables>): StoreDatabase {
   return {
     db,
     nowMs,
+    nowSql: NOW_MS,
     skipLocked: true,
     alone: (attempt) => attempt(db),
     insertExecution,
@@ -62,6 +63,21 @@ async function insertExecution(
 }
 
 async function writeChanges(db: Kysely<StoreTables>, changes: readonly ExecutionChange[]): Promise<Written> {
+  const limited = new Set(
+    changes.flatMap(({ runs }) => runs.flatMap(({ lock }) => lock?.limit?.action ?? [])),
+  );
+  if (limited.size === 0) return writeTogether(db, changes);
+  // The statement sees only what was committed before it began: whoever counts places must be alone from before that.
+  return db
+    .transaction()
+    .setIsolationLevel('read committed')
+    .execute(async (transaction) => {
+      await transaction.executeQuery(CompiledQuery.raw(LOCK_LIMITS, [[...limited].map(limitKeyOf)]));
+      return writeTogether(transaction, changes);
+    });
+}
+
+async function writeTogether(db: Kysely<StoreTables>, changes: readonly ExecutionChange[]): Promise<Written> {
   const events = changes.flatMap(({ executionId, events: own }) =>
     own.map((event) => ({ executionId, ...event })),
   );
@@ -103,7 +119,7 @@ async function writeChanges(db: Kysely<StoreTables>, changes: readonly Execution
       locking.map(({ executionId }) => executionId),
       locking.map(({ position }) => position),
       locking.map(({ runId }) => runId),
-      locking.map(({ key }) => key),
+      locking.map(({ key }) => key ?? null),
       locking.map(({ waitMs }) => waitMs),
       leaving.map(({ executionId }) => executionId),
       leaving.map(({ position }) => position),
@@ -114,6 +130,9 @@ async function writeChanges(db: Kysely<StoreTables>, changes: readonly Execution
       cooling.map(({ key }) => key),
       cooling.map(({ action }) => action),
       cooling.map(({ forMs }) => forMs),
+      locking.map(({ limit }) => limit?.action ?? null),
+      locking.map(({ limit }) => limit?.max ?? null),
+      locking.map(({ limit }) => (limit === undefined ? null : limitKeyOf(limit.action))),
     ]),
   );
   return {
@@ -122,6 +141,13 @@ async function writeChanges(db: Kysely<StoreTables>, changes: readonly Execution
   };
 }
 
+// In the order of the keys, so that two calls never wait for one another.
+const LOCK_LIMITS = `
+select pg_advisory_xact_lock(number)
+from (select distinct hashtextextended(name, 0) as number from unnest($1::text[]) as name order by number) as numbered`;
+
+// What a run needs it gets whole: first it is clear who has a place among the runs of the action, which nobody else changes
+// meanwhile, and of those, who gets the lock of its node.
 // Locks are taken in the order of their keys, so that two statements never wait for one another; none that the same statement
 // changes, which PostgreSQL would refuse: who asks for it asks again.
 // Without a case that fits, last_seq becomes null, which it may not be: a gap fails the whole statement.
@@ -146,8 +172,10 @@ with change as (
   select v.*, w.asked_ms,
     exists (
       select 1 from node_locks h
-      where h.lock_key = v.lock_key and h.execution_id = v.id and h.position = v.position and h.until_ms = 0) as holds
-  from unnest($25::text[], $26::bigint[], $27::text[], $28::text[], $29::bigint[]) as v (id, position, run_id, lock_key, wait_ms)
+      where h.lock_key = v.lock_key and h.execution_id = v.id and h.position = v.position and h.until_ms = 0) as holds,
+    exists (select 1 from action_places h where h.execution_id = v.id and h.position = v.position) as has_place
+  from unnest($25::text[], $26::bigint[], $27::text[], $28::text[], $29::bigint[], $39::text[], $40::bigint[], $41::text[])
+    as v (id, position, run_id, lock_key, wait_ms, action, places, limit_key)
   join updated on updated.id = v.id
   left join node_waiters w on w.execution_id = v.id and w.position = v.position
 ), keeping as (
@@ -155,10 +183,25 @@ with change as (
   from unnest($32::text[], $33::bigint[], $34::bigint[]) as v (id, position, keeps_ms)
   join updated on updated.id = v.id
   join node_locks l on l.execution_id = v.id and l.position = v.position
+), freed as (
+  delete from action_places p where p.action in (select action from wanted) and ${IS_OVER(NOW_MS)}
+), placed as (
+  select v.* from wanted v where v.action is null or v.has_place
+  union all
+  select v.* from wanted v
+  join (
+    select n.id, n.position, row_number() over (partition by n.action order by n.asked_ms nulls last, n.run_id) as nth
+    from wanted n
+    where n.action is not null and not n.has_place and not exists (
+      select 1 from node_waiters o
+      where o.lock_key = n.limit_key and o.until_ms > ${NOW_MS} and not (o.execution_id = n.id and o.position = n.position)
+        and (n.asked_ms is null or (o.asked_ms, o.run_id) < (n.asked_ms, n.run_id)))
+  ) n on n.id = v.id and n.position = v.position
+  where n.nth <= v.places - (select count(*) from action_places p where p.action = v.action and not ${IS_OVER(NOW_MS)})
 ), first as (
   select distinct on (v.lock_key) v.*
-  from wanted v
-  where (v.holds or not exists (
+  from placed v
+  where v.lock_key is not null and (v.holds or not exists (
       select 1 from node_waiters o
       where o.lock_key = v.lock_key and o.until_ms > ${NOW_MS} and not (o.execution_id = v.id and o.position = v.position)
         and (v.asked_ms is null or (o.asked_ms, o.run_id) < (v.asked_ms, v.run_id))))
@@ -169,15 +212,22 @@ with change as (
   select lock_key, id, position, run_id, ${NOW_MS}, 0 from first order by lock_key
   ${TAKES_OVER(NOW_MS)}
   returning l.run_id
+), granted as (
+  select v.* from placed v where v.lock_key is null or exists (select 1 from locked where locked.run_id = v.run_id)
+), seated as (
+  insert into action_places (execution_id, position, run_id, action, since_ms, until_ms)
+  select id, position, run_id, action, ${NOW_MS}, 0 from granted where action is not null order by id, position
+  on conflict (execution_id, position) do update set run_id = excluded.run_id
 ), locked_out as (
-  select v.* from wanted v where not exists (select 1 from locked where locked.run_id = v.run_id)
+  select v.*, case when exists (select 1 from placed p where p.run_id = v.run_id) then v.lock_key else v.limit_key end as lacks
+  from wanted v where not exists (select 1 from granted where granted.run_id = v.run_id)
 ), joined as (
   insert into node_waiters (execution_id, position, run_id, lock_key, asked_ms, until_ms)
-  select id, position, run_id, lock_key, ${NOW_MS}, ${NOW_MS} + wait_ms from locked_out where wait_ms > 0 order by id, position
+  select id, position, run_id, lacks, ${NOW_MS}, ${NOW_MS} + wait_ms from locked_out where wait_ms > 0 order by id, position
   on conflict (execution_id, position) do update set lock_key = excluded.lock_key
 ), departed as (
   delete from node_waiters w using (
-    select v.id, v.position from wanted v join locked on locked.run_id = v.run_id
+    select v.id, v.position from granted v
     union all
     select v.id, v.position from unnest($30::text[], $31::bigint[]) as v (id, position) join updated on updated.id = v.id
   ) v where w.execution_id = v.id and w.position = v.position
@@ -185,6 +235,11 @@ with change as (
   update node_locks l set until_ms = ${NOW_MS} + v.keeps_ms
   from keeping v
   where l.lock_key = v.lock_key and l.run_id = v.run_id and l.until_ms = 0
+), kept_places as (
+  update action_places p set until_ms = ${NOW_MS} + v.keeps_ms
+  from unnest($32::text[], $33::bigint[], $34::bigint[]) as v (id, position, keeps_ms)
+  join updated on updated.id = v.id
+  where p.execution_id = v.id and p.position = v.position and p.until_ms = 0
 ), cooled as (
   insert into node_cooldowns (lock_key, action, until_ms)
   select v.lock_key, v.action, ${NOW_MS} + max(v.for_ms)

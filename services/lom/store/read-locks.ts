@@ -1,7 +1,8 @@
 import { sql } from 'kysely';
 import { RunState } from '../../shared/gen/rune/v1/run.js';
 import type { StoreDatabase } from './store-database.js';
-import type { LockHolder, LockWait, NodeLock, Store } from './store.js';
+import { IS_OVER, limitedAction } from './lock-rules.js';
+import type { ActionUse, LockHolder, LockWait, NodeLock, Store } from './store.js';
 
 type HolderRow = LockHolder & { readonly key: string };
 
@@ -36,6 +37,14 @@ export async function readNodeLock(database: StoreDatabase, key: string): Promis
   return { holder: (await holdersOf(database, [key])).get(key), waiting };
 }
 
+/** Store.actionUse. */
+export async function readActionUse({ db, nowSql }: StoreDatabase, action: string): Promise<ActionUse> {
+  const { rows } = await sql<{ readonly running: number }>`
+    select count(*) as running from action_places p
+    where p.action = ${action} and not ${sql.raw(IS_OVER(nowSql))}`.execute(db);
+  return { action, running: rows[0]?.running ?? 0 };
+}
+
 /** Store.coolsDownUntilMs. */
 export async function readCooldown(
   { db, nowMs }: StoreDatabase,
@@ -59,7 +68,7 @@ export async function readLockWaits(
   { after, limit }: Parameters<Store['lockWaits']>[1],
 ): Promise<ReadonlyMap<number, LockWait>> {
   const { db, nowMs } = database;
-  const { rows } = await sql<Omit<LockWait, 'holder'> & { readonly position: number; readonly key: string }>`
+  const { rows } = await sql<Omit<LockWait, 'holder' | 'limit'> & { readonly position: number }>`
     select w.position, w.lock_key as key, w.asked_ms as "askedMs", w.until_ms as "untilMs", w.until_ms - ${nowMs} as "leftMs",
       1 + (select count(*) from node_waiters o
         where o.lock_key = w.lock_key and o.until_ms > ${nowMs} and (o.asked_ms, o.run_id) < (w.asked_ms, w.run_id)) as place
@@ -67,5 +76,13 @@ export async function readLockWaits(
     where w.execution_id = ${executionId} and w.position > ${after}
     order by w.position limit ${limit}`.execute(db);
   const holders = await holdersOf(database, [...new Set(rows.map(({ key }) => key))]);
-  return new Map(rows.map(({ position, key, ...wait }) => [position, { ...wait, holder: holders.get(key) }]));
+  const actions = new Set(rows.flatMap(({ key }) => limitedAction(key) ?? []));
+  const uses = new Map<string, ActionUse>();
+  for (const action of actions) uses.set(action, await readActionUse(database, action));
+  return new Map(
+    rows.map(({ position, ...wait }) => {
+      const limit = uses.get(limitedAction(wait.key) ?? '');
+      return [position, { ...wait, holder: holders.get(wait.key), limit }];
+    }),
+  );
 }

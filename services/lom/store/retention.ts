@@ -59,16 +59,10 @@ async function deleteExecutions(
     .execute();
   if (gone.length === 0) return 0;
   await db.insertInto('leftovers').values(gone).execute();
-  // A lost run may keep its lock for longer than its execution is kept.
-  await db
-    .deleteFrom('node_locks')
-    .where(
-      'execution_id',
-      'in',
-      gone.map(({ execution_id: id }) => id),
-    )
-    .where('until_ms', '<=', nowMs)
-    .execute();
+  // A lost run may keep what it has for longer than its execution is kept.
+  const deleted = gone.map(({ execution_id: id }) => id);
+  for (const table of ['node_locks', 'action_places'] as const)
+    await db.deleteFrom(table).where('execution_id', 'in', deleted).where('until_ms', '<=', nowMs).execute();
   return gone.length;
 }
 

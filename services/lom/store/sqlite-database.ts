@@ -5,8 +5,8 @@ import { toExecutionValues } from './execution-columns.js';
 import { shareTransactions } from './shared-transaction.js';
 import type { StoreDatabase, Written } from './store-database.js';
 import type { StoreTables } from './store-tables.js';
-import { TAKES_OVER } from './lock-rules.js';
-import type { EventRecord, ExecutionChange, LockRequest, NewExecution } from './store.js';
+import { IS_OVER, limitKeyOf, TAKES_OVER } from './lock-rules.js';
+import type { ActionLimit, EventRecord, ExecutionChange, LockRequest, NewExecution } from './store.js';
 import { toStoredText } from './stored-text.js';
 
 const NOW_MS = `cast(round(unixepoch('subsec') * 1000) as integer)`;
@@ -17,6 +17,7 @@ export function sqliteDatabase(db: Kysely<StoreTables>): StoreDatabase {
   return {
     db,
     nowMs,
+    nowSql: NOW_MS,
     skipLocked: false,
     alone: shareTransactions(db),
     insertExecution,
@@ -61,7 +62,8 @@ async function writeChanges(db: Kysely<StoreTables>, changes: readonly Execution
       }
       if (change.leavesQueue === true) await run(db, LEAVE_QUEUE, [executionId, position]);
       if (change.keepsLockMs !== undefined)
-        await run(db, KEEP_LOCK, [executionId, position, change.keepsLockMs]);
+        for (const keep of [KEEP_LOCK, KEEP_PLACE])
+          await run(db, keep, [executionId, position, change.keepsLockMs]);
       if (change.coolsDown !== undefined) {
         const { key, action, forMs } = change.coolsDown;
         await run(db, COOL_DOWN, [key, action, forMs]);
@@ -90,12 +92,32 @@ async function takeLock(
   db: Kysely<StoreTables>,
   executionId: string,
   position: number,
-  { key, runId, waitMs }: LockRequest,
+  { key, limit, runId, waitMs }: LockRequest,
 ): Promise<boolean> {
-  const isTaken = (await run(db, TAKE_LOCK, [key, executionId, position, runId])) === 1;
-  if (isTaken) await run(db, LEAVE_QUEUE, [executionId, position]);
-  else if (waitMs > 0) await run(db, JOIN_QUEUE, [executionId, position, runId, key, waitMs]);
-  return isTaken;
+  const lacks = async (): Promise<string | undefined> => {
+    if (limit !== undefined && !(await takePlace(db, executionId, position, runId, limit)))
+      return limitKeyOf(limit.action);
+    if (key === undefined || (await run(db, TAKE_LOCK, [key, executionId, position, runId])) === 1)
+      return undefined;
+    if (limit !== undefined) await run(db, LEAVE_PLACE, [executionId, position]);
+    return key;
+  };
+  const lacking = await lacks();
+  if (lacking === undefined) await run(db, LEAVE_QUEUE, [executionId, position]);
+  else if (waitMs > 0) await run(db, JOIN_QUEUE, [executionId, position, runId, lacking, waitMs]);
+  return lacking === undefined;
+}
+
+async function takePlace(
+  db: Kysely<StoreTables>,
+  executionId: string,
+  position: number,
+  runId: string,
+  { action, max }: ActionLimit,
+): Promise<boolean> {
+  await run(db, FREE_PLACES, [action]);
+  const values = [limitKeyOf(action), executionId, position, runId, action, max];
+  return (await run(db, TAKE_PLACE, values)) === 1;
 }
 
 /** Performs one of the statements below, which are prepared once, and resolves with how many rows it changed. */
@@ -124,16 +146,30 @@ update executions set
   ended_ms = case when ?4 = 1 then ${NOW_MS} else ended_ms end
 where id = ?5 and epoch = ?6 and (?1 = 0 or last_seq < ?2)`;
 
+// Of the run ?2, ?3, which waits for ?1, or has not waited yet.
+const IS_NEXT = `not exists (
+    select 1 from node_waiters o
+    left join node_waiters m on m.execution_id = ?2 and m.position = ?3
+    where o.lock_key = ?1 and o.until_ms > ${NOW_MS} and not (o.execution_id = ?2 and o.position = ?3)
+      and (m.asked_ms is null or (o.asked_ms, o.run_id) < (m.asked_ms, m.run_id)))`;
+
 const TAKE_LOCK = `
 insert into node_locks as l (lock_key, execution_id, position, run_id, since_ms, until_ms)
 select ?1, ?2, ?3, ?4, ${NOW_MS}, 0
 where exists (select 1 from node_locks h where h.lock_key = ?1 and h.execution_id = ?2 and h.position = ?3 and h.until_ms = 0)
-  or not exists (
-    select 1 from node_waiters o
-    left join node_waiters m on m.execution_id = ?2 and m.position = ?3
-    where o.lock_key = ?1 and o.until_ms > ${NOW_MS} and not (o.execution_id = ?2 and o.position = ?3)
-      and (m.asked_ms is null or (o.asked_ms, o.run_id) < (m.asked_ms, m.run_id)))
+  or ${IS_NEXT}
 ${TAKES_OVER(NOW_MS)}`;
+
+const FREE_PLACES = `delete from action_places as p where p.action = ?1 and ${IS_OVER(NOW_MS)}`;
+
+const TAKE_PLACE = `
+insert into action_places (execution_id, position, run_id, action, since_ms, until_ms)
+select ?2, ?3, ?4, ?5, ${NOW_MS}, 0
+where exists (select 1 from action_places h where h.execution_id = ?2 and h.position = ?3)
+  or ((select count(*) from action_places h where h.action = ?5) < ?6 and ${IS_NEXT})
+on conflict (execution_id, position) do update set run_id = excluded.run_id`;
+
+const LEAVE_PLACE = 'delete from action_places where execution_id = ? and position = ?';
 
 const JOIN_QUEUE = `
 insert into node_waiters (execution_id, position, run_id, lock_key, asked_ms, until_ms)
@@ -144,6 +180,9 @@ const LEAVE_QUEUE = 'delete from node_waiters where execution_id = ? and positio
 
 const KEEP_LOCK = `
 update node_locks set until_ms = ${NOW_MS} + ?3 where execution_id = ?1 and position = ?2 and until_ms = 0`;
+
+const KEEP_PLACE = `
+update action_places set until_ms = ${NOW_MS} + ?3 where execution_id = ?1 and position = ?2 and until_ms = 0`;
 
 const COOL_DOWN = `
 insert into node_cooldowns (lock_key, action, until_ms) values (?1, ?2, ${NOW_MS} + ?3)

@@ -5,8 +5,10 @@ import type { StoreTables } from './store-tables.js';
 /** A database that holds a store: what is done differently over SQLite and over PostgreSQL. */
 export interface StoreDatabase {
   readonly db: Kysely<StoreTables>;
-  /** The clock of the database in milliseconds since 1970. */
+  /** The clock of the database in milliseconds since 1970, … */
   readonly nowMs: RawBuilder<number>;
+  /** … and as text. */
+  readonly nowSql: string;
   /** Locks the rows that a query in a transaction chooses, leaving out those that are locked; undefined where one writes at a time. */
   readonly skipLocked: boolean;
   /**

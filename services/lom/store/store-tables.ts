@@ -24,6 +24,14 @@ export interface StoreTables {
     asked_ms: number;
     until_ms: number;
   };
+  action_places: {
+    execution_id: string;
+    position: number;
+    run_id: string;
+    action: string;
+    since_ms: number;
+    until_ms: number;
+  };
   node_cooldowns: { lock_key: string; action: string; until_ms: number };
   leftovers: { execution_id: string; last_seq: number; runs: number };
   modules: ModulesTable;

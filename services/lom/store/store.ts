@@ -94,12 +94,21 @@ export interface EventRecord {
   readonly body: Buffer;
 }
 
+/** How many runs of an action are under way at one time. */
+export interface ActionLimit {
+  readonly action: string;
+  readonly max: number;
+}
+
 /**
- * The lock of a node that a run needs. One run at a time has it, from the change that asks for it to the one that ends the run; those
- * who asked before come first.
+ * What a run needs before it is sent: all of it or nothing. It has it from the change that asks for it to the one that ends the run;
+ * those who asked before come first.
  */
 export interface LockRequest {
-  readonly key: string;
+  /** The lock of its node, which one run at a time has; undefined for a run that changes nothing there. */
+  readonly key?: string | undefined;
+  /** A place among the runs of its action. */
+  readonly limit?: ActionLimit | undefined;
   readonly runId: string;
   /** How long the run stands in the queue, from the first time it asks; 0 for not at all. */
   readonly waitMs: number;
@@ -112,9 +121,9 @@ export interface StoredRunChange extends Partial<Omit<RunRecord, 'position' | 'n
   readonly lock?: LockRequest;
   /** With a final state: the run leaves the queue, … */
   readonly leavesQueue?: boolean;
-  /** … whoever waits for this lock hears that it is free, … */
-  readonly releases?: string;
-  /** … or the run keeps its locks for so long, because it may be alive on the node. */
+  /** … whoever waits for these locks and places hears that they are free, … */
+  readonly releases?: readonly string[];
+  /** … or the run keeps what it has for so long, because it may be alive on the node. */
   readonly keepsLockMs?: number;
   /** For so long from now, no run of the action is to start where this lock is had. */
   readonly coolsDown?: { readonly key: string; readonly action: string; readonly forMs: number };
@@ -138,8 +147,19 @@ export interface NodeLock {
   readonly waiting: number;
 }
 
-/** A run in the queue for a lock. */
+/** How much of an action is under way. */
+export interface ActionUse {
+  readonly action: string;
+  /** Runs that have a place. */
+  readonly running: number;
+}
+
+/** A run in the queue for a lock, or for a place among the runs of its action. */
 export interface LockWait {
+  /** What it waits for; see limitKeyOf. */
+  readonly key: string;
+  /** Set if that is a place among the runs of its action. */
+  readonly limit: ActionUse | undefined;
   /** 1 for the next one. */
   readonly place: number;
   readonly holder: LockHolder | undefined;
@@ -211,12 +231,14 @@ export interface Store {
   runCounts(executionId: string): Promise<ReadonlyMap<RunState, number>>;
   /**
    * Records changes in one transaction and resolves with the ids of what was refused: executions that have a newer epoch or are gone,
-   * and runs whose lock somebody else has; those stand in the queue now. In one call at most one change an execution. After
+   * and runs that do not get what they need; those stand in the queue now. In one call at most one change an execution. After
    * STORE_UNAVAILABLE a change may be repeated as it was: what is recorded already stays as it is, and does not count as refused.
    */
   commit(changes: readonly ExecutionChange[]): Promise<ReadonlySet<string>>;
   /** Until when no run of an action is to start where this lock is had; undefined if one may. */
   coolsDownUntilMs(key: string, action: string): Promise<number | undefined>;
+  /** How many runs of an action with a limit have a place. */
+  actionUse(action: string): Promise<ActionUse>;
   /** Who has a lock, and how many wait for it. */
   nodeLock(key: string): Promise<NodeLock>;
   /** Those runs of an execution that stand in a queue, by position: up to `limit`, after the position `after`. */
@@ -252,7 +274,7 @@ export interface Store {
   /** Calls the listener with the id of each execution that somebody else changed: another process, or askCancel here. Without
    * guarantee: whoever must know looks for itself now and then. */
   onChange(listener: (executionId: string) => void): void;
-  /** The same with the key of each lock that a run has released, here or elsewhere. */
+  /** The same with the key of each lock and place that a run has released, here or elsewhere. */
   onRelease(listener: (lockKey: string) => void): void;
   /** What registered here. */
   readonly modules: ModuleStore;

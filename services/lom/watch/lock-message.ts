@@ -8,9 +8,15 @@ function holderMessage(holder: stored.LockHolder | undefined): LockHolder | unde
   return { executionId, runId, node, action, since: new Date(sinceMs), until };
 }
 
-/** A place in the queue for a node as callers see it. */
-export function waitMessage({ place, holder, askedMs, untilMs }: stored.LockWait): LockWait {
-  return { place, holder: holderMessage(holder), askedAt: new Date(askedMs), until: new Date(untilMs) };
+/** A place in a queue as callers see it. */
+export function waitMessage({ place, holder, limit, askedMs, untilMs }: stored.LockWait): LockWait {
+  return {
+    place,
+    holder: holderMessage(holder),
+    limit,
+    askedAt: new Date(askedMs),
+    until: new Date(untilMs),
+  };
 }
 
 /** The lock of a node as callers see it. */

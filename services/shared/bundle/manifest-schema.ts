@@ -169,6 +169,14 @@ export const MANIFEST_SCHEMA: object = {
       maximum: 86_400_000,
       default: 0,
     },
+    max_concurrent: {
+      description:
+        'So many runs of the action at most are under way at one time, wherever they were asked for; 0 for any number.',
+      type: 'integer',
+      minimum: 0,
+      maximum: 10_000,
+      default: 0,
+    },
     files: {
       description:
         "Helper files: paths in the action's directory, or from the bundle's with a slash before them. With stream delivery they are Bash, evaluated before the script.",

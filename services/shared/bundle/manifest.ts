@@ -46,6 +46,8 @@ export interface Manifest {
   readonly leavesProcesses: boolean;
   readonly timeoutMs: number;
   readonly cooldownMs: number;
+  /** 0 for any number. */
+  readonly maxConcurrent: number;
   readonly inputSchema: string;
   readonly outputSchema: string;
   /** Empty for an action without a configuration. */
@@ -75,6 +77,7 @@ interface ManifestYaml {
   leaves_processes: boolean;
   timeout_ms: number;
   cooldown_ms: number;
+  max_concurrent: number;
   files: string[];
   requires?: RequirementsYaml;
   input_schema?: Record<string, unknown>;
@@ -192,6 +195,7 @@ export function readManifest(
     leavesProcesses: yaml.leaves_processes,
     timeoutMs: yaml.timeout_ms,
     cooldownMs: yaml.cooldown_ms,
+    maxConcurrent: yaml.max_concurrent,
     files: yaml.files,
     requires: needs,
     runAs: runAs ?? '',

@@ -99,6 +99,7 @@ describe('load bundles', () => {
       supportsDryRun: false,
       timeoutMs: 60_000,
       cooldownMs: 0,
+      maxConcurrent: 0,
       examples: [],
       delivery: Delivery.STREAM,
       leavesProcesses: false,
@@ -134,6 +135,7 @@ describe('load bundles', () => {
       leaves_processes: true,
       timeout_ms: 1000,
       cooldown_ms: 2000,
+      max_concurrent: 3,
       run_as: 'postgres',
       examples,
       entrypoint: 'bin/run.py',
@@ -146,6 +148,7 @@ describe('load bundles', () => {
     assert.equal(capability.risk, Risk.DESTRUCTIVE);
     assert.equal(capability.timeoutMs, 1000);
     assert.equal(capability.cooldownMs, 2000);
+    assert.equal(capability.maxConcurrent, 3);
     assert.equal(capability.runAs, 'postgres');
     assert(capability.idempotent && capability.supportsDryRun && capability.leavesProcesses);
     assert.deepEqual(capability.examples, [examples[0], { ...examples[1], output: undefined }]);

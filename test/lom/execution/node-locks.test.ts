@@ -6,9 +6,9 @@ import { openStore } from '../../../services/lom/store/open-store.js';
 import type { Store } from '../../../services/lom/store/store.js';
 import { toEps } from '../../../services/shared/eps.js';
 import { RuneError } from '../../../services/shared/errors.js';
-import type { RunResponse } from '../../../services/shared/gen/rune/v1/lom.js';
 import { ExecutionState, Outcome, RunState } from '../../../services/shared/gen/rune/v1/run.js';
 import { eventually } from '../../support/eventually.js';
+import { guardedNodes, outcomeOf, type GuardedNodes } from '../../support/guarded-nodes.js';
 import {
   executeRecorded,
   planOf,
@@ -19,7 +19,6 @@ import {
 } from '../../support/recorded-execution.js';
 import { recordingLogger } from '../../support/recording-logger.js';
 import {
-  abortOf,
   accepted,
   ended,
   running,
@@ -30,49 +29,6 @@ import {
 import { makeTempDirectory, type TempDirectory } from '../../support/temp-directory.js';
 
 const HOUR_MS = 3_600_000;
-
-/** Runs that stay on their nodes until they are let go, and a record of who was on which node. */
-function guardedNodes(): {
-  readonly start: Script;
-  readonly begun: string[];
-  /** Ends the run of this execution. */
-  readonly release: (executionId: string) => void;
-  readonly overlaps: () => number;
-} {
-  const begun: string[] = [];
-  const gates = new Map<string, { readonly opened: Promise<void>; readonly open: () => void }>();
-  const gateOf = (executionId: string) => {
-    let open = (): void => undefined;
-    const opened = new Promise<void>((resolve) => (open = resolve));
-    const known = gates.get(executionId) ?? { opened, open };
-    gates.set(executionId, known);
-    return known;
-  };
-  const on = new Map<string, number>();
-  let overlaps = 0;
-  return {
-    begun,
-    release: (executionId) => gateOf(executionId).open(),
-    overlaps: () => overlaps,
-    async *start(node, { executionId }, signal) {
-      const there = (on.get(node) ?? 0) + 1;
-      on.set(node, there);
-      if (there > 1) overlaps += 1;
-      begun.push(executionId);
-      yield accepted;
-      yield running;
-      await Promise.race([gateOf(executionId).opened, abortOf(signal)]);
-      signal.throwIfAborted();
-      on.set(node, there - 1);
-      yield ended(RunState.SUCCEEDED);
-    },
-  };
-}
-
-const outcomeOf = (events: readonly RunResponse[], node = 'a'): Outcome | undefined =>
-  events
-    .flatMap((event) => (event.node === node && event.event?.$case === 'outcome' ? [event.event.value] : []))
-    .at(-1);
 
 describe('the lock of a node', () => {
   let directory: TempDirectory;
@@ -90,7 +46,7 @@ describe('the lock of a node', () => {
     await directory.remove();
   });
 
-  let nodes: ReturnType<typeof guardedNodes>;
+  let nodes: GuardedNodes;
   let count = 0;
   /** The node of a test is nobody else's. */
   let key: string;
@@ -101,7 +57,7 @@ describe('the lock of a node', () => {
   });
 
   const mutating = (names: readonly string[], fields: Partial<Plan> = {}): Plan => {
-    const plan = planOf(names, { lockWaitMs: HOUR_MS, ...fields });
+    const plan = planOf(names, { locksNodes: true, queueWaitMs: HOUR_MS, ...fields });
     return {
       ...plan,
       runs: plan.runs.map((run) => ({ ...run, node: { ...run.node, lockKey: `${key}/${run.node.name}` } })),
@@ -173,7 +129,7 @@ describe('the lock of a node', () => {
   it('is refused at once to those who do not want to wait, naming who has it', async () => {
     const first = await execute(mutating(['a']));
     await onNode(1);
-    const second = await execute(mutating(['a'], { lockWaitMs: 0 }));
+    const second = await execute(mutating(['a'], { queueWaitMs: 0 }));
     const outcome = outcomeOf(await second.events());
     assert.equal(outcome?.state, RunState.FAILED);
     assert.equal(outcome.startedAt, undefined);
@@ -187,7 +143,7 @@ describe('the lock of a node', () => {
   it('is waited for until the time is over, and then the run has never started', async () => {
     const first = await execute(mutating(['a']));
     await onNode(1);
-    const second = await execute(mutating(['a'], { lockWaitMs: 50 }));
+    const second = await execute(mutating(['a'], { queueWaitMs: 50 }));
     const outcome = outcomeOf(await second.events());
     assert.equal(outcome?.error?.errorData?.name, 'NODE_LOCKED');
     assert.ok(outcome.error.errorData.message.includes(first.id), outcome.error.errorData.message);
@@ -269,7 +225,7 @@ describe('the lock of a node', () => {
     });
     await lost.finished;
     assert.equal(lost.counts.get(RunState.LOST), 1);
-    const refused = await execute(mutating(['a'], { lockWaitMs: 0 }));
+    const refused = await execute(mutating(['a'], { queueWaitMs: 0 }));
     const error = outcomeOf(await refused.events())?.error?.errorData;
     assert.match(error?.message ?? '', /which was lost and may be alive there until 20/);
 

@@ -154,7 +154,8 @@ describe('a plan', () => {
     const sources = await shippedSources();
     const waitMs = (action: string, fields: Parameters<typeof PlanExecutionRequest.fromPartial>[0] = {}) => {
       const params = action === 'restart-service' ? { params: { unit: 'nginx' } } : {};
-      return makePlan(requestWith({ action, ...params, ...fields }), sources).lockWaitMs;
+      const plan = makePlan(requestWith({ action, ...params, ...fields }), sources);
+      return plan.locksNodes ? plan.queueWaitMs : undefined;
     };
     assert.equal(waitMs('noop'), undefined);
     assert.equal(waitMs('noop', { onLocked: OnLocked.REFUSE }), undefined);
@@ -162,5 +163,23 @@ describe('a plan', () => {
     assert.equal(waitMs('restart-service', { queueTimeout: toDuration(5000) }), 5000);
     assert.equal(waitMs('restart-service', { onLocked: OnLocked.REFUSE }), 0);
     assert.equal(waitMs('restart-service', { dryRun: true }), undefined);
+  });
+
+  it('asks for no more places at one time than the action has', async () => {
+    const sources = await shippedSources();
+    const noop = sources.registry.get('noop');
+    const capability = { ...noop.capability, maxConcurrent: 3 };
+    const settings = { ...sources.settings, parallelMax: 10 };
+    const limited = {
+      ...sources,
+      settings,
+      registry: { ...sources.registry, get: () => ({ ...noop, capability }) },
+    };
+    const { limit, maxParallel } = makePlan(requestWith({ action: 'noop' }), limited);
+    assert.deepEqual([limit, maxParallel], [{ action: 'noop', max: 3 }, 3]);
+    const fewer = makePlan(requestWith({ action: 'noop', rollout: { maxParallel: 2 } }), limited);
+    assert.equal(fewer.maxParallel, 2);
+    const free = makePlan(requestWith({ action: 'noop' }), { ...sources, settings });
+    assert.deepEqual([free.limit, free.maxParallel], [undefined, 10]);
   });
 });

@@ -3,6 +3,7 @@ import { ExecutionState, RunState } from '../../../services/shared/gen/rune/v1/r
 import type { ExecutionChange, ExecutionFilter, Store } from '../../../services/lom/store/store.js';
 import { newId } from '../../../services/shared/ids.js';
 import { eventually } from '../../support/eventually.js';
+import { limitContract } from './limit-contract.js';
 import { moduleContract } from './module-contract.js';
 import { allEvents, create, event, newExecution } from './new-execution.js';
 
@@ -664,7 +665,7 @@ export function storeContract(open: () => Promise<Store>): void {
       store.onRelease((released) => void heard.push(released));
       const one = await competitor(key);
       await one.ask();
-      await one.end(RunState.SUCCEEDED, { releases: key });
+      await one.end(RunState.SUCCEEDED, { releases: [key] });
       await eventually(() => heard.includes(key), { label: 'the word' });
     });
 
@@ -702,6 +703,7 @@ export function storeContract(open: () => Promise<Store>): void {
       }
     });
   });
+  limitContract(() => store, open);
   moduleContract(() => store);
 
   it('has a key of 32 bytes', () => {

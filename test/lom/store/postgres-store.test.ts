@@ -101,6 +101,39 @@ describe('a store in PostgreSQL', () => {
       for (const key of keys) assert.deepEqual(await one.nodeLock(key), { holder: undefined, waiting: 0 });
     }));
 
+  it('gives no more places among the runs of an action than there are on two replicas at a time', () =>
+    withTwo(async (one, other) => {
+      const limit = { action: 'race', max: 3 };
+      let [running, most] = [0, 0];
+      const compete = async (store: Store, index: number): Promise<void> => {
+        const runId = newId();
+        const executionId = await create(store, { runs: [{ runId, node: 'web01' }] });
+        const change = { executionId, epoch: 1, events: [] };
+        // Every other one needs a node as well.
+        const lock = { key: index % 4 < 2 ? 'race:4' : undefined, limit, runId, waitMs: HOUR_MS };
+        await eventually(
+          async () => !(await store.commit([{ ...change, runs: [{ position: 0, lock }] }])).has(runId),
+          { label: 'a place' },
+        );
+        running += 1;
+        most = Math.max(most, running);
+        await eventually(() => most > 1, { label: 'another one' });
+        running -= 1;
+        await store.commit([
+          {
+            ...change,
+            events: [event(2, 'web01', 'outcome')],
+            runs: [{ position: 0, state: RunState.SUCCEEDED, outcomeSeq: 2 }],
+          },
+        ]);
+      };
+      await Promise.all(
+        Array.from({ length: 20 }, (_, index) => compete(index % 2 === 0 ? one : other, index)),
+      );
+      assert.ok(most <= limit.max, `${most} ran at one time`);
+      assert.deepEqual(await one.actionUse('race'), { action: 'race', running: 0 });
+    }));
+
   for (const [how, ends] of [
     ['is killed before it commits', false],
     ['commits after all', true],

@@ -77,7 +77,7 @@ describe('a store in a SQLite file', () => {
     );
     assert.deepEqual((await look()).faults, [
       { executionId: one, what: 'it has a lock, and is not there to release it' },
-      { executionId: other, what: 'a run that has started or ended stands in the queue for a node' },
+      { executionId: other, what: 'a run that has started or ended stands in a queue' },
     ]);
   });
 
