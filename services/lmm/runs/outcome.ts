@@ -53,10 +53,15 @@ function toResult(answer: PluginAnswer): Result | undefined {
 }
 
 /** What the plugin's answer means. A fault of ours on the way never changes what is known about how the plugin ended. */
-function decode(record: RunRecord, end: PluginEnd, cutFromBytes: number | undefined): PluginAnswer {
+function decode(
+  record: RunRecord,
+  end: PluginEnd,
+  cut: { readonly fromBytes: number; readonly why: string | undefined } | undefined,
+): PluginAnswer {
   try {
-    if (cutFromBytes !== undefined) {
-      const message = `The plugin printed ${cutFromBytes} bytes, more than its transport can carry.`;
+    if (cut !== undefined) {
+      const why = cut.why === undefined ? '' : `; ${cut.why}`;
+      const message = `The plugin printed ${cut.fromBytes} bytes, more than its transport can carry${why}.`;
       return violation('RESULT_TOO_LARGE', message, record.stdout);
     }
     return decodeAndCheck(record, end);
@@ -172,7 +177,7 @@ export function endedOutcome(ending: NodeEnding, record: RunRecord): Outcome {
     };
   }
 
-  const answer = decode(record, ending.end, ending.resultCutFromBytes);
+  const answer = decode(record, ending.end, ending.resultCut);
   const seen = 'signal' in ending.end ? { signal: ending.end.signal } : { exitCode: ending.end.exitCode };
   const known = {
     ...common,

@@ -82,8 +82,8 @@ export type NodeEnding =
       readonly maySurvive: boolean;
       /** Processes alive after the plugin's own end. */
       readonly leftProcesses: number;
-      /** Of so many bytes that the plugin printed, the transport could carry only the first. */
-      readonly resultCutFromBytes?: number;
+      /** Of so many bytes that the plugin printed, the transport could carry only the first; and why, if that is of interest. */
+      readonly resultCut?: { readonly fromBytes: number; readonly why: string | undefined };
       readonly phases: RunPhases;
     }
   | {

@@ -7,7 +7,7 @@ import type { ChannelEnd } from '../../../services/lmm/transports/channel.js';
 import { createAuthWays } from '../../../services/lmm/transports/ssh/auth-ways.js';
 import type { SshTarget } from '../../../services/lmm/transports/ssh/connection.js';
 import { readKnownHosts } from '../../../services/lmm/transports/ssh/known-hosts-files.js';
-import { createLimiter } from '../../../services/lmm/transports/ssh/limiter.js';
+import { createLimiter } from '../../../services/lmm/transports/limiter.js';
 import { createPool, type SshPool } from '../../../services/lmm/transports/ssh/pool.js';
 import type { SshChannel } from '../../../services/lmm/transports/ssh/ssh-channel.js';
 import { DEFAULT_SSH_SETTINGS, type SshSettings } from '../../../services/lmm/transports/ssh/ssh-settings.js';

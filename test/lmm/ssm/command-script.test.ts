@@ -6,12 +6,13 @@ import { nodeOf } from '../../support/links.js';
 import { commandFor } from '../../support/run-plugin.js';
 
 const TARGET = nodeOf({ kind: 'ssm', url: '', region: 'eu-central-1', instanceIds: ['i-0123456789abcdef0'] });
+const LIMITS = { bytesMax: 48 * 1024, wholeBytesMax: 0 };
 
 describe('the script of a command of Systems Manager', () => {
   it('holds nothing of plugin and input as it is, and nothing that the service would replace', () => {
     const script = commandScript(
       commandFor(TARGET, 'echo "{{ssm:/prod/password}}" hunter2', { input: '{"a":"{{ ssm:/b }}"}' }),
-      48 * 1024,
+      LIMITS,
     );
     assert.doesNotMatch(script, /\{\{|hunter2|password/);
   });
@@ -19,7 +20,7 @@ describe('the script of a command of Systems Manager', () => {
   it('is refused beyond its limit by an error that names both sizes', () => {
     const noise = randomBytes(60_000).toString('base64');
     assert.throws(
-      () => commandScript(commandFor(TARGET, `# ${noise}\n`), 48 * 1024),
+      () => commandScript(commandFor(TARGET, `# ${noise}\n`), LIMITS),
       (error: unknown) => {
         assert(error instanceof RuneError);
         assert.equal(error.name, 'SSM_COMMAND_TOO_LARGE');
@@ -31,6 +32,6 @@ describe('the script of a command of Systems Manager', () => {
   });
 
   it('leaves most of the limit to the plugin', () => {
-    assert.ok(commandScript(commandFor(TARGET, 'exit 0'), 48 * 1024).length < 12 * 1024);
+    assert.ok(commandScript(commandFor(TARGET, 'exit 0'), LIMITS).length < 12 * 1024);
   });
 });

@@ -13,7 +13,7 @@ function outputs(
 ): { stdout: string; stderr: string } {
   const packed = gzipSync(out).toString('base64');
   const plain = err.toString('base64');
-  const sizes = `${out.length} ${out.length} gzip ${packed.length} ${err.length} ${err.length} plain ${plain.length}`;
+  const sizes = `${out.length} ${out.length} gzip ${packed.length} - ${err.length} ${err.length} plain ${plain.length} -`;
   return {
     stdout: `RUNE-SSM ${RUN_ID} report 0 ${sizes} ${NONCE} ${TOKEN} ${end}\n${packed}\n`,
     stderr: `RUNE-SSM ${RUN_ID} log\n${plain}\n`,

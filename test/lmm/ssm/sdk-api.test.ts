@@ -31,6 +31,7 @@ describe('what a failed request to Systems Manager says', () => {
       roleArn: '',
       endpoint,
       stsEndpoint: undefined,
+      s3Endpoint: undefined,
       requestTimeoutMs: 500,
     });
     try {

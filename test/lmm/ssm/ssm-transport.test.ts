@@ -6,7 +6,7 @@ import { createSdkApi } from '../../../services/lmm/transports/ssm/sdk-api.js';
 import { SYSTEM_CLOCK } from '../../../services/lmm/transports/ssm/rate-budget.js';
 import type { SsmSettings } from '../../../services/lmm/transports/ssm/ssm-settings.js';
 import { createSsmTransport } from '../../../services/lmm/transports/ssm/ssm-transport.js';
-import type { Transport } from '../../../services/lmm/transports/transport.js';
+import type { NodeEnding, Transport } from '../../../services/lmm/transports/transport.js';
 import type { NodeTarget } from '../../../services/shared/gen/rune/v1/lmm.js';
 import { StopReason, type SsmAddress } from '../../../services/shared/gen/rune/v1/run.js';
 import { eventually } from '../../support/eventually.js';
@@ -20,6 +20,7 @@ const DB = 'i-0123456789abcdef1';
 const FAR = 'i-0123456789abcdef2';
 const ROLE = 'arn:aws:iam::210987654321:role/runner';
 const DENIED_ROLE = 'arn:aws:iam::210987654321:role/other';
+const BUCKET = 'rune-output';
 const quiet = new AbortController().signal;
 
 describe('the transport ssm', () => {
@@ -31,6 +32,8 @@ describe('the transport ssm', () => {
     aws = await startSsmEndpoint({
       instances: { [WEB]: {}, [DB]: {}, [FAR]: { account: '210987654321' } },
       roles: { [ROLE]: 'granted', [DENIED_ROLE]: 'denied' },
+      buckets: [BUCKET],
+      uploadMs: 300,
     });
     Object.assign(process.env, aws.env);
   });
@@ -197,10 +200,70 @@ describe('the transport ssm', () => {
       quiet,
     );
     assert(ending.kind === 'ended');
-    assert.ok((ending.resultCutFromBytes ?? 0) >= 90_000);
+    assert.ok((ending.resultCut?.fromBytes ?? 0) >= 90_000);
     assert.ok(Buffer.concat(out).length > 4_000);
     const [missing = 0] = dropped;
     assert.equal(missing + Buffer.concat(err).length >= 90_000, true);
+  });
+
+  describe('with a bucket', () => {
+    /** Prints more than an invocation holds, and nothing that compresses well. */
+    const LONG = 'head -c 90000 /dev/urandom; printf END; head -c 60000 /dev/urandom >&2; printf LAST >&2';
+    const runLong = async (
+      changes: Partial<SsmSettings> = {},
+    ): Promise<{ ending: NodeEnding; out: Buffer; err: Buffer; dropped: number; words: string }> => {
+      const out: Buffer[] = [];
+      const err: Buffer[] = [];
+      const words: string[] = [];
+      let dropped = 0;
+      const ending = await open({
+        ssmOutputBuckets: ['us-west-2=elsewhere', `${BUCKET}/runs`],
+        ssmS3Endpoint: aws.url,
+        ...changes,
+      }).run(
+        commandFor(target(), LONG),
+        {
+          started: () => undefined,
+          stdout: (chunk) => void out.push(chunk),
+          stderr: (chunk) => void err.push(chunk),
+          stderrDropped: (bytes) => void (dropped += bytes),
+          waiting: (said) => void words.push(said),
+        },
+        quiet,
+      );
+      return { ending, out: Buffer.concat(out), err: Buffer.concat(err), dropped, words: words.join(' ') };
+    };
+
+    it('gives the whole of outputs that an invocation cannot hold, though they come late', async () => {
+      const { ending, out, err, dropped } = await runLong();
+      assert(ending.kind === 'ended' && ending.resultCut === undefined, JSON.stringify(ending));
+      assert.deepEqual([out.length, out.subarray(-3).toString()], [90_003, 'END']);
+      assert.deepEqual([err.length, err.subarray(-4).toString(), dropped], [60_004, 'LAST', 0]);
+      const looks = aws.record.calls('GetObject').map(({ outcome }) => outcome);
+      assert.ok(looks.includes('NoSuchKey') && looks.includes('ok'), looks.join());
+    });
+
+    it('gives what an invocation holds, and says why, where the bucket may not be read', async () => {
+      aws.faults.inject({ call: 'GetObject', kind: 'denied', times: 1000 });
+      const { ending, out, err, dropped, words } = await runLong({ ssmOutputWaitMs: 400 });
+      assert(ending.kind === 'ended');
+      assert.equal(ending.resultCut?.fromBytes !== undefined && ending.resultCut.fromBytes > 90_000, true);
+      assert.match(
+        ending.resultCut?.why ?? '',
+        /the bucket rune-output does not give the rest: AccessDenied/,
+      );
+      assert.match(words, /The log is cut: the bucket rune-output/);
+      assert.ok(out.length > 4_000 && out.length < 90_000);
+      assert.ok(dropped > 0 && err.subarray(-4).toString() === 'LAST');
+    });
+
+    it('leaves an output that is longer than it may be as it is without one', async () => {
+      const before = aws.record.calls('GetObject').length;
+      const { ending } = await runLong({ ssmOutputBytesMax: 50_000 });
+      assert(ending.kind === 'ended' && ending.resultCut?.why === undefined);
+      assert.ok((ending.resultCut?.fromBytes ?? 0) > 90_000);
+      assert.equal(aws.record.calls('GetObject').length, before);
+    });
   });
 
   it('adopts a run that another process has sent, and sends nothing itself', async () => {

@@ -5,6 +5,7 @@ import { answerCall } from './answer-call.js';
 import { AwsError } from './aws-error.js';
 import { errorOfFault, type CallFaults } from './call-faults.js';
 import type { CallRate } from './call-rate.js';
+import { getObject } from './operations/get-object.js';
 import { answerTokenService } from './operations/assume-role.js';
 import type { RecordWriter } from './record.js';
 import type { Service } from './service.js';
@@ -22,7 +23,7 @@ export interface ServeOptions {
 interface Answer {
   readonly status: number;
   readonly type: string;
-  readonly body: string;
+  readonly body: string | Buffer;
 }
 
 const JSON_TYPE = 'application/x-amz-json-1.1';
@@ -46,7 +47,6 @@ async function answer(
 ): Promise<void> {
   const { service, regions, faults, rate, record } = options;
   const body = await readBody(request);
-  const isJson = request.headers['x-amz-target'] !== undefined;
   const { name, input } = describeCall(request, body);
   let caller: Caller | undefined;
   const saw = (outcome: string): void =>
@@ -74,7 +74,7 @@ async function answer(
     const answered = perform(service, caller, request, body, name, input);
     if (fault?.kind.startsWith('answer-') === true) {
       saw(fault.kind);
-      if (error !== undefined) send(response, errorAnswer(error, isJson));
+      if (error !== undefined) send(response, errorAnswer(error, serviceOf(request)));
       else if (fault.kind === 'answer-lost') request.socket.destroy();
       else if (fault.kind === 'answer-garbled') {
         const { body: whole, ...rest } = answered;
@@ -87,7 +87,7 @@ async function answer(
   } catch (error) {
     if (!(error instanceof AwsError)) throw error;
     saw(error.type);
-    send(response, errorAnswer(error, isJson));
+    send(response, errorAnswer(error, serviceOf(request)));
   }
 }
 
@@ -108,6 +108,7 @@ function describeCall(
       input: typeof input === 'object' && input !== null ? (input as Record<string, unknown>) : {},
     };
   }
+  if (request.method === 'GET') return { name: 'GetObject', input: { path: request.url ?? '' } };
   const form = new URLSearchParams(body.toString('utf8'));
   return { name: form.get('Action') ?? '', input: Object.fromEntries(form) };
 }
@@ -120,9 +121,13 @@ function perform(
   name: string,
   input: Readonly<Record<string, unknown>>,
 ): Answer {
-  const wanted = request.headers['x-amz-target'] === undefined ? 'sts' : 'ssm';
+  const wanted = serviceOf(request);
   if (caller.service !== wanted)
     throw new AwsError('InvalidSignatureException', 'Credential should be scoped to correct service.');
+  if (wanted === 's3') {
+    const { pathname } = new URL(request.url ?? '/', 'http://s3');
+    return { type: 'text/plain', ...getObject(service, pathname, request.headers.range) };
+  }
   return wanted === 'ssm'
     ? { status: 200, type: JSON_TYPE, body: JSON.stringify(answerCall(service, caller, name, input)) }
     : {
@@ -132,8 +137,19 @@ function perform(
       };
 }
 
-function errorAnswer({ type, message, status }: AwsError, isJson: boolean): Answer {
-  return isJson
+function serviceOf(request: IncomingMessage): 'ssm' | 'sts' | 's3' {
+  if (request.headers['x-amz-target'] !== undefined) return 'ssm';
+  return request.method === 'GET' ? 's3' : 'sts';
+}
+
+function errorAnswer({ type, message, status }: AwsError, service: 'ssm' | 'sts' | 's3'): Answer {
+  if (service === 's3')
+    return {
+      status,
+      type: 'application/xml',
+      body: `<Error><Code>${type}</Code><Message>${message}</Message></Error>`,
+    };
+  return service === 'ssm'
     ? { status, type: JSON_TYPE, body: JSON.stringify({ __type: type, message }) }
     : {
         status,

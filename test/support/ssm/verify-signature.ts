@@ -36,7 +36,7 @@ export interface SignedRequest {
 const SKEW_MS_MAX = 300_000;
 const ALGORITHM = 'AWS4-HMAC-SHA256';
 /** The services that one server plays; a signature says for which of them it is. */
-const SERVICES = ['ssm', 'sts'];
+const SERVICES = ['ssm', 'sts', 's3'];
 
 /**
  * Recomputes a request's signature (version 4) with the secret of the key that it names, and throws an AwsError where anything
@@ -87,7 +87,8 @@ export function verifySignature(
   const [path = '/', query = ''] = request.url.split('?');
   const canonical = [
     request.method,
-    path.split('/').map(encodeURIComponent).join('/'),
+    // All but S3 encode what is encoded already.
+    service === 's3' ? path : path.split('/').map(encodeURIComponent).join('/'),
     query.split('&').toSorted().join('&'),
     ...signed.map((name) => `${name}:${(one(headers[name]) ?? '').trim().replace(/ +/g, ' ')}`),
     '',

@@ -16,7 +16,7 @@ import { knownAs, refuseHostKey, type PresentedKey } from './host-key.js';
 import { parseHostKey, type HostKey, type HostKeyId } from './host-key-blob.js';
 import type { KnownHosts } from './known-hosts.js';
 import type { KnownHostsSource } from './known-hosts-files.js';
-import type { Limiter } from './limiter.js';
+import type { Limiter } from '../limiter.js';
 import { callHost, type Link } from './link.js';
 import { createLoginOrder } from './login-order.js';
 import { watchOfferedAlgorithms } from './offered-algorithms.js';

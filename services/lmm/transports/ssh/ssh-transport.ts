@@ -10,7 +10,7 @@ import type { StopSignal, Transport } from '../transport.js';
 import type { AuthWays } from './auth-ways.js';
 import { connect, type Connect } from './connection.js';
 import { readKnownHosts } from './known-hosts-files.js';
-import { createLimiter } from './limiter.js';
+import { createLimiter } from '../limiter.js';
 import { createPool } from './pool.js';
 import type { PoolMetrics } from './pool-metrics.js';
 import { probeNode } from './probe-node.js';

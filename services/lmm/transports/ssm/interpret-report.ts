@@ -59,7 +59,10 @@ export function interpretReport(
     throw notStarted(report.exitCode, command, stderrTail);
   }
   sink.started();
-  if (read.stderrDroppedBytes > 0) sink.stderrDropped?.(read.stderrDroppedBytes);
+  if (read.stderrDroppedBytes > 0) {
+    if (report.wholeMissing !== undefined) sink.waiting?.(`The log is cut: ${report.wholeMissing}.`);
+    sink.stderrDropped?.(read.stderrDroppedBytes);
+  }
   for (const bytes of read.stderr) void sink.stderr(bytes);
   for (const bytes of read.stdout) void sink.stdout(bytes);
   if (end === undefined) return { kind: 'unclear', started: true };
@@ -70,7 +73,9 @@ export function interpretReport(
     confirmed: end.confirmed,
     maySurvive: !end.confirmed,
     leftProcesses: end.left,
-    ...(isCut(report.stdout) ? { resultCutFromBytes: report.stdout.totalBytes } : {}),
+    ...(isCut(report.stdout)
+      ? { resultCut: { fromBytes: report.stdout.totalBytes, why: report.wholeMissing } }
+      : {}),
     phases: context.phases,
   };
 }

@@ -3,7 +3,7 @@
 # node. docs/ssm.md describes what it says. Comment lines and indentation are taken out before it is sent, and what is left may
 # hold no single quote: it is one word of the script that the agent runs, and $0 is the path of that script.
 #
-# stdin: the line RUN_ID NONCE TOKEN OUT_ROOM ERR_ROOM; the line with the remote command in base64; then the upload, compressed
+# stdin: the line RUN_ID NONCE TOKEN OUT_ROOM ERR_ROOM WHOLE; the line with the remote command in base64; then the upload, compressed
 # and in base64.
 #
 # Two halves. This one stays in the process group that the agent kills, and holds the pipe that is the lease. The guard has a
@@ -11,12 +11,12 @@
 # shellcheck disable=SC2154,SC2153 # the pipes of the coprocess
 
 exec 3>&1 4>&2 2>/dev/null
-IFS=" " read -r RUN_ID NONCE TOKEN OUT_ROOM ERR_ROOM
+IFS=" " read -r RUN_ID NONCE TOKEN OUT_ROOM ERR_ROOM WHOLE
 IFS= read -r COMMAND
 COMMAND=$(printf %s "$COMMAND" | base64 -d)
 HERE=$0.rune
 # Of each output about so much is kept from its start on, and some blocks of its end.
-KEPT=4194304 BLOCK=65536
+KEPT=$((WHOLE > 4194304 ? WHOLE : 4194304)) BLOCK=65536
 # Enough of a result that is too long to tell what it was.
 EVIDENCE=4400
 printf -v MARK "\036%s" "$NONCE"
@@ -26,7 +26,7 @@ export LOGNAME="${LOGNAME-$USER}"
 
 say() { printf "RUNE-SSM %s %s\n" "$RUN_ID" "$*" >&3; }
 
-for tool in base64 cat dd grep gzip head mkdir mv rm tail wc; do
+for tool in base64 cat dd grep gzip head mkdir mv rm sha256sum tail wc; do
   type -P "$tool" >/dev/null || { say unable "$tool" && exit 0; }
 done
 
@@ -91,14 +91,20 @@ encode() {
   fi
 }
 
-# Encodes the output $1 into $2 characters: all of it, or what fits of its start or its end, as $3 says.
+# Encodes the output $1 into $2 characters: all of it, or what fits of its start or its end, as $3 says. Then DIGEST is of what
+# $1.whole has, which nobody but a bucket takes as it is.
 fit() {
   local bytes
+  DIGEST=-
   count "$1"
   if [ ! -f "$1.more" ]; then
     cat "$1" "$1.new" >"$1.part"
     encode "$1"
     [ "$LENGTH" -gt "$2" ] || return 0
+    if [ "$TOTAL" -le "$WHOLE" ]; then
+      DIGEST=$(sha256sum <"$1.part") DIGEST=${DIGEST%% *}
+      { printf "RUNE-SSM %s whole %s\n" "$RUN_ID" "$KIND" && cat "$1.text" && echo; } >"$1.whole"
+    fi
   fi
   for bytes in $(($2 * 6)) $(($2 * 3)) $(($2 * 3 / 4 - 3)); do
     if [ "$3" = end ]; then
@@ -133,12 +139,12 @@ guard() {
   done
   end=$(tail_of out 200000 | grep -aoE "$MARK end (exit|signal) [A-Za-z0-9]+ (yes|no) [0-9]+ [a-z]+" | tail -n 1)
   fit out "$OUT_ROOM" start
-  out="$TOTAL $PART $KIND $LENGTH"
+  out="$TOTAL $PART $KIND $LENGTH $DIGEST"
   fit err "$ERR_ROOM" end
-  { printf "RUNE-SSM %s log\n" "$RUN_ID" && cat err.text && echo; } >log
+  { printf "RUNE-SSM %s log\n" "$RUN_ID" && cat err.text && echo && cat err.whole; } >log
   {
-    printf "RUNE-SSM %s report %s %s %s %s\n" "$RUN_ID" "$status" "$out" "$TOTAL $PART $KIND $LENGTH" "$NONCE $TOKEN ${end#"$MARK "}"
-    cat out.text && echo
+    printf "RUNE-SSM %s report %s %s %s %s\n" "$RUN_ID" "$status" "$out" "$TOTAL $PART $KIND $LENGTH $DIGEST" "$NONCE $TOKEN ${end#"$MARK "}"
+    cat out.text && echo && cat out.whole
   } >report.new
   mv -f report.new report
   cat report >&3

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { gunzipSync } from 'node:zlib';
 
 /** One output of the plugin with the frames in it: all of it, or its start or its end where it did not fit. */
@@ -5,6 +6,8 @@ export interface ReportedOutput {
   readonly bytes: Buffer;
   /** What was printed in all. */
   readonly totalBytes: number;
+  /** SHA-256 of all of it, if the node has printed that as well, behind the report. */
+  readonly wholeDigest?: string;
 }
 
 /**
@@ -23,13 +26,15 @@ export type NodeReport =
       readonly startToken: string;
       /** Words of the frame `end`; empty without one. */
       readonly end: string;
+      /** Why an output that did not fit could not be had from its bucket, in words. */
+      readonly wholeMissing?: string;
     }
   | { readonly kind: 'unable'; readonly what: string }
   | { readonly kind: 'again' | 'cut' | 'silent' };
 
-/** More than a node ever keeps; a report that unpacks to more is none. */
+/** More than fits into an invocation is never unpacked to more; a report that does is none. */
 const UNPACKED_BYTES_MAX = 8 * 1024 * 1024;
-const SIZES = String.raw`(\d{1,15}) (\d{1,15}) (plain|gzip) (\d{1,6})`;
+const SIZES = String.raw`(\d{1,15}) (\d{1,15}) (plain|gzip) (\d{1,6}) ([0-9a-f]{64}|-)`;
 const REPORT = new RegExp(`^report (\\d{1,3}) ${SIZES} ${SIZES} ([0-9a-f]{32}) ([0-9a-f]{32}) ?(.*)$`);
 
 /** Reads the two outputs of an invocation as the service gives them. Every field is a claim of the node. */
@@ -42,36 +47,56 @@ export function readReport(runId: string, stdout: string, stderr: string): NodeR
   const fields = REPORT.exec(said.words);
   if (fields === null) return { kind: 'cut' };
   const [, exitCode, ...rest] = fields as unknown as string[];
-  const out = unpack(said.rest, rest.slice(0, 4));
+  const out = unpack(said.rest, rest.slice(0, 5));
   if (out === undefined) return { kind: 'cut' };
-  const [nonce = '', startToken = '', end = ''] = rest.slice(8);
+  const [nonce = '', startToken = '', end = ''] = rest.slice(10);
   const log = wordsOf(runId, stderr);
   return {
     kind: 'report',
     exitCode: Number(exitCode),
     stdout: out,
-    stderr: log?.words === 'log' ? unpack(log.rest, rest.slice(4, 8)) : undefined,
+    stderr: log?.words === 'log' ? unpack(log.rest, rest.slice(5, 10)) : undefined,
     nonce,
     startToken,
     end,
   };
 }
 
-function wordsOf(runId: string, text: string): { words: string; rest: string } | undefined {
-  const mark = `RUNE-SSM ${runId} `;
+/**
+ * The whole of an output out of all that the script printed there; undefined if it is not there, or not what the report has the
+ * digest of.
+ */
+export function readWhole(runId: string, text: string, output: ReportedOutput): ReportedOutput | undefined {
+  const said = wordsOf(`${runId} whole`, text);
+  const { totalBytes, wholeDigest } = output;
+  const bytes = said && unpackBytes(said.rest.trim(), said.words, totalBytes);
+  if (bytes?.length !== totalBytes) return undefined;
+  const digest = createHash('sha256').update(bytes).digest('hex');
+  return digest === wholeDigest ? { ...output, bytes } : undefined;
+}
+
+function wordsOf(about: string, text: string): { words: string; rest: string } | undefined {
+  const mark = `RUNE-SSM ${about} `;
   const at = text.startsWith(mark) ? 0 : text.indexOf(`\n${mark}`) + 1;
   if (at === 0 && !text.startsWith(mark)) return undefined;
   const [words = '', rest = ''] = text.slice(at + mark.length).split('\n', 2);
   return { words, rest };
 }
 
-function unpack(text: string, [total, part, kind, length]: readonly string[]): ReportedOutput | undefined {
+function unpack(text: string, fields: readonly string[]): ReportedOutput | undefined {
+  const [total, part, kind = '', length, digest = '-'] = fields;
   const packed = text.trim();
   if (packed.length !== Number(length)) return undefined;
+  const bytes = unpackBytes(packed, kind, UNPACKED_BYTES_MAX);
+  if (bytes?.length !== Number(part)) return undefined;
+  return { bytes, totalBytes: Number(total), ...(digest === '-' ? {} : { wholeDigest: digest }) };
+}
+
+function unpackBytes(packed: string, kind: string, bytesMax: number): Buffer | undefined {
   const raw = Buffer.from(packed, 'base64');
+  if (kind !== 'gzip') return raw;
   try {
-    const bytes = kind === 'gzip' ? gunzipSync(raw, { maxOutputLength: UNPACKED_BYTES_MAX }) : raw;
-    return bytes.length === Number(part) ? { bytes, totalBytes: Number(total) } : undefined;
+    return gunzipSync(raw, { maxOutputLength: Math.max(1, bytesMax) });
   } catch {
     // What does not unpack was changed on its way.
     return undefined;

@@ -2,9 +2,11 @@ import { RuneError } from '../../../shared/errors.js';
 import type { SsmAddress, StopReason } from '../../../shared/gen/rune/v1/run.js';
 import type { NodeCommand, NodeEnding, RunPhases, RunSink, StopSignal } from '../transport.js';
 import { commandScript } from './command-script.js';
+import { completeReport } from './complete-report.js';
 import { interpretReport } from './interpret-report.js';
 import { endOf, progressOf, type InvocationPast } from './invocation-state.js';
 import { lookScript } from './look-script.js';
+import { outputBucketFor, type OutputBucket } from './output-bucket.js';
 import type { Clock } from './rate-budget.js';
 import { readReport, type NodeReport } from './report.js';
 import { runComment, lookComment } from './run-comment.js';
@@ -60,7 +62,11 @@ export async function runOverSsm(run: SsmRun, deps: SsmRunDeps): Promise<NodeEnd
     {
       instanceId: address.instanceId,
       document: settings.ssmDocument,
-      script: commandScript(command, settings.ssmCommandBytesMax),
+      script: commandScript(command, {
+        bytesMax: settings.ssmCommandBytesMax,
+        wholeBytesMax: bucketOf(deps) === undefined ? 0 : settings.ssmOutputBytesMax,
+      }),
+      outputBucket: bucketOf(deps),
       comment: runComment(command.runId),
       deliverySeconds: Math.max(DELIVERY_SECONDS_MIN, Math.ceil(settings.ssmDeliveryTimeoutMs / 1000)),
       executionSeconds: executionSeconds(command),
@@ -158,7 +164,7 @@ async function follow(run: SsmRun, deps: SsmRunDeps, sent: Sent): Promise<NodeEn
     );
     if (status === undefined) return lose(`the service does not show the command ${commandId}`);
     const invocation = await detailsOf(access, commandId, instanceId, clock, tooLate.signal);
-    const first = readReport(command.runId, invocation.stdout, invocation.stderr);
+    const first = await reportOf(run, deps, invocation, tooLate.signal);
     const isTimedOut = invocation.status === 'TimedOut';
     const past = { wasRunning, waitedTooLong };
     const report = needsLook(first, invocation, past) ? await lookAt(run, deps, sent, first) : first;
@@ -198,6 +204,28 @@ async function cancelCommand(
   }
 }
 
+/** What an invocation says of the run, completed from the bucket that the node has. */
+function reportOf(
+  { command: { runId } }: SsmRun,
+  deps: SsmRunDeps,
+  invocation: SsmInvocation,
+  signal: AbortSignal,
+): Promise<NodeReport> {
+  const { access, clock, settings } = deps;
+  return completeReport(runId, readReport(runId, invocation.stdout, invocation.stderr), invocation, {
+    access,
+    bucket: bucketOf(deps),
+    bytesMax: settings.ssmOutputBytesMax,
+    waitMs: settings.ssmOutputWaitMs,
+    clock,
+    signal,
+  });
+}
+
+function bucketOf({ address, settings }: SsmRunDeps): OutputBucket | undefined {
+  return outputBucketFor(settings.ssmOutputBuckets, address);
+}
+
 /** Whether the node may know more than the invocation says: its script was killed, or a part of its report is missing. */
 function needsLook(report: NodeReport, invocation: SsmInvocation, past: InvocationPast): boolean {
   if (report.kind === 'cut') return true;
@@ -220,6 +248,7 @@ async function lookAt(run: SsmRun, deps: SsmRunDeps, sent: Sent, first: NodeRepo
         instanceId: address.instanceId,
         document: settings.ssmDocument,
         script: lookScript(sent.commandId, waitMs),
+        outputBucket: bucketOf(deps),
         comment: lookComment(command.runId),
         deliverySeconds: Math.max(DELIVERY_SECONDS_MIN, Math.ceil(settings.ssmDeliveryTimeoutMs / 1000)),
         executionSeconds: Math.ceil((waitMs + REPORT_MARGIN_MS) / 1000),
@@ -234,8 +263,8 @@ async function lookAt(run: SsmRun, deps: SsmRunDeps, sent: Sent, first: NodeRepo
     if (commandId === undefined) return first;
     const { instanceId } = address;
     await access.watch.untilOver({ commandId, instanceId, sentAt }, () => undefined, tooLate.signal);
-    const { stdout, stderr } = await detailsOf(access, commandId, instanceId, clock, tooLate.signal);
-    const found = readReport(command.runId, stdout, stderr);
+    const invocation = await detailsOf(access, commandId, instanceId, clock, tooLate.signal);
+    const found = await reportOf(run, deps, invocation, tooLate.signal);
     return found.kind === 'silent' ? first : found;
   } catch {
     // Nobody can be asked: what is known already counts.

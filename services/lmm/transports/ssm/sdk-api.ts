@@ -1,4 +1,5 @@
 import type { SSMClient, SSMClientConfig } from '@aws-sdk/client-ssm';
+import { createObjectReader, type ObjectReader } from './sdk-objects.js';
 import { SsmFault, type SsmApi, type SsmFaultKind } from './ssm-api.js';
 
 /** Where and as whom Systems Manager is asked. */
@@ -8,6 +9,7 @@ export interface SdkApiOptions {
   readonly roleArn: string;
   readonly endpoint: string | undefined;
   readonly stsEndpoint: string | undefined;
+  readonly s3Endpoint: string | undefined;
   readonly requestTimeoutMs: number;
 }
 
@@ -70,6 +72,8 @@ export async function createSdkApi(options: SdkApiOptions): Promise<SsmApi> {
     requestHandler: { ...requestHandler, httpAgent: fresh, httpsAgent: fresh },
   });
 
+  let objects: Promise<ObjectReader> | undefined;
+
   const call = async <Answer>(request: Promise<Answer>): Promise<Answer> => {
     try {
       return await request;
@@ -85,6 +89,8 @@ export async function createSdkApi(options: SdkApiOptions): Promise<SsmApi> {
           new sdk.SendCommandCommand({
             InstanceIds: [command.instanceId],
             DocumentName: command.document,
+            OutputS3BucketName: command.outputBucket?.name,
+            OutputS3KeyPrefix: command.outputBucket?.keyPrefix || undefined,
             Comment: command.comment,
             TimeoutSeconds: command.deliverySeconds,
             MaxConcurrency: '50',
@@ -138,6 +144,8 @@ export async function createSdkApi(options: SdkApiOptions): Promise<SsmApi> {
           hasBegun: (answer.ExecutionStartDateTime ?? '') !== '',
           stdout: answer.StandardOutputContent ?? '',
           stderr: answer.StandardErrorContent ?? '',
+          stdoutUrl: answer.StandardOutputUrl ?? '',
+          stderrUrl: answer.StandardErrorUrl ?? '',
         }
       );
     },
@@ -186,9 +194,21 @@ export async function createSdkApi(options: SdkApiOptions): Promise<SsmApi> {
       );
     },
 
+    async object(bucket, key, bytesMax) {
+      objects ??= createObjectReader({
+        region: options.region,
+        requestHandler,
+        credentials: client.config.credentials,
+        ...(options.s3Endpoint === undefined ? {} : { endpoint: options.s3Endpoint, forcePathStyle: true }),
+      });
+      const reader = await objects;
+      return call(reader.read(bucket, key, bytesMax)).catch(noneIf('NoSuchKey'));
+    },
+
     close() {
       client.destroy();
       sender.destroy();
+      void objects?.then((reader) => reader.close());
     },
   };
 }

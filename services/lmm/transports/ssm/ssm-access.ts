@@ -1,4 +1,5 @@
 import { createCommandWatch, type CommandWatch, type WatchSettings } from './command-watch.js';
+import { createLimiter, type Limiter } from '../limiter.js';
 import { createRateBudget, type Clock, type RateBudget } from './rate-budget.js';
 import { SsmFault, type SsmApi } from './ssm-api.js';
 
@@ -7,6 +8,8 @@ export interface SsmAccess {
   readonly api: SsmApi;
   readonly budget: RateBudget;
   readonly watch: CommandWatch;
+  /** Each output that is being read from its bucket is in memory. */
+  readonly downloads: Limiter;
   /**
    * A call that may be repeated: it waits for its turn, and what fails but for a refusal is tried again until the signal aborts. Throws
    * the last SsmFault, or the signal's reason if there was none.
@@ -25,6 +28,7 @@ export interface AccessOptions {
   readonly random: () => number;
 }
 
+const DOWNLOADS_MAX = 4;
 const RETRY_MS = 200;
 const RETRY_MS_MAX = 5_000;
 
@@ -58,6 +62,7 @@ export function createSsmAccess(options: AccessOptions): SsmAccess {
     api,
     budget,
     watch,
+    downloads: createLimiter(DOWNLOADS_MAX),
     read,
     close() {
       watch.close();

@@ -1,3 +1,5 @@
+import type { OutputBucket } from './output-bucket.js';
+
 /**
  * Why a call failed. `throttled`: too many. `unsent`: it certainly never reached the service. `refused`: the service or the
  * credentials said no, and nothing was done. `unknown`: it may have been done.
@@ -25,6 +27,8 @@ export interface SsmCommand {
   readonly comment: string;
   readonly deliverySeconds: number;
   readonly executionSeconds: number;
+  /** Where the agent puts all that the script prints; undefined for nowhere. */
+  readonly outputBucket?: OutputBucket | undefined;
 }
 
 /** How far a command is on one instance. */
@@ -43,6 +47,9 @@ export interface SsmInvocation extends SsmStatus {
   readonly hasBegun: boolean;
   readonly stdout: string;
   readonly stderr: string;
+  /** Where in S3 the whole of each is, or is to be; empty without a bucket. */
+  readonly stdoutUrl: string;
+  readonly stderrUrl: string;
 }
 
 /** A command as the service lists it. */
@@ -82,6 +89,8 @@ export interface SsmApi {
     sentAfter: Date,
     nextToken: string | undefined,
   ): Promise<SsmPage<SsmListedCommand>>;
+  /** The first `bytesMax` bytes of an object of S3; undefined while there is none. */
+  object(bucket: string, key: string, bytesMax: number): Promise<Buffer | undefined>;
   /** Undefined for one that is not registered. */
   instance(instanceId: string): Promise<SsmInstance | undefined>;
   close(): void;

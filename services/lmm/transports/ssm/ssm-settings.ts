@@ -7,6 +7,7 @@ import {
   textSetting,
 } from '../../../shared/settings.js';
 import type { SettingsOf } from '../../../shared/settings.js';
+import { OUTPUT_BUCKET } from './output-bucket.js';
 
 /** Settings of the transport `ssm`; docs/configuration.md shows the same table. */
 export const SSM_SETTINGS = {
@@ -29,6 +30,33 @@ export const SSM_SETTINGS = {
   ssmEndpoint: textSetting({
     name: 'ssm.endpoint',
     doc: 'URL of Systems Manager, such as that of a VPC endpoint; without it the one of the region.',
+  }),
+  ssmOutputBuckets: listSetting({
+    name: 'ssm.output_buckets',
+    default: [],
+    each: {
+      kind: 'BUCKET or BUCKET/PREFIX, after REGION= or ACCOUNT= if it is not for all',
+      pattern: OUTPUT_BUCKET,
+    },
+    doc: 'Buckets of S3 for outputs that are too long for Systems Manager; the first counts that is for the region, or for the account of the role.',
+  }),
+  ssmOutputBytesMax: bytesSetting({
+    name: 'ssm.output_max',
+    default: '4MiB',
+    min: '64KiB',
+    max: '32MiB',
+    doc: 'Of each output of a plugin that goes through a bucket; longer ones are cut as without it.',
+  }),
+  ssmOutputWaitMs: durationSetting({
+    name: 'ssm.output_wait',
+    default: '15s',
+    min: '100ms',
+    max: '5m',
+    doc: 'How long an output is waited for that is not in its bucket yet, or may not be read.',
+  }),
+  ssmS3Endpoint: textSetting({
+    name: 'ssm.s3_endpoint',
+    doc: 'URL of S3, such as that of a VPC endpoint; without it the one of the region.',
   }),
   ssmStsEndpoint: textSetting({
     name: 'ssm.sts_endpoint',

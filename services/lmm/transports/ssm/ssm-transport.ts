@@ -46,6 +46,7 @@ export function createSsmTransport({ settings, connect, clock, random }: SsmTran
         roleArn,
         endpoint: settings.ssmEndpoint,
         stsEndpoint: settings.ssmStsEndpoint,
+        s3Endpoint: settings.ssmS3Endpoint,
         requestTimeoutMs: settings.ssmRequestTimeoutMs,
       }).then((api) =>
         createSsmAccess({
