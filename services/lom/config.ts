@@ -218,6 +218,13 @@ export const LOM_SETTINGS = {
     max: '64GiB',
     doc: 'The same for all runs of an execution together.',
   }),
+  resultsExecutionBytesMax: bytesSetting({
+    name: 'results.execution_max',
+    default: '256MiB',
+    min: '0B',
+    max: '64GiB',
+    doc: 'Results of all runs of an execution that are recorded and shown; of one that does not fit, its size is.',
+  }),
   retentionKeepMs: durationSetting({
     name: 'retention.keep',
     default: '720h',

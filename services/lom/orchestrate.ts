@@ -181,7 +181,9 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
     const runs = await allRuns(store, record.id);
     const request = SubmitExecutionRequest.decode(record.request);
     if (request.header === undefined) throw new Error('A recorded request has no header.');
-    perform({ record, runs, header: request.header, intent: replan(record, runs, request, sources) });
+    const resultBytes = await store.outcomeBytes(record.id);
+    const intent = replan(record, runs, request, sources);
+    perform({ record, runs, resultBytes, header: request.header, intent });
   };
 
   const refuseTooMany = (): void => {
@@ -238,7 +240,7 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
         reason: plan.reason,
       });
       const intent: Intent = { plan, runs: new Map(plan.runs.map((run) => [run.node.name, run])) };
-      perform({ record: submitted.execution, runs, header: caller.header, intent });
+      perform({ record: submitted.execution, runs, resultBytes: 0, header: caller.header, intent });
       return submitted;
     } finally {
       creating.delete(id);

@@ -4,7 +4,7 @@ import { addToTally, createTally } from '../../services/cli/run/tally.js';
 import { toEps } from '../../services/shared/eps.js';
 import { RuneError } from '../../services/shared/errors.js';
 import { LockWait, Retry, type RunResponse } from '../../services/shared/gen/rune/v1/lom.js';
-import { ExecutionState, RunState, StopReason } from '../../services/shared/gen/rune/v1/run.js';
+import { ExecutionState, Result, RunState, StopReason } from '../../services/shared/gen/rune/v1/run.js';
 import { createEvents, EXECUTION_ID, failure } from './events.js';
 import { createFakeIo } from './fake-io.js';
 
@@ -41,6 +41,16 @@ describe('an execution for a person', () => {
 
   it('of one run without an answer prints nothing on stdout', async () => {
     assert.equal((await show([accepted(1), succeeded('web01'), final(ExecutionState.SUCCEEDED)])).out, '');
+  });
+
+  it('of one run whose result was not kept says how large it was, on standard error', async () => {
+    const result = Result.fromPartial({ notKeptBytes: 2048, outputOmitted: true });
+    const { out, err } = await show([accepted(1), outcome('web01', { state: RunState.SUCCEEDED, result })]);
+    assert.equal(out, '');
+    assert.ok(
+      err.includes('  its result of 2.0 KiB was not kept: too many results of one execution'),
+      err.join(),
+    );
   });
 
   it('of no runs says so', async () => {

@@ -15,7 +15,7 @@ import {
   type RunResponse,
 } from '../../services/shared/gen/rune/v1/lom.js';
 import type { EpsError } from '../../services/shared/gen/rune/v1/eps.js';
-import { ExecutionState, type HostKey, RunState } from '../../services/shared/gen/rune/v1/run.js';
+import { ExecutionState, type HostKey, Result, RunState } from '../../services/shared/gen/rune/v1/run.js';
 import { packageRoot } from '../../services/shared/package-root.js';
 import { type ScriptedLom, startScriptedLom, TAIL_LOG, WEB01 } from '../support/scripted-lom.js';
 import { createEvents, EXECUTION_ID, failure } from './events.js';
@@ -674,6 +674,25 @@ describe('rune against a scripted LOM', () => {
       }));
       const { err } = await run(lom, '--save', directory);
       assert.equal(err.match(/not saved/g)?.length, 1);
+    });
+
+    it('writes no result that the service has not kept, says so, and ends with 1', async () => {
+      const events = createEvents();
+      const result = Result.fromPartial({ notKeptBytes: 3_000_000 });
+      const lom = await lomOf(() => ({
+        run: () =>
+          play(
+            events.accepted(1),
+            events.outcome('web01', { state: RunState.SUCCEEDED, result }),
+            events.final(ExecutionState.SUCCEEDED),
+          ),
+      }));
+      const { code, err } = await run(lom, '--save', directory);
+      assert.equal(code, 1);
+      assert.match(err, /not saved for node web01: the service has not kept its result/);
+      await assert.rejects(lstat(join(directory, 'web01', 'result.json')), { code: 'ENOENT' });
+      const kept = JSON.parse(await readFile(join(directory, 'web01', 'outcome.json'), 'utf8'));
+      assert.equal(kept.result.notKeptBytes, 3_000_000);
     });
 
     it('refuses a directory that is a link and names that are no names, and ends with 1', async () => {

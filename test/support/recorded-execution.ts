@@ -39,6 +39,7 @@ export const QUICK: ExecutionSettings = {
   cancelRetryMs: 1,
   logRunBytesMax: 4096,
   logExecutionBytesMax: 1024 * 1024,
+  resultsExecutionBytesMax: 1024 * 1024,
 };
 
 /** A plan for these nodes, whose mediators are `m:1` and then `m:2`. */
@@ -143,6 +144,7 @@ export async function resumeExecution(
   const owned: OwnedExecution = {
     record,
     runs: await store.runs(record.id, { after: -1, limit: 20_000 }),
+    resultBytes: await store.outcomeBytes(record.id),
     header: HEADER,
     intent: { plan, runs: new Map(plan.runs.map((run) => [run.node.name, run])) },
   };

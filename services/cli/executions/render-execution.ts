@@ -110,7 +110,10 @@ export async function renderRun(
   const took =
     tookMs === undefined ? '' : ` ${state === RunState.SUCCEEDED ? 'in' : 'after'} ${formatDuration(tookMs)}`;
   const headline = error === undefined ? '' : `  ${errorHeadline(error)}`;
-  const value = result === undefined ? [] : renderValue(await readableResult(result, content), width - 2);
+  const value =
+    result === undefined || result.notKeptBytes > 0
+      ? []
+      : renderValue(await readableResult(result, content), width - 2);
   return [
     `${name}  ${stateWords(state)}${took}${headline}`,
     ...indent(outcomeRemarks(outcome, name)),

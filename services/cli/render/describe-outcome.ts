@@ -1,4 +1,5 @@
 import { toMs } from '../../shared/duration.js';
+import { formatSize } from './format-size.js';
 import { type Outcome, RunState } from '../../shared/gen/rune/v1/run.js';
 
 /** A run's state in one or two words. */
@@ -53,6 +54,9 @@ export function outcomeRemarks(outcome: Outcome, node: string): string[] {
   if (outcome.leftProcesses > 0) remarks.push(`processes alive after its end: ${outcome.leftProcesses}`);
   if (outcome.logDroppedBytes > 0)
     remarks.push(`bytes of its log that were not passed on: ${outcome.logDroppedBytes}`);
+  const notKeptBytes = outcome.result?.notKeptBytes ?? 0;
+  if (notKeptBytes > 0)
+    remarks.push(`its result of ${formatSize(notKeptBytes)} was not kept: too many results of one execution`);
   if (outcome.result?.dryRun === true) remarks.push('dry run: it changed nothing');
   return remarks;
 }

@@ -201,7 +201,7 @@ export function createPrettyView(
       lines.push(...indent(remarks.filter((remark) => remark.includes('NOT confirmed'))));
     }
     if (lines.length > 0) await say(lines);
-    if (result !== undefined) await showResult(run.node, result);
+    if (result !== undefined && result.notKeptBytes === 0) await showResult(run.node, result);
   }
 
   async function begin(tally: Tally): Promise<void> {

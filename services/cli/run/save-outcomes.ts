@@ -167,7 +167,7 @@ export async function createSaver(
     const place = await placeOf(node);
     places.delete(node);
     await place.log?.close();
-    const { result } = outcome;
+    const result = outcome.result?.notKeptBytes === 0 ? outcome.result : undefined;
     if (result !== undefined) {
       const json = result.outputJson.length > 0 ? result.outputJson : JSON.stringify(result.output ?? {});
       await writeWhole(join(place.directory, FILES.result), json);
@@ -177,6 +177,7 @@ export async function createSaver(
       `${JSON.stringify(Outcome.toJSON(outcome), null, 2)}\n`,
     );
     if (result !== undefined) await saveContent(place.directory, result, outputSchema);
+    else if (outcome.result !== undefined) throw new Error('the service has not kept its result');
   }
 
   async function guarded(node: string, save: () => Promise<void>): Promise<void> {

@@ -49,6 +49,7 @@ function toResult(answer: PluginAnswer): Result | undefined {
     output: fits ? answer.output.value : undefined,
     outputOmitted: !fits,
     dryRun: answer.dryRun,
+    notKeptBytes: 0,
   };
 }
 

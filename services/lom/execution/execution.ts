@@ -26,6 +26,8 @@ export interface ExecutionSettings extends PerformSettings {
   /** Bytes of log that are recorded of one run, and of all runs of an execution together. */
   readonly logRunBytesMax: number;
   readonly logExecutionBytesMax: number;
+  /** Bytes of results that are recorded of all runs of an execution together. */
+  readonly resultsExecutionBytesMax: number;
   /** Tries to tell a mediator that a run is cancelled, and the wait between them. */
   readonly cancelTriesMax: number;
   readonly cancelRetryMs: number;
@@ -53,6 +55,8 @@ export interface Intent {
 export interface OwnedExecution {
   readonly record: ExecutionRecord;
   readonly runs: readonly RunRecord[];
+  /** Bytes of its results that were recorded. */
+  readonly resultBytes: number;
   readonly header: RcsHeader;
   /** What is planned for the runs that were not sent; or why they cannot be sent any more. */
   readonly intent: Intent | RuneError;
@@ -105,6 +109,7 @@ export function performExecution(owned: OwnedExecution, deps: ExecutionDeps): Ex
       bytes: owned.runs.reduce((sum, run) => sum + run.logBytes, 0),
       bytesMax: settings.logExecutionBytesMax,
     },
+    results: { bytes: owned.resultBytes, bytesMax: settings.resultsExecutionBytesMax },
   };
   let state = record.state;
   let cancelReason: string | undefined;

@@ -1,16 +1,18 @@
 import type { MediateResponse } from '../../shared/gen/rune/v1/lmm.js';
-import { RunState, type Outcome } from '../../shared/gen/rune/v1/run.js';
+import { Result, RunState, type Outcome } from '../../shared/gen/rune/v1/run.js';
 import type { Placement } from '../dispatch/dispatch.js';
 import { logBytesOf, type Event, type Recorder, type RunChange } from './recorder.js';
 import { limitKeyOf } from '../store/lock-rules.js';
 import { waitMessage } from '../watch/lock-message.js';
 import type { LockRequest, LockWait, RunRecord } from '../store/store.js';
 
-/** Bytes of log that are recorded; what follows is counted. */
-export interface LogAllowance {
+/** Bytes of log and of results that are recorded; what follows is counted. */
+export interface Allowance {
   readonly runBytesMax: number;
   /** Of all runs of the execution together, so far and at most. */
   readonly execution: { bytes: number; readonly bytesMax: number };
+  /** Of the results of all runs of the execution. */
+  readonly results: { bytes: number; readonly bytesMax: number };
 }
 
 /** One run as its owner records it. */
@@ -54,6 +56,22 @@ function lockAfter(
   };
 }
 
+/** The outcome as it is recorded: without its result where that does not fit any more, which it says then. */
+function keptOf(outcome: Outcome, results: Allowance['results']): Outcome {
+  const { result } = outcome;
+  if (result === undefined) return outcome;
+  const bytes = Result.encode(result).finish().length;
+  if (results.bytes + bytes <= results.bytesMax) {
+    results.bytes += bytes;
+    return outcome;
+  }
+  const notKeptBytes = result.outputJson.length;
+  return {
+    ...outcome,
+    result: { ...result, outputJson: Buffer.alloc(0), output: undefined, outputOmitted: true, notKeptBytes },
+  };
+}
+
 /** What a run comes with: of an earlier life of its execution … */
 export interface RunHeritage {
   /** … perhaps a place in a queue, … */
@@ -71,7 +89,7 @@ export function createRunLog(
   record: RunRecord,
   attempt: number,
   recorder: Recorder,
-  allowance: LogAllowance,
+  allowance: Allowance,
   onFault: (thrown: unknown) => void,
   before: RunHeritage,
 ): RunLog {
@@ -172,7 +190,8 @@ export function createRunLog(
     async end(outcome) {
       const at = outcome.endedAt ?? new Date();
       if (droppedBytes > 0) publish({ $case: 'logTruncated', value: { droppedBytes } }, at).catch(onFault);
-      await publish({ $case: 'outcome', value: outcome }, at, {
+      const kept = keptOf(outcome, allowance.results);
+      await publish({ $case: 'outcome', value: kept }, at, {
         attempt,
         state: outcome.state,
         endedMs: at.getTime(),

@@ -5,7 +5,7 @@ import { askCancel, cancelsAsked, takeOver, unfinished } from './owners.js';
 import { createModuleStore } from './modules.js';
 import { listExecutions, readExecution } from './read-executions.js';
 import { readActionUse, readCooldown, readLockWaits, readNodeLock } from './read-locks.js';
-import { readEvents } from './read-events.js';
+import { readEvents, sumOutcomeBytes } from './read-events.js';
 import { countRuns, readRuns } from './read-runs.js';
 import { deleteOld } from './retention.js';
 import type { StoreDatabase } from './store-database.js';
@@ -49,6 +49,7 @@ export function createStore({ database, leases, changes, serverKey, close }: Sto
     nodeLock: (key) => callStore(() => readNodeLock(database, key)),
     lockWaits: (executionId, page) => callStore(() => readLockWaits(database, executionId, page)),
     events: (executionId, range) => callStore(() => readEvents(db, executionId, range)),
+    outcomeBytes: (executionId) => callStore(() => sumOutcomeBytes(db, executionId)),
     async askCancel(executionId, reason) {
       const record = await callStore(() => askCancel(db, executionId, reason));
       if (record !== undefined) changes.asked(executionId);

@@ -25,6 +25,14 @@ export async function readEvents(
   }
 }
 
+/** Store.outcomeBytes. */
+export async function sumOutcomeBytes(db: Kysely<StoreTables>, executionId: string): Promise<number> {
+  const { rows } = await sql<{ readonly bytes: number }>`
+    select cast(coalesce(sum(bytes), 0) as bigint) as bytes from events
+    where execution_id = ${executionId} and kind = 'outcome'`.execute(db);
+  return rows[0]?.bytes ?? 0;
+}
+
 /** The sizes are summed over the index columns alone, so that no body is read which is not wanted. */
 function readPage(
   db: Kysely<StoreTables>,

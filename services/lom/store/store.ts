@@ -248,6 +248,8 @@ export interface Store {
   ): Promise<ReadonlyMap<number, LockWait>>;
   /** Events by seq. */
   events(executionId: string, range: EventRange): Promise<EventRecord[]>;
+  /** Bytes of the events of an execution that hold outcomes. */
+  outcomeBytes(executionId: string): Promise<number>;
   /** Notes that somebody wants the execution to end. The first reason stays. Undefined if there is no such execution. */
   askCancel(executionId: string, reason: string): Promise<ExecutionRecord | undefined>;
   /** Of the unfinished executions of an owner, those whose cancel was asked. */

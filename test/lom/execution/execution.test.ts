@@ -189,6 +189,44 @@ describe('an execution', () => {
     assert.ok((cut?.droppedBytes ?? 0) >= (100 - shown) * 200);
   });
 
+  it('records results up to their limit, of one that does not fit its size, and the same when somebody else goes on', async () => {
+    const sizes: Record<string, number> = { a: 4000, b: 4000, c: 4000, d: 100, e: 4000 };
+    const start: Script = async function* (node) {
+      const outputJson = Buffer.from(JSON.stringify('x'.repeat(sizes[node] ?? 0)));
+      yield accepted;
+      const outcome = Outcome.fromPartial({ state: RunState.SUCCEEDED, result: { outputJson } });
+      yield { $case: 'outcome', value: outcome };
+    };
+    const settings = { resultsExecutionBytesMax: 9000 };
+    const plan = planOf(Object.keys(sizes), { maxParallel: 1 });
+    const mediators = scriptedMediators({
+      async *start(node, identity, signal) {
+        if (node === 'e') first.leave();
+        yield* start(node, identity, signal);
+      },
+    });
+    const first = await executeRecorded(store, plan, mediators, { settings });
+    await first.finished;
+    const attach: Script = (_node, identity, signal) => start('e', identity, signal);
+    const record = await store.execution(first.id);
+    assert.ok(record !== undefined);
+    const again = await resumeExecution(store, record, plan, scriptedMediators({ start, attach }), {
+      settings,
+    });
+    const ends = outcomes(await again.events());
+    assert.equal(again.state, ExecutionState.SUCCEEDED);
+    assert.deepEqual(
+      [...ends].map(([node, { result }]) => [node, result?.outputJson.length, result?.notKeptBytes]),
+      [
+        ['a', 4002, 0],
+        ['b', 4002, 0],
+        ['c', 0, 4002],
+        ['d', 102, 0],
+        ['e', 0, 4002],
+      ],
+    );
+  });
+
   describe('whose mediator does not take a run', () => {
     it('asks the next one, and records that it did', async () => {
       const start: Script = async function* (_node, identity) {
