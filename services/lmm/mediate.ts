@@ -12,12 +12,15 @@ import type {
 import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
 import { StopReason, type NodeProbe, type Outcome } from '../shared/gen/rune/v1/run.js';
 import type { Logger } from '../shared/logger.js';
+import { SILENT_METER } from '../shared/metrics/metric.js';
 import type { SchemaCompiler } from '../shared/schema.js';
 import type { BlobCache } from './blob-cache.js';
+import type { LmmMeter } from './metrics.js';
 import { within } from './request/bounds.js';
 import type { RunEvent } from './runs/kept-events.js';
-import { createKeptRuns, type KeptRunsSettings } from './runs/kept-runs.js';
+import { createKeptRuns, type KeptCounts, type KeptRunsSettings } from './runs/kept-runs.js';
 import { logOutcome } from './runs/log-outcome.js';
+import { measureOutcome } from './runs/measure-outcome.js';
 import { startLiveRun, type LiveRunSettings } from './runs/live-run.js';
 import { msOf, readStart, type RunBounds } from './request/read-start.js';
 import { readTarget } from './request/read-target.js';
@@ -41,6 +44,8 @@ export interface MediatorDeps {
   readonly schemas: SchemaCompiler;
   readonly settings: MediatorSettings;
   readonly logger: Logger;
+  /** Default: nobody counts. */
+  readonly meter?: LmmMeter;
 }
 
 /** A run as its caller sees it. */
@@ -86,6 +91,8 @@ export interface Mediator {
   readonly runCount: number;
   /** Runs that were started and, for want of room, refused so far; and when the last one was asked for. */
   readonly counts: MediatorCounts;
+  /** What is kept of runs that go on or wait to be acknowledged. */
+  kept(): KeptCounts;
   /**
    * Refuses new runs, gives those in flight `graceMs` to end, then stops them and waits until each has its outcome. What is left
    * of the grace is for owners that have not fetched theirs yet. A second call with a shorter grace shortens it.
@@ -95,7 +102,7 @@ export interface Mediator {
 
 /** Makes the mediator. */
 export function createMediator(deps: MediatorDeps): Mediator {
-  const { instanceId, transports, settings, logger } = deps;
+  const { instanceId, transports, settings, logger, meter = SILENT_METER } = deps;
   const runs = createKeptRuns(settings, logger);
   let draining = false;
   const counts: { started: number; refused: number; lastActivity: Date | undefined } = {
@@ -149,14 +156,16 @@ export function createMediator(deps: MediatorDeps): Mediator {
       (events) => startLiveRun(spec, settings, events),
     );
     counts.started += 1;
-    void finished.then((outcome) =>
+    const startedMs = performance.now();
+    void finished.then((outcome) => {
       logOutcome(logger, outcome, {
         node,
         run_id: runId,
         execution_id: executionId,
         trace_id: header.observability?.traceId,
-      }),
-    );
+      });
+      measureOutcome(meter, outcome, spec.transport.name, (performance.now() - startedMs) / 1000);
+    });
     return { runId, finished, events: (signal) => log.read(0, signal) };
   };
 
@@ -208,6 +217,7 @@ export function createMediator(deps: MediatorDeps): Mediator {
     transports: [...transports.keys()],
     runsMax: settings.runsMax,
     counts,
+    kept: runs.kept,
 
     get runCount() {
       return runs.liveCount;

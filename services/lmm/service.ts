@@ -10,6 +10,8 @@ import type { RunningService, ServiceTools } from '../shared/run-service.js';
 import { createSchemaCompiler } from '../shared/schema.js';
 import { clientTlsOf, serverTlsOf } from '../shared/service-settings.js';
 import type { SettingsOf } from '../shared/settings.js';
+import { startMetrics } from '../shared/metrics/start-metrics.js';
+import { beginAtZero } from './begin-at-zero.js';
 import { createBlobCache } from './blob-cache.js';
 import type { LMM_SETTINGS } from './config.js';
 import { lmmHandlers } from './handlers.js';
@@ -17,6 +19,8 @@ import { createIdentities } from './credentials/identities.js';
 import { readSshConfig } from './transports/ssh/ssh-config-files.js';
 import { keepRegistered, type RegistryClient } from './registration/keep-registered.js';
 import { createMediator } from './mediate.js';
+import { LMM_METRICS } from './metrics.js';
+import { readLmmMetrics } from './read-metrics.js';
 import { registrationOf } from './registration/registration-of.js';
 import { watchCredentials } from './credentials/watch-credentials.js';
 import { createAuthWays } from './transports/ssh/auth-ways.js';
@@ -27,6 +31,7 @@ import { createLocalTransport } from './transports/local.js';
 import { sshSettingsOf } from './transports/ssh/ssh-settings.js';
 import { connect } from './transports/ssh/connection.js';
 import { createSshTransport } from './transports/ssh/ssh-transport.js';
+import { measuredApi } from './transports/ssm/measured-api.js';
 import { SYSTEM_CLOCK } from './transports/ssm/rate-budget.js';
 import { createSdkApi } from './transports/ssm/sdk-api.js';
 import { createSsmTransport } from './transports/ssm/ssm-transport.js';
@@ -59,6 +64,8 @@ export async function startLmm(
 ): Promise<RunningService> {
   const { logger } = tools;
   const instanceId = newId();
+  const metrics = await startMetrics(LMM_METRICS, settings, logger);
+  const { meter } = metrics;
   const authWays = createAuthWays();
   const credentials = watchCredentials({
     configs: settings.credentials,
@@ -119,7 +126,11 @@ export async function startLmm(
   const local = createLocalTransport({ settings: DEFAULT_NODE_PROTOCOL });
   const ssm = createSsmTransport({
     settings,
-    connect: createSdkApi,
+    connect: async (options) =>
+      measuredApi(await createSdkApi(options), (call, result, seconds) => {
+        meter.count('rune_lmm_ssm_calls_total', { call, result });
+        meter.observe('rune_lmm_ssm_call_seconds', { call }, seconds);
+      }),
     clock: SYSTEM_CLOCK,
     random: Math.random,
   });
@@ -143,6 +154,7 @@ export async function startLmm(
     blobs: createBlobCache(settings.pluginCacheBytesMax),
     schemas: createSchemaCompiler(),
     logger,
+    meter,
     settings: {
       runsMax: settings.runsMax,
       timeoutMs: { default: settings.timeoutMs, max: settings.timeoutMsMax },
@@ -172,11 +184,15 @@ export async function startLmm(
     logger,
     source: 'lmm',
     facts: { lmmInstanceId: instanceId },
+    onCallEnd: (method, code, seconds) => meter.observe('rune_lmm_rpc_seconds', { method, code }, seconds),
   });
+  const pools = [ssh, ...(alwaysOpenssh ? [alwaysOpenssh] : [])];
+  beginAtZero(meter, transports.keys());
+  metrics.serve(readLmmMetrics({ mediator, pools, openssh, server }));
   const connectionLoad = (): ConnectionLoad => {
-    const pools = [ssh, ...(alwaysOpenssh ? [alwaysOpenssh] : [])].map((transport) => transport.metrics());
+    const counts = pools.map((transport) => transport.metrics());
     const sum = (of: 'open' | 'idle' | 'taken' | 'takenWarm'): number =>
-      pools.reduce((total, pool) => total + pool[of], 0);
+      counts.reduce((total, pool) => total + pool[of], 0);
     return {
       open: sum('open'),
       idle: sum('idle'),
@@ -225,6 +241,8 @@ export async function startLmm(
       await server.stop(LAST_EVENTS_MS);
       await Promise.all([...transports.values()].map((transport) => transport.close()));
       await openssh?.close();
+      // To the end: the stop is to be seen.
+      await metrics.close();
     },
   };
 }

@@ -5,10 +5,12 @@ import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
 import { ExecutionState, RunState } from '../shared/gen/rune/v1/run.js';
 import { newId } from '../shared/ids.js';
 import type { Logger } from '../shared/logger.js';
+import { SILENT_METER } from '../shared/metrics/metric.js';
 import { executionStateName, runStateName } from '../shared/outcome-log.js';
 import { checkReason } from '../shared/reason.js';
 import { settledWithin } from '../shared/settled-within.js';
 import type { Dispatcher } from './dispatch/dispatch.js';
+import { beginAtZero } from './execution/begin-at-zero.js';
 import {
   performExecution,
   type Execution,
@@ -18,10 +20,12 @@ import {
 } from './execution/execution.js';
 import { executionStatus } from './execution/execution-status.js';
 import { createFairSlots } from './execution/fair-slots.js';
+import { loadOf, type OrchestratorLoad } from './execution/load.js';
 import { isFinal } from './execution/final-state.js';
 import { createLockTurns } from './execution/lock-turns.js';
 import { startOwnership, type OwnershipSettings } from './execution/ownership.js';
 import type { Mediators } from './dispatch/mediators.js';
+import type { LomMeter } from './metrics.js';
 import { makePlan, requireAcknowledgement, type Plan } from './plan/plan.js';
 import { createRecorder, eventRecord } from './execution/recorder.js';
 import { replan, type ReplanSources } from './plan/replan.js';
@@ -67,6 +71,8 @@ export interface OrchestratorDeps {
   readonly store: Store;
   readonly settings: OrchestratorSettings;
   readonly logger: Logger;
+  /** Default: nobody counts. */
+  readonly meter?: LomMeter;
 }
 
 /** An execution that a request made, or that an earlier one with its request id had made. */
@@ -91,6 +97,7 @@ export interface Orchestrator {
   ): AsyncGenerator<RunResponse, void, undefined>;
   /** The execution's state after asking it to stop. Throws EXECUTION_NOT_FOUND. */
   cancel(executionId: string, reason: string): Promise<ExecutionState>;
+  load(): OrchestratorLoad;
   /**
    * Refuses new executions, gives those in flight `graceMs` to end, and leaves the others as they are recorded: their runs go on,
    * for whoever takes them over.
@@ -133,7 +140,7 @@ async function allRuns(store: Store, executionId: string): Promise<RunRecord[]> 
 
 /** Makes the orchestrator, which first goes on with what others left. Throws STORE_UNAVAILABLE. */
 export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orchestrator> {
-  const { sources, dispatcher, store, settings, logger } = deps;
+  const { sources, dispatcher, store, settings, logger, meter = SILENT_METER } = deps;
   const owner = newId();
   const hub = createWatchHub();
   const slots = createFairSlots(settings.runsMax);
@@ -143,6 +150,7 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
     store,
     { bytesMax: settings.commitBufferBytesMax, groupBytesMax: settings.commitBytesMax },
     logger,
+    meter,
   );
   const live = new Map<string, Execution>();
   const creating = new Set<string>();
@@ -150,6 +158,7 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
 
   const perform = (owned: OwnedExecution): void => {
     const { record, header } = owned;
+    beginAtZero(meter, record.action);
     const recorder = createRecorder(record, commits, hub);
     const execution = performExecution(owned, {
       dispatcher,
@@ -159,6 +168,7 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
       locks,
       settings,
       logger,
+      meter,
     });
     // One that came back here after others had it: what was done for it before does not count any more.
     live.get(record.id)?.leave();
@@ -166,10 +176,12 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
     void execution.finished.then(() => {
       if (live.get(record.id) === execution) live.delete(record.id);
       if (!isFinal(execution.state)) return;
+      const state = executionStateName(execution.state);
+      meter.count('rune_lom_executions_total', { action: record.action, state });
       logger.info('execution ended', {
         execution_id: record.id,
         trace_id: header.observability?.traceId,
-        state: executionStateName(execution.state),
+        state,
         counts: Object.fromEntries(
           [...execution.counts].map(([state, count]) => [runStateName(state), count]),
         ),
@@ -231,6 +243,7 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
         settings.requestIdWindowMs,
       );
       if (submitted.existing) return submitted;
+      meter.count('rune_lom_executions_accepted_total', { action });
       logger.info('execution accepted', {
         execution_id: id,
         trace_id: caller.header.observability?.traceId,
@@ -255,6 +268,7 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
     resume,
     cancel: (id, reason) => live.get(id)?.cancel(reason),
     logger,
+    meter,
   });
   store.onChange((executionId) => {
     hub.notify(executionId);
@@ -305,6 +319,8 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
       const state = execution?.state ?? record.state;
       return isFinal(state) ? state : ExecutionState.CANCELLING;
     },
+
+    load: () => loadOf([...live.values()], turns, commits, hub),
 
     async drain(graceMs) {
       draining = true;

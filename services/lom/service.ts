@@ -8,6 +8,7 @@ import { LomServiceService } from '../shared/gen/rune/v1/lom.js';
 import { RegistryServiceService } from '../shared/gen/rune/v1/registry.js';
 import { packageRoot } from '../shared/package-root.js';
 import { createRpcClient } from '../shared/rpc-client.js';
+import { startMetrics } from '../shared/metrics/start-metrics.js';
 import { bindService } from '../shared/rpc-binding.js';
 import { startRpcServer } from '../shared/rpc-server.js';
 import type { RunningService, ServiceTools } from '../shared/run-service.js';
@@ -24,6 +25,8 @@ import type { Inventory } from './inventory/inventory.js';
 import { followInventory, type FollowedInventory } from './inventory-sources/follow-inventory.js';
 import { createOrchestrator } from './orchestrate.js';
 import type { Registry } from './actions/registry.js';
+import { LOM_METRICS } from './metrics.js';
+import { readLomMetrics } from './read-metrics.js';
 import { openStore } from './store/open-store.js';
 import { bundlesName, readBundles } from './actions/load-bundles.js';
 import { watchBundles } from './actions/watch-bundles.js';
@@ -112,6 +115,8 @@ export async function startLom(
   open: typeof openStore = openStore,
 ): Promise<RunningService> {
   const { logger } = tools;
+  const metrics = await startMetrics(LOM_METRICS, settings, logger);
+  const { meter } = metrics;
   const plugins = settings.plugins.length > 0 ? settings.plugins : [join(packageRoot, 'plugins')];
   const { bundles, followed } = await loadSources(plugins, settings, tools);
   const { inventory } = followed;
@@ -140,6 +145,7 @@ export async function startLom(
   const mediators = createMediators(() => opened.modules?.mediators() ?? configuredMediators(configured), {
     fullWaitMsMax: settings.mediatorFullWaitMsMax,
     nowMs: () => opened.modules?.nowMs() ?? Date.now(),
+    meter,
   });
   const schemas = createSchemaCompiler();
   const modules = await openModuleRegistry({
@@ -190,6 +196,7 @@ export async function startLom(
     store,
     settings: { ...settings, ...PACES, lostAfterMs, storeCloseTimeoutMs: settings.storeStatementTimeoutMs },
     logger,
+    meter,
   });
   const serverTls = serverTlsOf(settings);
   const server = await startRpcServer({
@@ -206,7 +213,12 @@ export async function startLom(
     ],
     logger,
     source: 'lom',
+    onCallEnd: (method, code, seconds) => meter.observe('rune_lom_rpc_seconds', { method, code }, seconds),
   });
+  const { runsMax } = settings;
+  metrics.serve(
+    readLomMetrics({ orchestrator, mediators, modules, catalogue, followed, server, settings: { runsMax } }),
+  );
   followed.follow((next, faults) => checkInventoryConfigurations(next, catalogue.registry, faults));
   tools.onHangup(() => void Promise.all([bundleWatch.reload(), followed.reload()]));
   logger.info('orchestrator ready', {
@@ -226,6 +238,8 @@ export async function startLom(
       dispatcher.close();
       await modules.stop();
       await store.close();
+      // To the end: the stop is to be seen.
+      await metrics.close();
     },
   };
 }

@@ -55,6 +55,8 @@ export interface CallHost {
   readonly open: Set<OpenCall>;
   /** The service stops: new calls are refused. */
   readonly stopping: () => boolean;
+  /** Hears of the end of each call: the path of its method, the name of its status such as "OK", and how long it took. */
+  readonly onCallEnd?: (method: string, code: string, seconds: number) => void;
 }
 
 /** A call in progress, as the server sees it. */
@@ -190,14 +192,16 @@ function openCall(
   sendStatus: (status: CallStatus) => void,
 ): CallLife {
   const controller = new AbortController();
+  const startedMs = performance.now();
   let header: RcsHeader | undefined;
   let identity: Identity | undefined;
   let over = false;
   let timer: NodeJS.Timeout | undefined;
 
-  const close = (): boolean => {
+  const close = (code: string): boolean => {
     if (over) return false;
     over = true;
+    host.onCallEnd?.(method.path, code, (performance.now() - startedMs) / 1000);
     clearTimeout(timer);
     host.open.delete(open);
     return true;
@@ -216,7 +220,7 @@ function openCall(
     else host.logger.info('a call ended with an error', { ...fields, field: error.facts.field });
   };
   const fail = (error: RuneError): void => {
-    if (!close()) return;
+    if (!close(error.row.grpc)) return;
     const { status, fingerprint } = describe(error, host, header);
     logEnd(error, fingerprint);
     sendStatus(status);
@@ -236,8 +240,8 @@ function openCall(
 
   // The event comes at the end of every call, also after a good one.
   call.once('cancelled', () => {
-    if (!close()) return;
     const passed = deadlineOf(call) <= Date.now() + DEADLINE_SLACK_MS;
+    if (!close(passed ? 'DEADLINE_EXCEEDED' : 'CANCELLED')) return;
     controller.abort(
       passed
         ? new RuneError('CALL_DEADLINE_EXCEEDED', 'The deadline of the call has passed.')
@@ -280,7 +284,7 @@ function openCall(
       });
     },
     complete(send) {
-      if (close()) send();
+      if (close('OK')) send();
     },
     report,
   };

@@ -2,8 +2,9 @@ import { Server, setLogger } from '@grpc/grpc-js';
 import type { ServerCredentials, ServiceDefinition, UntypedHandleCall } from '@grpc/grpc-js';
 import { RuneError } from './errors.js';
 import type { ErrorFacts } from './gen/rune/v1/eps.js';
+import { bindError, refusePlaintext } from './listen-faults.js';
 import type { Logger } from './logger.js';
-import { formatAddress, isLoopbackHost, parseAddress } from './rpc-address.js';
+import { formatAddress, parseAddress } from './rpc-address.js';
 import type { RpcAddress } from './rpc-address.js';
 import type { ServiceBinding } from './rpc-binding.js';
 import { serveStream, serveUnary } from './rpc-call.js';
@@ -50,6 +51,8 @@ export interface RpcServerOptions {
   readonly source: string;
   /** Facts that every error of this server carries. */
   readonly facts?: Partial<ErrorFacts>;
+  /** Hears of the end of each call. */
+  readonly onCallEnd?: CallHost['onCallEnd'];
 }
 
 /** A listening server. */
@@ -60,6 +63,8 @@ export interface RpcServer {
   readonly port: number;
   /** Where probes are answered besides; undefined without `probeListen`. */
   readonly probeAddress: string | undefined;
+  /** Calls that have not ended, those of probes aside. */
+  readonly openCalls: number;
   /** Health says NOT_SERVING from now on. Calls are still taken. */
   announceStop(): void;
   /**
@@ -77,7 +82,12 @@ export interface RpcServer {
 export async function startRpcServer(options: RpcServerOptions): Promise<RpcServer> {
   const settings = { ...DEFAULT_RPC_SERVER_SETTINGS, ...options.settings };
   const listen = parseAddress(options.listen);
-  refusePlaintext(listen, options);
+  refusePlaintext(listen, options.tls !== undefined || options.allowPlaintext === true, {
+    field: 'listen',
+    what: 'Without TLS this service listens',
+    remedy:
+      'configure a certificate, listen on 127.0.0.1, or set allow_plaintext if something else protects the connection',
+  });
   const credentials = serverCredentials(options.tls);
 
   const serviceNames = options.bindings.map(({ service }) => serviceNameOf(service));
@@ -92,6 +102,7 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
     tls: options.tls !== undefined,
     open,
     stopping: () => stopping,
+    ...(options.onCallEnd === undefined ? {} : { onCallEnd: options.onCallEnd }),
   };
   // Otherwise the library writes to standard error by itself.
   setLogger({
@@ -115,6 +126,9 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
     address: formatAddress({ ...listen, port: listen.unix ? 0 : port }),
     port: listen.unix ? 0 : port,
     probeAddress: probes?.address,
+    get openCalls() {
+      return open.size;
+    },
     announceStop: health.stop,
     async stop(graceMs) {
       stopping = true;
@@ -144,17 +158,6 @@ async function startProbes(
     address,
     close: () => server.forceShutdown(),
   };
-}
-
-function refusePlaintext(listen: RpcAddress, options: RpcServerOptions): void {
-  if (options.tls !== undefined || options.allowPlaintext === true) return;
-  if (listen.unix || isLoopbackHost(listen.host)) return;
-  throw new RuneError(
-    'CONFIGURATION_INVALID',
-    `Without TLS this service listens on this host only, not on ${formatAddress(listen)}: configure a certificate, ` +
-      'listen on 127.0.0.1, or set allow_plaintext if something else protects the connection.',
-    { field: 'listen', originalValue: options.listen },
-  );
 }
 
 function createServer(settings: RpcServerSettings): Server {
@@ -219,26 +222,6 @@ function bind(
     }
   });
 }
-
-function bindError(target: string, cause: unknown, field: string): RuneError {
-  const text = cause instanceof Error ? cause.message : '';
-  const why = BIND_FAULTS.find(([code]) => text.includes(code));
-  const reason = why === undefined ? 'the address cannot be used' : `${why[1]} (${why[0]})`;
-  return new RuneError(
-    'CONFIGURATION_INVALID',
-    `Cannot listen on ${target}: ${reason}.`,
-    { field },
-    { cause },
-  );
-}
-
-const BIND_FAULTS = [
-  ['EADDRINUSE', 'another process listens there'],
-  ['EADDRNOTAVAIL', 'this host does not have that address'],
-  ['EACCES', 'this user may not listen there'],
-  ['ENOTFOUND', 'the name is not known'],
-  ['ENOENT', 'the folder does not exist'],
-] as const;
 
 function createStop(
   server: Server,

@@ -22,6 +22,15 @@ export const SERVICE_SETTINGS = {
     name: 'probe_listen',
     doc: 'Where only health is served, without TLS, for probes; nowhere if not set.',
   }),
+  metricsListen: addressSetting({
+    name: 'metrics_listen',
+    doc: 'Where Prometheus finds /metrics, over HTTP without TLS, see docs/operations.md; nowhere if not set.',
+  }),
+  metricsAllowPlaintext: flagSetting({
+    name: 'metrics_allow_plaintext',
+    default: false,
+    doc: 'Serve metrics on an address that other hosts can reach; allow_plaintext allows it too.',
+  }),
   allowPlaintext: flagSetting({
     name: 'allow_plaintext',
     default: false,

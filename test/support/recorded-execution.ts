@@ -95,7 +95,7 @@ export interface PerformFields {
 const LOCK_POLL_MS = 60_000;
 
 /** An execution that is performed from its record in a real store, and those who watch it. */
-export interface RecordedExecution extends Execution {
+export interface RecordedExecution extends Omit<Execution, 'active' | 'queued'> {
   readonly record: ExecutionRecord;
   /** Its events from `fromSeq` on, until the end. `seen` hears each at once. */
   events(seen?: (event: RunResponse) => void, fromSeq?: number): Promise<RunResponse[]>;

@@ -26,6 +26,8 @@ export interface EventLog {
   release(): void;
   readonly attached: boolean;
   readonly lastEvent: number;
+  /** Log and progress that the reader has not got yet. */
+  readonly unreadBytes: number;
   /** A reader has got the outcome. */
   readonly delivered: boolean;
   /** Size of the outcome; 0 before there is one. */
@@ -135,6 +137,9 @@ export function createEventLog(limits: KeptEventsLimits, budget: ReplayBudget, w
     },
     get lastEvent() {
       return events.lastEvent;
+    },
+    get unreadBytes() {
+      return events.unreadBytes;
     },
     get delivered() {
       return delivered;

@@ -92,6 +92,7 @@ export function createKeptEvents(limits: KeptEventsLimits, budget: ReplayBudget)
     }
     if (event.$case !== 'log') return;
     const seen = eventNo <= seenNo;
+    budget.dropped(logBytes, seen);
     dropped.add({ eventNo, logBytes, announcedBytes: event.value.droppedBytes, seen });
     if (!seen) missedBytes += logBytes + event.value.droppedBytes;
   }

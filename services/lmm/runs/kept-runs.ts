@@ -34,6 +34,21 @@ export interface RunOwner {
   readonly ownerEpoch: number;
 }
 
+/** What is kept at this moment, and what was lost since the start. */
+export interface KeptCounts {
+  /** Outcomes that wait to be acknowledged. */
+  readonly outcomes: number;
+  readonly outcomesBytes: number;
+  /** Outcomes that were given up before anybody had fetched them. */
+  readonly unfetched: number;
+  /** Log and progress that readers have not got yet, and what is kept for those that come back. */
+  readonly unreadBytes: number;
+  readonly replayBytes: number;
+  /** Log that was dropped, before and after its reader had got it. */
+  readonly droppedUnreadBytes: number;
+  readonly droppedReadBytes: number;
+}
+
 /** The runs of this process: those that go on, those that ended, and what is remembered of all others. */
 export interface KeptRuns {
   /**
@@ -61,6 +76,7 @@ export interface KeptRuns {
   /** Runs that have not ended. */
   live(): LiveRun[];
   readonly liveCount: number;
+  kept(): KeptCounts;
   /** Settles when no outcome waits for an owner who may still come for it. */
   fetched(): Promise<void>;
 }
@@ -87,6 +103,7 @@ export function createKeptRuns(settings: KeptRunsSettings, logger: Logger): Kept
   const memory = createRunMemory(REMEMBERED_RUNS_MAX);
   const budget = createReplayBudget(settings.replayTotalBytesMax);
   let outcomesBytes = 0;
+  let unfetched = 0;
   let wakeFetched = (): void => undefined;
 
   const costOf = (run: Run): number => run.log.outcomeBytes + KEPT_RUN_BYTES;
@@ -117,6 +134,7 @@ export function createKeptRuns(settings: KeptRunsSettings, logger: Logger): Kept
 
   const giveUp = (run: Run): void => {
     if (!run.log.delivered) {
+      unfetched += 1;
       const { runId, executionId, node } = run.about;
       logger.warn('nobody fetched the outcome of a run', { run_id: runId, execution_id: executionId, node });
     }
@@ -230,6 +248,16 @@ export function createKeptRuns(settings: KeptRunsSettings, logger: Logger): Kept
     get liveCount() {
       return runs.size - ended.size;
     },
+
+    kept: () => ({
+      outcomes: ended.size,
+      outcomesBytes,
+      unfetched,
+      unreadBytes: [...runs.values()].reduce((sum, { log }) => sum + log.unreadBytes, 0),
+      replayBytes: budget.bytes,
+      droppedUnreadBytes: budget.droppedUnreadBytes,
+      droppedReadBytes: budget.droppedReadBytes,
+    }),
 
     async fetched() {
       const isFetched = ({ log, orphaned }: Run): boolean => log.delivered || orphaned;

@@ -10,14 +10,20 @@ export interface ReplayBudget {
   add(holder: ReplayHolder, bytes: number): void;
   /** Counts bytes that a holder does not keep any more. */
   remove(holder: ReplayHolder, bytes: number): void;
+  /** Takes note of log that a holder has dropped, and whether its reader had got it. */
+  dropped(logBytes: number, wasRead: boolean): void;
   /** Bytes kept by all holders. */
   readonly bytes: number;
+  readonly droppedReadBytes: number;
+  readonly droppedUnreadBytes: number;
 }
 
 /** Makes a budget of `bytesMax`. A holder counts at least one byte for each piece that it can drop. */
 export function createReplayBudget(bytesMax: number): ReplayBudget {
   const holders = new Map<ReplayHolder, number>();
   let total = 0;
+  let droppedReadBytes = 0;
+  let droppedUnreadBytes = 0;
 
   const change = (holder: ReplayHolder, bytes: number): void => {
     total += bytes;
@@ -45,8 +51,18 @@ export function createReplayBudget(bytesMax: number): ReplayBudget {
     remove(holder, bytes) {
       if (bytes > 0) change(holder, -bytes);
     },
+    dropped(logBytes, wasRead) {
+      if (wasRead) droppedReadBytes += logBytes;
+      else droppedUnreadBytes += logBytes;
+    },
     get bytes() {
       return total;
+    },
+    get droppedReadBytes() {
+      return droppedReadBytes;
+    },
+    get droppedUnreadBytes() {
+      return droppedUnreadBytes;
     },
   };
 }

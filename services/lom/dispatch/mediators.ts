@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { RuneError } from '../../shared/errors.js';
 import type { Node } from '../../shared/gen/rune/v1/run.js';
+import { SILENT_METER } from '../../shared/metrics/metric.js';
+import type { LomMeter } from '../metrics.js';
 
 /** One LMM process that LOM may dial, as configured. */
 export interface MediatorEndpoint {
@@ -59,6 +61,8 @@ export interface Mediators {
   room(count: number): void;
   /** What is known of mediators has changed: all who wait look again. */
   updated(): void;
+  /** How many wait for a place. */
+  readonly waiting: number;
 }
 
 /** For so long a mediator that refused a run is not asked again, or asked last; a full one may say itself how long. */
@@ -98,12 +102,14 @@ export interface MediatorsOptions {
   readonly nowMs: () => number;
   /** From 0 to below 1. */
   readonly random: () => number;
+  readonly meter: LomMeter;
 }
 
 const DEFAULT_MEDIATORS_OPTIONS: MediatorsOptions = {
   fullWaitMsMax: 30_000,
   nowMs: () => performance.timeOrigin + performance.now(),
   random: Math.random,
+  meter: SILENT_METER,
 };
 
 /** Keeps what is learned of the mediators that `known` names at each moment. */
@@ -111,7 +117,7 @@ export function createMediators(
   known: () => readonly KnownMediator[],
   options: Partial<MediatorsOptions> = {},
 ): Mediators {
-  const { fullWaitMsMax, nowMs, random } = { ...DEFAULT_MEDIATORS_OPTIONS, ...options };
+  const { fullWaitMsMax, nowMs, random, meter } = { ...DEFAULT_MEDIATORS_OPTIONS, ...options };
   const learned = new Map<string, Learned>();
   const waiting = new Set<() => void>();
 
@@ -206,6 +212,7 @@ export function createMediators(
     },
 
     refused(address, error) {
+      meter.count('rune_lom_dispatch_refusals_total', { error: error.name });
       const of = learnedOf(address);
       if (error.name === 'MEDIATOR_FULL') {
         of.refusal = 'full';
@@ -243,6 +250,10 @@ export function createMediators(
     updated() {
       forget();
       wake(waiting.size);
+    },
+
+    get waiting() {
+      return waiting.size;
     },
   };
 }

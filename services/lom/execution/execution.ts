@@ -3,12 +3,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { toEps } from '../../shared/eps.js';
 import { RuneError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logger.js';
+import { SILENT_METER } from '../../shared/metrics/metric.js';
 import { outcomeFields } from '../../shared/outcome-log.js';
 import type { RcsHeader } from '../../shared/gen/rune/v1/rcs.js';
 import { ExecutionState, Outcome, RunState } from '../../shared/gen/rune/v1/run.js';
 import type { Dispatcher, Placement, RunIdentity } from '../dispatch/dispatch.js';
 import type { FairSlots } from './fair-slots.js';
 import { finalState, isFinal, isFinalRun } from './final-state.js';
+import type { LomMeter } from '../metrics.js';
+import { measureOutcome } from './measure-outcome.js';
 import type { Mediators } from '../dispatch/mediators.js';
 import { performRun, type PerformSettings, type Sendable } from './perform-run.js';
 import type { Plan, PlannedRun } from '../plan/plan.js';
@@ -43,6 +46,8 @@ export interface ExecutionDeps {
   readonly locks: LockDeps;
   readonly settings: ExecutionSettings;
   readonly logger: Logger;
+  /** Default: nobody counts. */
+  readonly meter?: LomMeter;
 }
 
 /** What sends the runs of an execution, by node. */
@@ -68,6 +73,9 @@ export interface Execution {
   readonly state: ExecutionState;
   /** How many runs have ended in which state. */
   readonly counts: ReadonlyMap<RunState, number>;
+  /** Runs that are being performed at this moment, and those that have not begun or wait for a retry. */
+  readonly active: number;
+  readonly queued: number;
   /** Asks every run to stop. Asking twice is harmless. */
   cancel(reason: string): void;
   /** Leaves the execution as it is recorded, to be taken over; its runs go on. */
@@ -94,7 +102,7 @@ function heldBack(node: string, why: string): Outcome {
 /** Performs an execution from wherever it is recorded to be. */
 export function performExecution(owned: OwnedExecution, deps: ExecutionDeps): Execution {
   const { record, header, intent } = owned;
-  const { dispatcher, mediators, recorder, slots, locks, settings, logger } = deps;
+  const { dispatcher, mediators, recorder, slots, locks, settings, logger, meter = SILENT_METER } = deps;
   const { id, epoch } = record;
   const counts = new Map<RunState, number>();
   const active = new Map<string, ActiveRun>();
@@ -235,6 +243,7 @@ export function performExecution(owned: OwnedExecution, deps: ExecutionDeps): Ex
         : retryDelayMs(outcome, identity.attempt, sendable.plan.retries);
     if (retryMs !== undefined) {
       const next = nextAttempt(run, identity.attempt + 1);
+      meter.count('rune_lom_run_retries_total', { error: outcome.error?.errorData?.name ?? '' });
       await log.retry(outcome.error, next, new Date(Date.now() + retryMs));
       acknowledge();
       // Who waits for its next attempt needs no place; it keeps the lock of its node.
@@ -249,7 +258,10 @@ export function performExecution(owned: OwnedExecution, deps: ExecutionDeps): Ex
     }
     count(outcome.state);
     // Not waited for, so that the final state can share its transaction; what is recorded stays in order.
-    log.end(outcome).then(acknowledge, leave);
+    log.end(outcome).then(() => {
+      acknowledge();
+      measureOutcome(meter, record.action, outcome);
+    }, leave);
     await recorder.room();
     return undefined;
   };
@@ -306,6 +318,13 @@ export function performExecution(owned: OwnedExecution, deps: ExecutionDeps): Ex
     counts,
     get state() {
       return state;
+    },
+    get active() {
+      return active.size;
+    },
+    get queued() {
+      const ended = [...counts.values()].reduce((sum, runs) => sum + runs, 0);
+      return Math.max(0, record.runs - ended - active.size);
     },
     cancel,
     leave,

@@ -4,6 +4,8 @@ export interface LockTurns {
   join(key: string, place: LockPlace): LockTurn;
   /** The lock may be free: the first in line asks for it. */
   wake(key: string): void;
+  /** How many wait. */
+  readonly waiting: number;
 }
 
 /** What gives a run its place in line. */
@@ -51,6 +53,9 @@ export function createLockTurns(pollMs: number): LockTurns {
 
   return {
     wake,
+    get waiting() {
+      return [...lines.values()].reduce((sum, line) => sum + line.length, 0);
+    },
     join(key, place) {
       const waiter: Waiter = { ...place, isWoken: false, wake: nothing, beFirst: nothing };
       const line = lines.get(key) ?? [];

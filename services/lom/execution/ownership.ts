@@ -1,5 +1,7 @@
 import { RuneError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logger.js';
+import { SILENT_METER } from '../../shared/metrics/metric.js';
+import type { LomMeter } from '../metrics.js';
 import type { ExecutionRecord, Store } from '../store/store.js';
 
 /** Settings of a replica that owns executions. */
@@ -26,6 +28,8 @@ export interface OwnershipDeps {
   readonly resume: (record: ExecutionRecord) => Promise<void>;
   readonly cancel: (executionId: string, reason: string) => void;
   readonly logger: Logger;
+  /** Default: nobody counts. */
+  readonly meter?: LomMeter;
 }
 
 /** The part of a replica that keeps its lease and takes over what others left, or what it dropped itself. */
@@ -42,7 +46,7 @@ const DELETE_MAX = 500;
 
 /** Begins to own: resolves once the lease is held and what others left was taken over. Throws STORE_UNAVAILABLE. */
 export async function startOwnership(deps: OwnershipDeps): Promise<Ownership> {
-  const { store, owner, settings, performs, resume, cancel, logger } = deps;
+  const { store, owner, settings, performs, resume, cancel, logger, meter = SILENT_METER } = deps;
   const timers = new Set<NodeJS.Timeout>();
   const underWay = new Set<Promise<void>>();
   const stopping = new AbortController();
@@ -56,6 +60,7 @@ export async function startOwnership(deps: OwnershipDeps): Promise<Ownership> {
       const records = await store.takeOver(owner, TAKE_OVER_MAX, dropped);
       dropped = [];
       taken = records.length;
+      meter.count('rune_lom_takeovers_total', {}, taken);
       for (const record of records) {
         logger.info('execution taken over', { execution_id: record.id, epoch: record.epoch });
         await resume(record).catch((thrown: unknown) => {
@@ -67,8 +72,10 @@ export async function startOwnership(deps: OwnershipDeps): Promise<Ownership> {
   };
 
   const keepLease = async (): Promise<void> => {
-    if (!(await store.renewLease(owner, settings.leaseMs)))
+    if (!(await store.renewLease(owner, settings.leaseMs))) {
+      meter.count('rune_lom_leases_lost_total', {});
       logger.warn('the lease was over: other replicas may have taken over executions');
+    }
     await takeOver();
   };
 

@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { RuneError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logger.js';
+import { SILENT_METER } from '../../shared/metrics/metric.js';
+import type { LomMeter } from '../metrics.js';
 import type { ExecutionChange, Store } from './store.js';
 
 /** Pauses between attempts to write while the database is away: the first, and the longest. */
@@ -19,6 +21,8 @@ export interface CommitQueue {
   add(change: ExecutionChange): Promise<Recorded>;
   /** Settles when fewer bytes of events wait than the limit; undefined while that is so. */
   room(): Promise<void> | undefined;
+  /** Bytes of events that wait. */
+  readonly waitingBytes: number;
   /** Writes what waits, for at most so long, then rejects what is left with STORE_UNAVAILABLE. */
   close(timeoutMs: number): Promise<void>;
 }
@@ -61,6 +65,7 @@ export function createCommitQueue(
   store: Pick<Store, 'commit'>,
   settings: { readonly bytesMax: number; readonly groupBytesMax: number },
   logger: Logger,
+  meter: LomMeter = SILENT_METER,
 ): CommitQueue {
   let waiting: Waiting[] = [];
   let waitingBytes = 0;
@@ -81,10 +86,14 @@ export function createCommitQueue(
 
   const commit = async (changes: readonly ExecutionChange[]): Promise<ReadonlySet<string>> => {
     for (let pauseMs = RETRY_MS; ; pauseMs = Math.min(pauseMs * 2, RETRY_MS_MAX)) {
+      const startedMs = performance.now();
       try {
-        return await store.commit(changes);
+        const refused = await store.commit(changes);
+        meter.observe('rune_lom_store_commit_seconds', {}, (performance.now() - startedMs) / 1000);
+        return refused;
       } catch (thrown) {
         const error = RuneError.from(thrown);
+        meter.count('rune_lom_store_commit_failures_total', {});
         if (error.name !== 'STORE_UNAVAILABLE' || stopped.signal.aborted) throw error;
         if (pauseMs === RETRY_MS) logger.error('the store cannot be written; trying again', { err: error });
         await delay(pauseMs, undefined, { signal: stopped.signal }).catch(() => undefined);
@@ -99,6 +108,7 @@ export function createCommitQueue(
       if (same === undefined) byExecution.set(change.executionId, [change]);
       else same.push(change);
     }
+    meter.observe('rune_lom_store_commit_changes', {}, group.length);
     try {
       const refused = await commit([...byExecution.values()].map(merge));
       for (const { change, settle } of group) settle(recordedOf(change, refused));
@@ -139,6 +149,9 @@ export function createCommitQueue(
         room = { promise, settle };
       }
       return room.promise;
+    },
+    get waitingBytes() {
+      return waitingBytes;
     },
     async close(timeoutMs) {
       closing = true;

@@ -8,6 +8,8 @@ export interface WatchHub {
   notify(executionId: string, recorded?: EventRecord): void;
   /** Ends every wait with this error, also those that begin later. */
   close(error: Error): void;
+  /** How many look at executions. */
+  readonly watchers: number;
 }
 
 /** One who looks at an execution. */
@@ -106,6 +108,9 @@ export function createWatchHub(): WatchHub {
     close(error) {
       closed = error;
       for (const { notices } of executions.values()) for (const notice of notices) notice();
+    },
+    get watchers() {
+      return [...executions.values()].reduce((sum, { notices }) => sum + notices.size, 0);
     },
   };
 }

@@ -36,6 +36,8 @@ export interface MasterTools {
   readonly workspace: Workspace;
   readonly configFile: string | undefined;
   readonly env: Env;
+  /** Those that are alive. */
+  readonly masters: Set<Master>;
 }
 
 /** How often a master is looked at for the socket that says it is ready. */
@@ -163,7 +165,7 @@ function startMaster(attempt: Attempt): Promise<ConnectResult> {
 }
 
 /** The process of a master. */
-interface Master {
+export interface Master {
   /** Resolves once with how it ended, as a clause, when its last words are in the log. */
   readonly ended: Promise<string>;
   readonly isAlive: () => boolean;
@@ -181,6 +183,7 @@ async function runMaster({ argv, chain, target, tools }: Attempt, log: SshLog): 
   const ended = new Promise<string>((resolve) => {
     const settle = async (end: string): Promise<void> => {
       alive = false;
+      tools.masters.delete(master);
       await settledWithin(silent, LAST_WORDS_MS);
       child.stderr.destroy();
       resolve(end);
@@ -193,12 +196,14 @@ async function runMaster({ argv, chain, target, tools }: Attempt, log: SshLog): 
       );
     });
   });
-  return {
+  const master: Master = {
     ended,
     isAlive: () => alive,
     terminate: () => child.kill('SIGTERM'),
     kill: () => child.kill('SIGKILL'),
   };
+  tools.masters.add(master);
+  return master;
 }
 
 function watchMaster(attempt: Attempt, master: Master, log: SshLog): SshConnection {

@@ -1,5 +1,5 @@
 import type { Connect } from '../ssh/connection.js';
-import { connectWith } from './master.js';
+import { connectWith, type Master } from './master.js';
 import type { Env } from './ssh-environment.js';
 import type { SshProgram } from './ssh-program.js';
 import { createWorkspace } from './workspace.js';
@@ -18,6 +18,8 @@ export interface OpensshOptions {
 /** Connections that the system's ssh makes, for what the library cannot do. */
 export interface OpensshConnections {
   readonly connect: Connect;
+  /** Processes that hold a connection, or are about to. */
+  masters(): number;
   /** Removes what the connections needed; after the transports are closed. */
   close(): Promise<void>;
 }
@@ -26,5 +28,10 @@ export interface OpensshConnections {
 export function createOpensshConnections(options: OpensshOptions): OpensshConnections {
   const { program, configFile, directoryBase, env } = options;
   const workspace = createWorkspace({ program, base: directoryBase, env });
-  return { connect: connectWith({ program, workspace, configFile, env }), close: workspace.close };
+  const masters = new Set<Master>();
+  return {
+    connect: connectWith({ program, workspace, configFile, env, masters }),
+    masters: () => masters.size,
+    close: workspace.close,
+  };
 }
