@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import { parseAllDocuments } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
 import { LMM_SETTINGS } from '../../services/lmm/config.js';
+import { LMM_METRICS } from '../../services/lmm/metrics.js';
 import { LOM_SETTINGS } from '../../services/lom/config.js';
 import { loadBundles } from '../../services/lom/actions/load-bundles.js';
 import { readSettings } from '../../services/shared/config.js';
@@ -111,6 +112,12 @@ async function typeFaults(work: TempDirectory, objects: readonly KubeObject[]): 
   }
 }
 
+/** As much of a rule of prometheus-adapter as these tests look at. */
+interface AdapterRule {
+  readonly seriesQuery: string;
+  readonly resources: { readonly overrides: Readonly<Record<string, unknown>> };
+}
+
 /** Secrets that the operator makes: deploy/kubernetes/README.md. */
 const SECRETS = ['rune-lmm-tls', 'rune-lom-tls', 'rune-ssh', 'rune-store'];
 
@@ -209,6 +216,8 @@ for (const overlay of ['overlays/dev', 'overlays/prod']) {
           ]),
         );
         const settings = readSettings(spec, { prefix, env, file });
+        assert.equal(settings.metricsListen, '0.0.0.0:50054');
+        assert.ok(settings.metricsAllowPlaintext || settings.allowPlaintext);
         const mounts = pod.containers.flatMap(({ volumeMounts }) =>
           volumeMounts.map(({ mountPath }) => mountPath),
         );
@@ -237,6 +246,14 @@ for (const overlay of ['overlays/dev', 'overlays/prod']) {
           ports: [{ port: 50_052 }],
         },
       ]);
+      // Additive: what another policy lets in counts too.
+      const others = objects.filter(
+        ({ kind, metadata }) => kind === 'NetworkPolicy' && !/^rune-l[om]m$/.test(metadata.name),
+      );
+      assert.deepEqual(
+        others.map(({ metadata }) => metadata.name),
+        ['rune-default-deny', 'rune-metrics'],
+      );
       const reachSsh = objects.filter(
         (one) => one.kind === 'NetworkPolicy' && /"port":22\b/.test(JSON.stringify(one)),
       );
@@ -244,6 +261,28 @@ for (const overlay of ['overlays/dev', 'overlays/prod']) {
         reachSsh.map(({ metadata }) => metadata.name),
         ['rune-lmm'],
       );
+    });
+
+    it('serves metrics to scrapers alone, at a port of their own', () => {
+      const { ingress } = named(objects, 'NetworkPolicy', 'rune-metrics').spec as { ingress: unknown };
+      assert.deepEqual(ingress, [
+        {
+          from: [
+            {
+              namespaceSelector: { matchLabels: { 'rune/scrapers': 'allowed' } },
+              podSelector: { matchLabels: { 'app.kubernetes.io/name': 'prometheus' } },
+            },
+          ],
+          ports: [{ port: 50_054 }],
+        },
+      ]);
+      for (const deployment of deployments()) {
+        const template = deployment.spec?.['template'] as { metadata: KubeObject['metadata'] };
+        const { annotations } = template.metadata;
+        assert.equal(annotations?.['prometheus.io/port'], '50054');
+        const ports = podOf(deployment).containers.flatMap((container) => container.ports);
+        assert.ok(ports.some(({ name, containerPort }) => name === 'metrics' && containerPort === 50_054));
+      }
     });
 
     it('has an inventory that loads', async () => {
@@ -318,24 +357,16 @@ describe('deploy/kubernetes', () => {
     }
   });
 
-  it('adds the metric of runs in flight where it is asked for', async () => {
-    const work = await makeTempDirectory();
-    try {
-      const within = (path: string): string => relative(work.path, join(directory, path));
-      await work.write({
-        'kustomization.yaml': JSON.stringify({
-          resources: [within('base')],
-          components: [within('components/in-flight-metric')],
-        }),
-      });
-      const made = parseAllDocuments(kustomize(work.path)).map((document) => document.toJS() as KubeObject);
-      const scaler = named(made, 'HorizontalPodAutoscaler', 'rune-lmm');
-      assert.match(JSON.stringify(scaler.spec?.['metrics']), /"cpu".*"rune_lmm_runs_in_flight"/);
-      assert.equal(await schemaFaults(scaler), undefined);
-      assert.equal(await typeFaults(work, [scaler]), '');
-    } finally {
-      await work.remove();
-    }
+  it('scales LMM by CPU and by runs in flight, which LMM exposes and the rule for the adapter serves', async () => {
+    const metrics = JSON.stringify(named(objects, 'HorizontalPodAutoscaler', 'rune-lmm').spec?.['metrics']);
+    const [, inFlight = ''] = /"name":"cpu".*"pods":\{"metric":\{"name":"([^"]+)"/.exec(metrics) ?? [];
+    assert.ok(inFlight in LMM_METRICS, metrics);
+    const file = join(directory, 'components/in-flight-metric/adapter-rule.yaml');
+    const { rules } = parse(await readFile(file, 'utf8')) as { rules: { custom: AdapterRule[] } };
+    const [rule] = rules.custom;
+    assert.equal(rules.custom.length, 1);
+    assert.equal(rule?.seriesQuery.split('{')[0], inFlight);
+    assert.deepEqual(Object.keys(rule?.resources.overrides ?? {}), ['namespace', 'pod']);
   });
 
   it('would be told of a key that Kubernetes does not know, and of a value of the wrong type', async () => {
