@@ -67,6 +67,10 @@ export const LMM_METRICS = {
     'result',
   ),
   rune_lmm_ssm_call_seconds: observed('Requests to Systems Manager.', SECONDS_BUCKETS, 'call'),
+  rune_lmm_ssm_budget_per_second: gauge(
+    'Requests a second that Systems Manager is asked at present: of several regions and roles the lowest.',
+  ),
+  rune_lmm_ssm_requests_waiting: gauge('Requests to Systems Manager that wait for their turn.'),
   rune_lmm_rpc_calls_open: gauge('Calls that have not ended.'),
   rune_lmm_rpc_seconds: observed(
     'Calls that ended, by method and status. Streams last as long as what they show.',

@@ -6,6 +6,7 @@ import type { LMM_METRICS } from './metrics.js';
 import type { OpensshConnections } from './transports/openssh/openssh-connections.js';
 import type { PoolMetrics } from './transports/ssh/pool-metrics.js';
 import type { SshTransport } from './transports/ssh/ssh-transport.js';
+import type { SsmTransport } from './transports/ssm/ssm-transport.js';
 
 /** What has counted since the start. */
 export interface LmmCounters {
@@ -13,13 +14,14 @@ export interface LmmCounters {
   /** The transports with a pool of connections. */
   readonly pools: readonly Pick<SshTransport, 'name' | 'metrics'>[];
   readonly openssh: Pick<OpensshConnections, 'masters'> | undefined;
+  readonly ssm: Pick<SsmTransport, 'budgets'>;
   readonly server: Pick<RpcServer, 'openCalls'>;
 }
 
 type Readers = ReadersOf<typeof LMM_METRICS>;
 
 /** Reads the metrics that others count anyway. */
-export function readLmmMetrics({ mediator, pools, openssh, server }: LmmCounters): Readers {
+export function readLmmMetrics({ mediator, pools, openssh, ssm, server }: LmmCounters): Readers {
   const kept = onceATurn(mediator.kept);
   const poolCounts = onceATurn(() => pools.map((pool) => ({ transport: pool.name, counts: pool.metrics() })));
   const ofPools =
@@ -58,6 +60,11 @@ export function readLmmMetrics({ mediator, pools, openssh, server }: LmmCounters
     rune_lmm_ssh_channels_total: ofPools('taken'),
     rune_lmm_ssh_channels_warm_total: ofPools('takenWarm'),
     rune_lmm_openssh_masters: () => openssh?.masters() ?? 0,
+    rune_lmm_ssm_budget_per_second() {
+      const rates = ssm.budgets().map(({ perSecond }) => perSecond);
+      return rates.length === 0 ? [] : Math.min(...rates);
+    },
+    rune_lmm_ssm_requests_waiting: () => ssm.budgets().reduce((sum, { waiting }) => sum + waiting, 0),
     rune_lmm_rpc_calls_open: () => server.openCalls,
   };
 }

@@ -188,7 +188,7 @@ export async function startLmm(
   });
   const pools = [ssh, ...(alwaysOpenssh ? [alwaysOpenssh] : [])];
   beginAtZero(meter, transports.keys());
-  metrics.serve(readLmmMetrics({ mediator, pools, openssh, server }));
+  metrics.serve(readLmmMetrics({ mediator, pools, openssh, ssm, server }));
   const connectionLoad = (): ConnectionLoad => {
     const counts = pools.map((transport) => transport.metrics());
     const sum = (of: 'open' | 'idle' | 'taken' | 'takenWarm'): number =>

@@ -9,6 +9,8 @@ export interface RateBudget {
   throttled(): void;
   /** Requests a second at present. */
   readonly perSecond: number;
+  /** Requests that wait for their turn. */
+  readonly waiting: number;
 }
 
 /** A clock and its timers, so that tests need not wait. */
@@ -86,6 +88,9 @@ export function createRateBudget(perSecondMax: number, clock: Clock): RateBudget
       fill();
       rate = Math.max(Math.min(PER_SECOND_MIN, perSecondMax), rate - 1);
       tokens = Math.min(tokens, rate);
+    },
+    get waiting() {
+      return waiting.size;
     },
     get perSecond() {
       fill();

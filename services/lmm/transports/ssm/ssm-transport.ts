@@ -6,7 +6,7 @@ import { NodeProbe, type SsmAddress } from '../../../shared/gen/rune/v1/run.js';
 import { checkCommand, forLogin } from '../remote-command.js';
 import type { NodeCommand, Transport } from '../transport.js';
 import { refusalError, unavailableError } from './fault-error.js';
-import type { Clock } from './rate-budget.js';
+import type { Clock, RateBudget } from './rate-budget.js';
 import { adoptOverSsm, runOverSsm, type SsmRunDeps } from './run-over-ssm.js';
 import type { SdkApiOptions } from './sdk-api.js';
 import { createSsmAccess, type SsmAccess } from './ssm-access.js';
@@ -23,6 +23,12 @@ export interface SsmTransportOptions {
   readonly random: () => number;
 }
 
+/** Runs plugins through AWS Systems Manager. */
+export interface SsmTransport extends Transport {
+  /** One for each region and role that was needed so far. */
+  budgets(): readonly RateBudget[];
+}
+
 /** Who scripts of the agent run as. */
 const AGENT_USER = 'root';
 const INSTANCE_ID = /^m?i-[0-9a-f]{8,17}$/;
@@ -30,8 +36,9 @@ const REGION = /^[a-z]{2}(-[a-z0-9]+)+-\d$/;
 const ONLINE = 'Online';
 
 /** Runs plugins through AWS Systems Manager: no connection, no live output; see docs/ssm.md. */
-export function createSsmTransport({ settings, connect, clock, random }: SsmTransportOptions): Transport {
+export function createSsmTransport({ settings, connect, clock, random }: SsmTransportOptions): SsmTransport {
   const accesses = new Map<string, Promise<SsmAccess>>();
+  const budgets: RateBudget[] = [];
   let isClosed = false;
 
   const accessTo = async (target: NodeTarget): Promise<{ access: SsmAccess; address: SsmAddress }> => {
@@ -48,8 +55,8 @@ export function createSsmTransport({ settings, connect, clock, random }: SsmTran
         stsEndpoint: settings.ssmStsEndpoint,
         s3Endpoint: settings.ssmS3Endpoint,
         requestTimeoutMs: settings.ssmRequestTimeoutMs,
-      }).then((api) =>
-        createSsmAccess({
+      }).then((api) => {
+        const made = createSsmAccess({
           api,
           clock,
           random,
@@ -59,8 +66,10 @@ export function createSsmTransport({ settings, connect, clock, random }: SsmTran
             pollMaxMs: settings.ssmPollMaxMs,
             findWaitMs: settings.ssmFindWaitMs,
           },
-        }),
-      );
+        });
+        budgets.push(made.budget);
+        return made;
+      });
       accesses.set(key, access);
       access.catch(() => accesses.delete(key));
     }
@@ -115,6 +124,8 @@ export function createSsmTransport({ settings, connect, clock, random }: SsmTran
         cancelTimer();
       }
     },
+
+    budgets: () => budgets,
 
     async close() {
       isClosed = true;
