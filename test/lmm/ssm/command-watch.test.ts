@@ -109,6 +109,31 @@ describe('the watch over commands of Systems Manager', () => {
     assert.ok(looked.length < 20, `${looked.length}`);
   });
 
+  it('looks at a command on all its instances with one request, whenever one of them is due', async () => {
+    const clock = createTestClock();
+    const instances = Array.from({ length: 50 }, (_, index) => `i-${index}`);
+    let status = 'InProgress';
+    let looks = 0;
+    let jitter = 0;
+    const api = {
+      async statuses(of: { readonly commandId: string }) {
+        looks += 1;
+        const items = instances.map((instanceId) => ({ ...of, instanceId, status, details: status }));
+        return { items, nextToken: undefined };
+      },
+    } as unknown as SsmApi;
+    const random = (): number => (jitter = (jitter + 0.37) % 1);
+    const watch = createCommandWatch({ read: (call) => call(api), clock, random, settings: SETTINGS });
+    const wait = (instanceId: string): Promise<unknown> =>
+      watch.untilOver({ ...command('a'), instanceId }, () => undefined, never());
+    const all = Promise.all(instances.map(wait));
+    await clock.pass(5_000);
+    assert.ok(looks >= 4 && looks <= 8, `${looks} looks`);
+    status = 'Success';
+    await clock.pass(10_000);
+    assert.equal((await all).length, 50);
+  });
+
   it('asks for a command alone that looks at all have missed, before it gives it up', async () => {
     const ids = Array.from({ length: 20 }, (_, index) => `c${index}`);
     // What was sent since by others stands before ours in the list, on more pages than are looked at.

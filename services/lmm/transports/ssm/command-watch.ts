@@ -55,7 +55,7 @@ interface Entry extends WatchedCommand {
   readonly fail: (fault: unknown) => void;
 }
 
-/** More commands that are due at a time are looked up together. */
+/** More commands that are due at a time are looked up together, if that takes fewer requests. */
 const SINGLE_MAX = 3;
 /** What is due within this time is due now. */
 const TOGETHER_MS = 100;
@@ -64,6 +64,8 @@ const GROWTH = 1.5;
 const CLOCK_SKEW_MS = 300_000;
 const PAGE_ITEMS = 50;
 const PAGES_MORE = 4;
+/** Of one command: its instances fit on one, unless the service gives less than was asked for. */
+const PAGES_OF_COMMAND = 4;
 
 /** Makes a watch of no commands. */
 export function createCommandWatch({ read, clock, random, settings }: WatchOptions): CommandWatch {
@@ -102,18 +104,32 @@ export function createCommandWatch({ read, clock, random, settings }: WatchOptio
     if (entries.delete(entry)) entry.fail(fault);
   };
 
-  const lookAtOne = async (entry: Entry): Promise<void> => {
+  /** Looks at one command on all its instances that are waited for. */
+  const lookAtCommand = async (commandId: string, ours: readonly Entry[]): Promise<void> => {
+    const missing = new Map(ours.map((entry) => [entry.instanceId, entry]));
     // Only a look that asks for it alone, and that began when its time was over, can say that it is not there: one at all of them may
     // miss it, and each may wait long for its turn.
-    const isLast = !entry.isSeen && clock.now() - entry.sinceMs >= settings.findWaitMs;
-    const page = await read((api) => api.statuses({ commandId: entry.commandId }, undefined), stopper.signal);
-    const status = page.items.find(({ instanceId }) => instanceId === entry.instanceId);
-    if (!entries.has(entry)) return;
-    if (status !== undefined) {
-      take(entry, status);
-    } else if (isLast) {
-      entries.delete(entry);
-      entry.settle(undefined);
+    const overMs = clock.now() - settings.findWaitMs;
+    let pages = PAGES_OF_COMMAND;
+    let nextToken: string | undefined;
+    do {
+      const token: string | undefined = nextToken;
+      const page: SsmPage<SsmStatus> = await read(
+        (api) => api.statuses({ commandId }, token),
+        stopper.signal,
+      );
+      for (const status of page.items) {
+        const entry = missing.get(status.instanceId);
+        if (entry === undefined) continue;
+        missing.delete(status.instanceId);
+        if (entries.has(entry)) take(entry, status);
+      }
+      nextToken = page.nextToken;
+      pages -= 1;
+    } while (nextToken !== undefined && missing.size > 0 && pages > 0);
+    if (nextToken !== undefined) return;
+    for (const entry of missing.values()) {
+      if (!entry.isSeen && entry.sinceMs <= overMs && entries.delete(entry)) entry.settle(undefined);
     }
   };
 
@@ -155,11 +171,21 @@ export function createCommandWatch({ read, clock, random, settings }: WatchOptio
   const look = (): void => {
     stopTimer = undefined;
     const nowMs = clock.now();
-    const due = [...entries].filter((entry) => !entry.isBusy && entry.nextMs <= nowMs + TOGETHER_MS);
-    const together = due.filter(({ isAlone }) => !isAlone);
-    const single = together.length > SINGLE_MAX ? due.filter(({ isAlone }) => isAlone) : due;
-    for (const entry of single) void lookAt([entry], () => lookAtOne(entry));
-    if (together.length > SINGLE_MAX) void lookAt(together, () => lookAtAll(together));
+    const free = [...entries].filter(({ isBusy }) => !isBusy);
+    const dueIds = new Set(
+      free.filter(({ nextMs }) => nextMs <= nowMs + TOGETHER_MS).map(({ commandId }) => commandId),
+    );
+    // Whoever is looked at costs nothing on the other instances of the same command.
+    const commands = [...dueIds].map((id) => free.filter(({ commandId }) => commandId === id));
+    const isAlone = (command: readonly Entry[]): boolean => command.some((entry) => entry.isAlone);
+    const shared = commands.filter((command) => !isAlone(command));
+    const isCheaper = shared.length > Math.max(SINGLE_MAX, Math.ceil(entries.size / PAGE_ITEMS));
+    const single = isCheaper ? commands.filter(isAlone) : commands;
+    for (const command of single) {
+      const { commandId } = command[0] as Entry;
+      void lookAt(command, () => lookAtCommand(commandId, command));
+    }
+    if (isCheaper) void lookAt(shared.flat(), () => lookAtAll(shared.flat()));
     schedule();
   };
 

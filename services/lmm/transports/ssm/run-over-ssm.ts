@@ -2,6 +2,7 @@ import { RuneError } from '../../../shared/errors.js';
 import type { SsmAddress, StopReason } from '../../../shared/gen/rune/v1/run.js';
 import type { NodeCommand, NodeEnding, RunPhases, RunSink, StopSignal } from '../transport.js';
 import { commandScript } from './command-script.js';
+import { reportInCombined } from './combined-output.js';
 import { completeReport } from './complete-report.js';
 import { interpretReport } from './interpret-report.js';
 import { endOf, progressOf, type InvocationPast } from './invocation-state.js';
@@ -163,12 +164,15 @@ async function follow(run: SsmRun, deps: SsmRunDeps, sent: Sent): Promise<NodeEn
       tooLate.signal,
     );
     if (status === undefined) return lose(`the service does not show the command ${commandId}`);
+    const isTimedOut = status.status === 'TimedOut';
+    const past = { wasRunning, waitedTooLong };
+    const known = { run, past, askedReason, isTimedOut };
+    const told = reportInCombined(command.runId, status.combined ?? '');
+    if (told !== undefined) return conclude(told, { ...known, phases: phases() }, lose);
     const invocation = await detailsOf(access, commandId, instanceId, clock, tooLate.signal);
     const first = await reportOf(run, deps, invocation, tooLate.signal);
-    const isTimedOut = invocation.status === 'TimedOut';
-    const past = { wasRunning, waitedTooLong };
     const report = needsLook(first, invocation, past) ? await lookAt(run, deps, sent, first) : first;
-    return judge(report, invocation, { run, past, askedReason, isTimedOut, phases: phases() }, lose);
+    return judge(report, invocation, { ...known, phases: phases() }, lose);
   } catch (thrown) {
     if (thrown instanceof RuneError) throw thrown;
     if (thrown instanceof SsmFault) return lose(`the service refused to tell (${thrown.code})`);
@@ -289,26 +293,29 @@ async function detailsOf(
   }
 }
 
-function judge(
-  report: NodeReport,
-  invocation: SsmInvocation,
-  known: {
-    readonly run: SsmRun;
-    readonly past: InvocationPast;
-    readonly askedReason: StopReason | undefined;
-    readonly isTimedOut: boolean;
-    readonly phases: RunPhases;
-  },
-  lose: (reason: string, started?: boolean) => NodeEnding,
-): NodeEnding {
+/** What is known of a run besides what its node reported. */
+interface Known {
+  readonly run: SsmRun;
+  readonly past: InvocationPast;
+  readonly askedReason: StopReason | undefined;
+  readonly isTimedOut: boolean;
+  readonly phases: RunPhases;
+}
+
+type Lose = (reason: string, started?: boolean) => NodeEnding;
+
+function conclude(report: Extract<NodeReport, { kind: 'report' }>, known: Known, lose: Lose): NodeEnding {
   const { command, sink } = known.run;
+  const ending = interpretReport(report, { command, sink, ...known });
+  return ending.kind === 'unclear'
+    ? lose('the node did not say how the plugin ended', ending.started)
+    : ending;
+}
+
+function judge(report: NodeReport, invocation: SsmInvocation, known: Known, lose: Lose): NodeEnding {
+  const { command } = known.run;
   const about = { node: command.target.name, runId: command.runId };
-  if (report.kind === 'report') {
-    const ending = interpretReport(report, { command, sink, ...known });
-    return ending.kind === 'unclear'
-      ? lose('the node did not say how the plugin ended', ending.started)
-      : ending;
-  }
+  if (report.kind === 'report') return conclude(report, known, lose);
   if (report.kind === 'unable') {
     const message = `Nothing ran on ${about.node}: its agent could not run the script, for want of ${report.what}.`;
     throw new RuneError('NODE_SETUP_FAILED', message, about);

@@ -114,7 +114,7 @@ export async function createSdkApi(options: SdkApiOptions): Promise<SsmApi> {
             MaxResults: PAGE_ITEMS,
             NextToken: nextToken,
             ...('commandId' in of
-              ? { CommandId: of.commandId }
+              ? { CommandId: of.commandId, Details: true }
               : { Filters: [{ key: 'InvokedAfter', value: secondsText(of.sentAfter) }] }),
           }),
         ),
@@ -125,6 +125,7 @@ export async function createSdkApi(options: SdkApiOptions): Promise<SsmApi> {
           instanceId: each.InstanceId ?? '',
           status: each.Status ?? '',
           details: each.StatusDetails ?? '',
+          combined: each.CommandPlugins?.[0]?.Output,
         })),
         nextToken: answer?.NextToken || undefined,
       };

@@ -37,6 +37,8 @@ export interface SsmStatus {
   readonly instanceId: string;
   readonly status: string;
   readonly details: string;
+  /** Both outputs as one, cut to 2,500 characters; empty until the command is over, undefined where it was not asked for. */
+  readonly combined?: string | undefined;
 }
 
 /** The same with what the agent reported. */
@@ -75,7 +77,7 @@ export interface SsmPage<Item> {
 export interface SsmApi {
   /** Resolves with the id of the command. */
   send(command: SsmCommand): Promise<string>;
-  /** How far one command is, or all that were sent after a time are. */
+  /** How far one command is on each of its instances, with its output; or how far all are that were sent after a time. */
   statuses(
     of: { readonly commandId: string } | { readonly sentAfter: Date },
     nextToken: string | undefined,
