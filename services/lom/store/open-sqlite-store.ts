@@ -9,6 +9,7 @@ import { sqliteDialect } from './sqlite-dialect.js';
 import { toSqliteFault } from './sqlite-fault.js';
 import { openSqliteFile, prepareSqliteFile } from './sqlite-file.js';
 import { lockSqliteFile } from './sqlite-lock.js';
+import { sqliteStatements } from './sqlite-statements.js';
 import type { StoreTables } from './store-tables.js';
 import type { Store } from './store.js';
 
@@ -17,7 +18,8 @@ export async function openSqliteStore(path: string): Promise<Store> {
   const file = prepareSqliteFile(path);
   const releaseLock = lockSqliteFile(file);
   try {
-    const db = new Kysely<StoreTables>({ dialect: sqliteDialect(openSqliteFile(file)) });
+    const statements = sqliteStatements(openSqliteFile(file));
+    const db = new Kysely<StoreTables>({ dialect: sqliteDialect(statements) });
     const close = async (): Promise<void> => {
       await db.destroy();
       releaseLock();
@@ -25,7 +27,7 @@ export async function openSqliteStore(path: string): Promise<Store> {
     try {
       const serverKey = await migrate(sqliteMigration(db, path));
       return createStore({
-        database: sqliteDatabase(db),
+        database: sqliteDatabase(db, statements),
         leases: NO_LEASES,
         changes: localChanges(),
         serverKey,

@@ -7,6 +7,7 @@ import { openPostgres, postgresMigration } from './open-postgres-store.js';
 import { sqliteMigration } from './open-sqlite-store.js';
 import { postgresConfig } from './postgres-config.js';
 import { sqliteDialect } from './sqlite-dialect.js';
+import { sqliteStatements } from './sqlite-statements.js';
 import { toSqliteFault } from './sqlite-fault.js';
 import { openSqliteFileForReading } from './sqlite-file.js';
 import { toOpenError } from './store-fault.js';
@@ -61,7 +62,9 @@ async function readSqliteStore<T>(path: string, look: (snapshot: StoreSnapshot) 
   if (!existsSync(path)) {
     throw new RuneError('CONFIGURATION_INVALID', `There is no store ${path}.`, { field: 'store' });
   }
-  const db = new Kysely<StoreTables>({ dialect: sqliteDialect(openForReading(path), 'begin') });
+  const db = new Kysely<StoreTables>({
+    dialect: sqliteDialect(sqliteStatements(openForReading(path)), 'begin'),
+  });
   try {
     return await db.transaction().execute(async (transaction) => {
       await requireCurrentSchema(sqliteMigration(transaction, path));

@@ -1,8 +1,9 @@
-import { CompiledQuery, sql } from 'kysely';
+import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import { RunState } from '../../shared/gen/rune/v1/run.js';
 import { toExecutionValues } from './execution-columns.js';
 import { shareTransactions } from './shared-transaction.js';
+import type { SqliteStatements } from './sqlite-statements.js';
 import type { StoreDatabase, Written } from './store-database.js';
 import type { StoreTables } from './store-tables.js';
 import { IS_OVER, limitKeyOf, TAKES_OVER } from './lock-rules.js';
@@ -10,65 +11,63 @@ import type { ActionLimit, EventRecord, ExecutionChange, LockRequest, NewExecuti
 import { toStoredText } from './stored-text.js';
 
 const NOW_MS = `cast(round(unixepoch('subsec') * 1000) as integer)`;
-const nowMs = sql.raw<number>(NOW_MS);
 
-/** A store over SQLite: one process, one connection, every statement at once. */
-export function sqliteDatabase(db: Kysely<StoreTables>): StoreDatabase {
+/**
+ * A store over SQLite: one process, one connection, every statement at once. What is written for each execution goes to the statements
+ * themselves, inside the transaction that has the connection: built and awaited one by one they would cost more than the disk.
+ */
+export function sqliteDatabase(db: Kysely<StoreTables>, statements: SqliteStatements): StoreDatabase {
   return {
     db,
-    nowMs,
+    nowMs: sql.raw<number>(NOW_MS),
     nowSql: NOW_MS,
     skipLocked: false,
     alone: shareTransactions(db),
-    insertExecution,
-    writeChanges: (changes) => db.transaction().execute((transaction) => writeChanges(transaction, changes)),
+    async insertExecution(_inTransaction, execution) {
+      return insertExecution(statements, execution);
+    },
+    writeChanges: (changes) => db.transaction().execute(async () => writeChanges(statements, changes)),
   };
 }
 
-async function insertExecution(
-  db: Kysely<StoreTables>,
-  execution: NewExecution,
-): Promise<number | undefined> {
-  const row = await db
-    .insertInto('executions')
-    .values({ ...toExecutionValues(execution), created_ms: nowMs })
-    .onConflict((conflict) => conflict.doNothing())
-    .returning('created_ms as createdMs')
-    .executeTakeFirst();
-  if (row === undefined) return undefined;
+function insertExecution(statements: SqliteStatements, execution: NewExecution): number | undefined {
+  const values = toExecutionValues(execution);
+  const { rows } = statements.perform(insertExecutionSql(Object.keys(values)), Object.values(values));
+  const createdMs = rows[0]?.['created_ms'];
+  if (createdMs === undefined) return undefined;
   const { id, request, runs, event } = execution;
-  await run(db, 'insert into requests (execution_id, body) values (?, ?)', [id, request]);
+  statements.run('insert into requests (execution_id, body) values (?, ?)', [id, request]);
   const names = runs.map(({ runId, node }) => [toStoredText(runId), toStoredText(node)]);
-  await run(db, INSERT_RUNS, [id, JSON.stringify(names)]);
-  await run(db, INSERT_EVENT, eventValues(id, event));
-  return row.createdMs;
+  statements.run(INSERT_RUNS, [id, JSON.stringify(names)]);
+  statements.run(INSERT_EVENT, eventValues(id, event));
+  return createdMs as number;
 }
 
-async function writeChanges(db: Kysely<StoreTables>, changes: readonly ExecutionChange[]): Promise<Written> {
+function writeChanges(statements: SqliteStatements, changes: readonly ExecutionChange[]): Written {
   const written = new Set<string>();
   const lockedOut = new Set<string>();
   for (const { executionId, epoch, events, runs, state, ended } of changes) {
     const first = events.at(0)?.seq ?? 0;
     const last = events.at(-1)?.seq ?? 0;
     const values = [first, last, state ?? null, ended === true ? 1 : 0, executionId, epoch];
-    if ((await run(db, UPDATE_EXECUTION, values)) === 0) continue;
+    if (statements.run(UPDATE_EXECUTION, values) === 0) continue;
     written.add(executionId);
-    for (const event of events) await run(db, INSERT_EVENT, eventValues(executionId, event));
+    for (const event of events) statements.run(INSERT_EVENT, eventValues(executionId, event));
     for (const change of runs) {
       const { lock, position } = change;
-      if (lock !== undefined && !(await takeLock(db, executionId, position, lock))) {
+      if (lock !== undefined && !takeLock(statements, executionId, position, lock)) {
         lockedOut.add(lock.runId);
         continue;
       }
-      if (change.leavesQueue === true) await run(db, LEAVE_QUEUE, [executionId, position]);
+      if (change.leavesQueue === true) statements.run(LEAVE_QUEUE, [executionId, position]);
       if (change.keepsLockMs !== undefined)
         for (const keep of [KEEP_LOCK, KEEP_PLACE])
-          await run(db, keep, [executionId, position, change.keepsLockMs]);
+          statements.run(keep, [executionId, position, change.keepsLockMs]);
       if (change.coolsDown !== undefined) {
         const { key, action, forMs } = change.coolsDown;
-        await run(db, COOL_DOWN, [key, action, forMs]);
+        statements.run(COOL_DOWN, [key, action, forMs]);
       }
-      await run(db, UPDATE_RUN, [
+      statements.run(UPDATE_RUN, [
         change.runId ?? null,
         change.attempt ?? null,
         change.state ?? null,
@@ -88,47 +87,45 @@ async function writeChanges(db: Kysely<StoreTables>, changes: readonly Execution
   return { executions: written, lockedOut };
 }
 
-async function takeLock(
-  db: Kysely<StoreTables>,
+function takeLock(
+  statements: SqliteStatements,
   executionId: string,
   position: number,
   { key, limit, runId, waitMs }: LockRequest,
-): Promise<boolean> {
-  const lacks = async (): Promise<string | undefined> => {
-    if (limit !== undefined && !(await takePlace(db, executionId, position, runId, limit)))
+): boolean {
+  const lacks = (): string | undefined => {
+    if (limit !== undefined && !takePlace(statements, executionId, position, runId, limit))
       return limitKeyOf(limit.action);
-    if (key === undefined || (await run(db, TAKE_LOCK, [key, executionId, position, runId])) === 1)
+    if (key === undefined || statements.run(TAKE_LOCK, [key, executionId, position, runId]) === 1)
       return undefined;
-    if (limit !== undefined) await run(db, LEAVE_PLACE, [executionId, position]);
+    if (limit !== undefined) statements.run(LEAVE_PLACE, [executionId, position]);
     return key;
   };
-  const lacking = await lacks();
-  if (lacking === undefined) await run(db, LEAVE_QUEUE, [executionId, position]);
-  else if (waitMs > 0) await run(db, JOIN_QUEUE, [executionId, position, runId, lacking, waitMs]);
+  const lacking = lacks();
+  if (lacking === undefined) statements.run(LEAVE_QUEUE, [executionId, position]);
+  else if (waitMs > 0) statements.run(JOIN_QUEUE, [executionId, position, runId, lacking, waitMs]);
   return lacking === undefined;
 }
 
-async function takePlace(
-  db: Kysely<StoreTables>,
+function takePlace(
+  statements: SqliteStatements,
   executionId: string,
   position: number,
   runId: string,
   { action, max }: ActionLimit,
-): Promise<boolean> {
-  await run(db, FREE_PLACES, [action]);
+): boolean {
+  statements.run(FREE_PLACES, [action]);
   const values = [limitKeyOf(action), executionId, position, runId, action, max];
-  return (await run(db, TAKE_PLACE, values)) === 1;
-}
-
-/** Performs one of the statements below, which are prepared once, and resolves with how many rows it changed. */
-async function run(db: Kysely<StoreTables>, text: string, values: readonly unknown[]): Promise<number> {
-  const { numAffectedRows } = await db.executeQuery(CompiledQuery.raw(text, [...values]));
-  return Number(numAffectedRows ?? 0);
+  return statements.run(TAKE_PLACE, values) === 1;
 }
 
 function eventValues(executionId: string, { seq, node, kind, body }: EventRecord): unknown[] {
   return [executionId, seq, node, kind, body.length, body];
 }
+
+const insertExecutionSql = (columns: readonly string[]): string => `
+insert into executions (${columns.join(', ')}, created_ms) values (${columns.map(() => '?').join(', ')}, ${NOW_MS})
+on conflict do nothing returning created_ms`;
 
 const INSERT_EVENT =
   'insert into events (execution_id, seq, node, kind, bytes, body) values (?, ?, ?, ?, ?, ?)';
