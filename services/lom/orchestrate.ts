@@ -1,7 +1,7 @@
 import { RuneError } from '../shared/errors.js';
 import type { PlanExecutionRequest, RerunExecutionRequest, RunResponse } from '../shared/gen/rune/v1/lom.js';
 import { SubmitExecutionRequest } from '../shared/gen/rune/v1/lom.js';
-import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
+import { DeliveryMode, type RcsHeader } from '../shared/gen/rune/v1/rcs.js';
 import { ExecutionState, RunState } from '../shared/gen/rune/v1/run.js';
 import { newId } from '../shared/ids.js';
 import type { Logger } from '../shared/logger.js';
@@ -15,19 +15,20 @@ import {
   performExecution,
   type Execution,
   type ExecutionSettings,
-  type Intent,
   type OwnedExecution,
 } from './execution/execution.js';
 import { executionStatus } from './execution/execution-status.js';
 import { createFairSlots } from './execution/fair-slots.js';
 import { loadOf, type OrchestratorLoad } from './execution/load.js';
 import { isFinal } from './execution/final-state.js';
+import type { Intent } from './execution/intent.js';
 import { createLockTurns } from './execution/lock-turns.js';
 import { startOwnership, type OwnershipSettings } from './execution/ownership.js';
 import type { Mediators } from './dispatch/mediators.js';
 import type { LomMeter } from './metrics.js';
 import { makePlan, requireAcknowledgement, type Plan } from './plan/plan.js';
 import { createRecorder, eventRecord } from './execution/recorder.js';
+import { readRetries } from './execution/read-retries.js';
 import { replan, type ReplanSources } from './plan/replan.js';
 import { requestDigest } from './plan/request-digest.js';
 import { createCommitQueue } from './store/commit-queue.js';
@@ -121,6 +122,13 @@ const newRun = (position: number, runId: string, node: string): RunRecord => ({
   outcomeSeq: 0,
 });
 
+/** The header of a request as it is recorded: a rerun is delivered as what it repeats was. */
+function withDelivery(header: RcsHeader, atLeastOnce: boolean): RcsHeader {
+  const { messageMetadata } = header;
+  if (!atLeastOnce || messageMetadata === undefined) return header;
+  return { ...header, messageMetadata: { ...messageMetadata, deliveryMode: DeliveryMode.AT_LEAST_ONCE } };
+}
+
 function checkRequestId(requestId: string): void {
   if (requestId.length <= REQUEST_ID_CHARS_MAX && !requestId.includes('\0')) return;
   throw new RuneError('FIELD_OUT_OF_RANGE', 'The request id cannot be kept.', {
@@ -194,8 +202,9 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
     const request = SubmitExecutionRequest.decode(record.request);
     if (request.header === undefined) throw new Error('A recorded request has no header.');
     const resultBytes = await store.outcomeBytes(record.id);
+    const retries = await readRetries(store, record.id, runs);
     const intent = replan(record, runs, request, sources);
-    perform({ record, runs, resultBytes, header: request.header, intent });
+    perform({ record, runs, resultBytes, retries, header: request.header, intent });
   };
 
   const refuseTooMany = (): void => {
@@ -213,6 +222,7 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
     refuseTooMany();
     checkRequestId(request.requestId);
     const plan = makePlan(request, sources);
+    const header = withDelivery(caller.header, plan.retries.atLeastOnce);
     requireAcknowledgement(plan, request.acknowledgeRisk);
     const { action, version, digest } = plan.action.capability;
     const id = newId();
@@ -236,7 +246,7 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
           dryRun: plan.dryRun,
           rerunOf,
           owner,
-          request: Buffer.from(SubmitExecutionRequest.encode({ ...request, header: caller.header }).finish()),
+          request: Buffer.from(SubmitExecutionRequest.encode({ ...request, header }).finish()),
           runs,
           event: eventRecord(1, undefined, new Date(), { $case: 'execution', value: first }),
         },
@@ -253,7 +263,8 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
         reason: plan.reason,
       });
       const intent: Intent = { plan, runs: new Map(plan.runs.map((run) => [run.node.name, run])) };
-      perform({ record: submitted.execution, runs, resultBytes: 0, header: caller.header, intent });
+      const record = submitted.execution;
+      perform({ record, runs, resultBytes: 0, retries: new Map(), header, intent });
       return submitted;
     } finally {
       creating.delete(id);

@@ -149,6 +149,7 @@ export const ERRORS = {
   TOO_MANY_MODULES: row(-32530, 'RESOURCE_EXHAUSTED', 'REFUSED', 'MEDIUM', false, 'Deregister modules that nobody needs (rune modules list), or raise modules.registered_max of LOM.'),
   NODE_COOLING_DOWN: row(-32507, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', true, 'Nothing ran. {action} ran on {node} a short while ago: look at what that came to, and run it again after the time that is shown if it is still wanted.'),
   ACTION_LIMIT_REACHED: row(-32508, 'RESOURCE_EXHAUSTED', 'REFUSED', 'LOW', true, 'Nothing ran. As many runs of {action} are under way as its manifest allows: wait until some of them have ended, or cancel their executions: rune executions list --action {action}', 'Give the run more time to wait with --queue-timeout.'),
+  ACTION_NOT_IDEMPOTENT: row(-32509, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', false, 'Nothing ran. Leave at_least_once out: a second run of {action} may do harm. Only where its manifest says idempotent: true may a run be repeated that may have started.'),
   ACTION_NOT_FOUND: row(-32510, 'NOT_FOUND', 'REFUSED', 'LOW', false, 'List the actions: rune actions'),
   NODE_NOT_FOUND: row(-32511, 'NOT_FOUND', 'REFUSED', 'LOW', false, 'List the nodes: rune nodes'),
   GROUP_NOT_FOUND: row(-32512, 'NOT_FOUND', 'REFUSED', 'LOW', false, 'List the nodes with their groups: rune nodes'),

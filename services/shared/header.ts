@@ -16,6 +16,11 @@ export const RCS_VERSION = '1.0';
 export const CLOCK_SLACK_MS = 5_000;
 const TEXT_BYTES_MAX = 128;
 const ROUTING_TAGS_MAX = 32;
+const DELIVERY_MODES = new Set<DeliveryMode>([
+  DeliveryMode.UNSPECIFIED,
+  DeliveryMode.AT_MOST_ONCE,
+  DeliveryMode.AT_LEAST_ONCE,
+]);
 const TRACE_ID = /^(?!0{32}$)[0-9a-f]{32}$/;
 const SPAN_ID = /^(?!0{16}$)[0-9a-f]{16}$/;
 
@@ -143,8 +148,9 @@ function acceptMetadata(metadata: MessageMetadata | undefined, nowMs: number): M
   }
   refuseExpired(metadata?.expiresAt, nowMs);
   const deliveryMode = metadata?.deliveryMode ?? DeliveryMode.UNSPECIFIED;
-  if (deliveryMode !== DeliveryMode.UNSPECIFIED && deliveryMode !== DeliveryMode.AT_MOST_ONCE) {
-    throw notSupported('header.message_metadata.delivery_mode', 'Only at_most_once is served.');
+  if (!DELIVERY_MODES.has(deliveryMode)) {
+    const message = 'Only at_most_once and at_least_once are served.';
+    throw notSupported('header.message_metadata.delivery_mode', message);
   }
   const createdAt = metadata?.createdAt;
   return {
@@ -156,7 +162,7 @@ function acceptMetadata(metadata: MessageMetadata | undefined, nowMs: number): M
     createdAt: createdAt !== undefined && !Number.isNaN(createdAt.getTime()) ? createdAt : new Date(nowMs),
     expiresAt: metadata?.expiresAt,
     priority: metadata?.priority || Priority.NORMAL,
-    deliveryMode: DeliveryMode.AT_MOST_ONCE,
+    deliveryMode: deliveryMode || DeliveryMode.AT_MOST_ONCE,
   };
 }
 

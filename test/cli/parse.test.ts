@@ -34,6 +34,7 @@ const EXECUTION = {
   dryRun: false,
   acknowledgeRisk: false,
   canary: false,
+  atLeastOnce: false,
   cancelOnDisconnect: false,
 };
 const RUN = { ...EXECUTION, action: 'noop' };

@@ -170,13 +170,18 @@ describe('an execution for a person', () => {
         value: LockWait.fromPartial({ place: 3, until, limit: { action: 're\u001bstart', running: 2 } }),
       },
       { $case: 'retry', value: Retry.fromPartial({ error, nextAttempt: 2, nextAt: until }) },
+      {
+        $case: 'retry',
+        value: Retry.fromPartial({ nextAttempt: 3, nextAt: until, outcome: { state: RunState.LOST } }),
+      },
     ];
     const { err } = await show([accepted(1), ...events.map((event) => ({ ...log('web01', ''), event }))]);
-    assert.deepEqual(err.slice(1, 5), [
+    assert.deepEqual(err.slice(1, 6), [
       'web01  waits at place 2 behind re\\x1bstart (execution x1, since 2026-11-22T20:00:00Z), until 2026-11-22T20:10:00Z at most',
       'web01  waits at place 1 behind re\\x1bstart (execution x1, since 2026-11-22T20:00:00Z, LOST, keeps it until 2026-11-22T20:10:00Z), until 2026-11-22T20:10:00Z at most',
       'web01  waits at place 3 behind 2 runs of re\\x1bstart, as many as its manifest allows, until 2026-11-22T20:10:00Z at most',
       'web01  attempt 1 did not start, attempt 2 at 2026-11-22T20:10:00Z  NODE_UNREACHABLE: No route.',
+      'web01  attempt 2 is LOST, attempt 3 at 2026-11-22T20:10:00Z',
     ]);
   });
 

@@ -17,7 +17,7 @@ const EFFECT: Readonly<Record<string, 'served' | 'carried' | 'refused'>> = {
   'header.message_metadata.created_at': 'carried',
   'header.message_metadata.expires_at': 'served',
   'header.message_metadata.priority': 'carried',
-  'header.message_metadata.delivery_mode': 'refused',
+  'header.message_metadata.delivery_mode': 'served',
   'header.routing.event_type': 'carried',
   'header.routing.event_category': 'carried',
   'header.routing.source_module': 'carried',
@@ -60,7 +60,6 @@ const EFFECT: Readonly<Record<string, 'served' | 'carried' | 'refused'>> = {
 };
 
 const SAMPLE: Readonly<Record<string, unknown>> = {
-  'header.message_metadata.delivery_mode': 'DELIVERY_MODE_EXACTLY_ONCE',
   'header.quality_of_service.max_retries': 1,
   'header.quality_of_service.retry_delay': '1s',
   'header.quality_of_service.acknowledgment_required': true,

@@ -32,7 +32,13 @@ describe('the header of a request', () => {
 
   it('keeps what the caller gave', () => {
     const given: Partial = {
-      messageMetadata: { version: '1.7', messageId: 'm', correlationId: 'c', priority: Priority.HIGH },
+      messageMetadata: {
+        version: '1.7',
+        messageId: 'm',
+        correlationId: 'c',
+        priority: Priority.HIGH,
+        deliveryMode: DeliveryMode.AT_LEAST_ONCE,
+      },
       routing: { eventType: 'E', sourceModule: 's', routingTags: ['a'] },
       security: { accessLevel: 2 },
       observability: TRACE,
@@ -41,6 +47,7 @@ describe('the header of a request', () => {
     assert.equal(header.messageMetadata?.version, '1.7');
     assert.deepEqual([header.messageMetadata.messageId, header.messageMetadata.correlationId], ['m', 'c']);
     assert.equal(header.messageMetadata.priority, Priority.HIGH);
+    assert.equal(header.messageMetadata.deliveryMode, DeliveryMode.AT_LEAST_ONCE);
     assert.deepEqual(header.routing?.routingTags, ['a']);
     assert.equal(header.security?.accessLevel, 2);
     assert.deepEqual(header.observability, TRACE);
@@ -79,10 +86,7 @@ describe('the header of a request', () => {
   }
 
   const unserved: [string, Partial][] = [
-    [
-      'header.message_metadata.delivery_mode',
-      { messageMetadata: { deliveryMode: DeliveryMode.AT_LEAST_ONCE } },
-    ],
+    ['header.message_metadata.delivery_mode', { messageMetadata: { deliveryMode: 9 as DeliveryMode } }],
     [
       'header.message_metadata.delivery_mode',
       { messageMetadata: { deliveryMode: DeliveryMode.EXACTLY_ONCE } },

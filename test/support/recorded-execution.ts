@@ -1,4 +1,5 @@
 import { createCommitQueue } from '../../services/lom/store/commit-queue.js';
+import type { Dispatcher } from '../../services/lom/dispatch/dispatch.js';
 import { createFairSlots } from '../../services/lom/execution/fair-slots.js';
 import { executionStatus } from '../../services/lom/execution/execution-status.js';
 import {
@@ -13,6 +14,7 @@ import {
   type Mediators,
 } from '../../services/lom/dispatch/mediators.js';
 import { createLockTurns, type LockTurns } from '../../services/lom/execution/lock-turns.js';
+import { readRetries } from '../../services/lom/execution/read-retries.js';
 import type { Plan } from '../../services/lom/plan/plan.js';
 import { createRecorder, eventRecord } from '../../services/lom/execution/recorder.js';
 import type { ExecutionRecord, Store } from '../../services/lom/store/store.js';
@@ -25,7 +27,6 @@ import { acceptHeader } from '../../services/shared/header.js';
 import { newId } from '../../services/shared/ids.js';
 import type { Logger } from '../../services/shared/logger.js';
 import { recordingLogger } from './recording-logger.js';
-import type { ScriptedMediators } from './scripted-mediators.js';
 
 /** Settings with which nothing takes long. */
 export const QUICK: ExecutionSettings = {
@@ -59,7 +60,7 @@ export function planOf(nodes: readonly string[], fields: Partial<Plan> = {}): Pl
     locksNodes: false,
     limit: undefined,
     queueWaitMs: 0,
-    retries: { max: 0, delayMs: 1 },
+    retries: { max: 0, delayMs: 1, atLeastOnce: false },
     rollout: { canary: false, batchSize: Math.max(1, nodes.length), failuresMax: Infinity },
     runs: nodes.map((name) => ({
       node: Node.fromPartial({ name, lockKey: name }),
@@ -73,8 +74,8 @@ export function planOf(nodes: readonly string[], fields: Partial<Plan> = {}): Pl
   };
 }
 
-function inOrder(): Mediators {
-  const endpoints = ['m:1', 'm:2'].map((address) => ({ address, zone: '' }));
+function inOrder(addresses: readonly string[]): Mediators {
+  const endpoints = addresses.map((address) => ({ address, zone: '' }));
   const mediators = createMediators(() => configuredMediators(endpoints));
   return {
     ...mediators,
@@ -88,6 +89,8 @@ export interface PerformFields {
   readonly settings?: Partial<ExecutionSettings>;
   readonly logger?: Logger;
   readonly runsMax?: number;
+  /** Addresses of the mediators, in the order in which they are chosen. */
+  readonly mediators?: readonly string[];
   /** Whose waiting runs wake one another. */
   readonly turns?: LockTurns;
 }
@@ -134,23 +137,25 @@ export async function resumeExecution(
   store: Store,
   record: ExecutionRecord,
   plan: Plan,
-  dispatcher: ScriptedMediators,
+  dispatcher: Dispatcher,
   fields: PerformFields = {},
 ): Promise<RecordedExecution> {
   const logger = fields.logger ?? recordingLogger().logger;
   const hub = createWatchHub();
   const turns = fields.turns ?? createLockTurns(LOCK_POLL_MS);
   const commits = createCommitQueue(store, { bytesMax: 64 * 1024, groupBytesMax: 64 * 1024 }, logger);
+  const runs = await store.runs(record.id, { after: -1, limit: 20_000 });
   const owned: OwnedExecution = {
     record,
-    runs: await store.runs(record.id, { after: -1, limit: 20_000 }),
+    runs,
+    retries: await readRetries(store, record.id, runs),
     resultBytes: await store.outcomeBytes(record.id),
     header: HEADER,
     intent: { plan, runs: new Map(plan.runs.map((run) => [run.node.name, run])) },
   };
   const execution = performExecution(owned, {
     dispatcher,
-    mediators: inOrder(),
+    mediators: inOrder(fields.mediators ?? ['m:1', 'm:2']),
     recorder: createRecorder(record, commits, hub),
     slots: createFairSlots(fields.runsMax ?? 1000),
     locks: { store, turns, pollMs: LOCK_POLL_MS },
@@ -184,7 +189,7 @@ export async function resumeExecution(
 export async function executeRecorded(
   store: Store,
   plan: Plan,
-  dispatcher: ScriptedMediators,
+  dispatcher: Dispatcher,
   fields: PerformFields = {},
 ): Promise<RecordedExecution> {
   return resumeExecution(store, await recordExecution(store, plan), plan, dispatcher, fields);

@@ -38,6 +38,7 @@ export interface RunOptions {
   readonly onLocked?: 'queue' | 'refuse';
   readonly queueTimeoutMs?: number;
   readonly retries?: number;
+  readonly atLeastOnce: boolean;
   readonly retryDelayMs?: number;
   /** Absent for one of our own. */
   readonly requestId?: string;
@@ -80,6 +81,7 @@ export interface ParsedExecution extends ParsedServiceOptions {
   onLocked?: 'queue' | 'refuse';
   queueTimeout?: number;
   retries?: number;
+  atLeastOnce?: true;
   retryDelay?: number;
   cancelOnDisconnect?: true;
   save?: string;
@@ -140,6 +142,7 @@ export function executionOptions(parsed: ParsedExecution): Omit<RunOptions, 'act
     ...(onLocked === undefined ? {} : { onLocked }),
     ...(queueTimeout === undefined ? {} : { queueTimeoutMs: queueTimeout }),
     ...(retries === undefined ? {} : { retries }),
+    atLeastOnce: parsed.atLeastOnce === true,
     ...(retryDelay === undefined ? {} : { retryDelayMs: retryDelay }),
     ...(save === undefined ? {} : { saveDirectory: save }),
   };
@@ -225,6 +228,10 @@ export function addExecutionOptions(command: Command): Command {
       '--retries <n>',
       'further attempts where nothing can have started, such as on a node that is not reached',
       parseCount('--retries'),
+    )
+    .option(
+      '--at-least-once',
+      'try again what was lost or cut off too, up to --retries (default: 3): idempotent actions only',
     )
     .option(
       '--retry-delay <duration>',

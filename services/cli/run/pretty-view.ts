@@ -76,10 +76,12 @@ function progressText({ percent, message }: Progress): string {
   return `${Math.round(percent)} % ${escapeText(message)}`.trimEnd();
 }
 
-function retryLines(name: string, { error, nextAttempt, nextAt }: Retry): string[] {
+function retryLines(name: string, { error, nextAttempt, nextAt, outcome }: Retry): string[] {
+  const how =
+    outcome === undefined ? 'did not start' : outcome.state === RunState.LOST ? 'is LOST' : 'was cut off';
   const why = error === undefined ? '' : `  ${errorHeadline(error)}`;
   return [
-    `${name}  attempt ${nextAttempt - 1} did not start, attempt ${nextAttempt} at ${formatTime(nextAt)}${why}`,
+    `${name}  attempt ${nextAttempt - 1} ${how}, attempt ${nextAttempt} at ${formatTime(nextAt)}${why}`,
   ];
 }
 

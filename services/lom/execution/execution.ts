@@ -13,15 +13,15 @@ import { finalState, isFinal, isFinalRun } from './final-state.js';
 import type { LomMeter } from '../metrics.js';
 import { measureOutcome } from './measure-outcome.js';
 import type { Mediators } from '../dispatch/mediators.js';
-import { performRun, type PerformSettings, type Sendable } from './perform-run.js';
-import type { Plan, PlannedRun } from '../plan/plan.js';
+import { performRun, type PerformSettings } from './perform-run.js';
 import { NotOwner, type Event, type Recorder } from './recorder.js';
 import { batchesOf } from '../plan/rollout.js';
 import { createRunLog } from './run-log.js';
-import { newId } from '../../shared/ids.js';
-import { retryDelayMs } from './retries.js';
+import type { EarlierAttempt } from './read-retries.js';
+import { endOf, nextAttempt, repeatOf } from './retries.js';
 import { executionStatus } from './execution-status.js';
-import type { ExecutionRecord, LockRequest, RunRecord } from '../store/store.js';
+import { lockOf, sendableOf, type Intent } from './intent.js';
+import type { ExecutionRecord, RunRecord } from '../store/store.js';
 import { createLockWaiter, refuseCooling, type LockDeps } from './wait-for-lock.js';
 
 /** Settings of executions. */
@@ -50,18 +50,14 @@ export interface ExecutionDeps {
   readonly meter?: LomMeter;
 }
 
-/** What sends the runs of an execution, by node. */
-export interface Intent {
-  readonly plan: Plan;
-  readonly runs: ReadonlyMap<string, PlannedRun>;
-}
-
 /** An execution that this process owns, as it was recorded when it came here. */
 export interface OwnedExecution {
   readonly record: ExecutionRecord;
   readonly runs: readonly RunRecord[];
   /** Bytes of its results that were recorded. */
   readonly resultBytes: number;
+  /** Of runs that are tried again, by position: the attempt before that may have started. */
+  readonly retries: ReadonlyMap<number, EarlierAttempt>;
   readonly header: RcsHeader;
   /** What is planned for the runs that were not sent; or why they cannot be sent any more. */
   readonly intent: Intent | RuneError;
@@ -87,6 +83,13 @@ export interface Execution {
 /** The place of a run among those that run at the same time. */
 interface Place {
   giveBack: () => void;
+}
+
+/** One try of a run, after a pause; `before` is how an earlier one ended that may have started. */
+interface Attempt {
+  readonly run: RunRecord;
+  readonly pauseMs: number;
+  readonly before: Outcome | undefined;
 }
 
 interface ActiveRun {
@@ -167,11 +170,25 @@ export function performExecution(owned: OwnedExecution, deps: ExecutionDeps): Ex
 
   /** Performs one attempt of a run after the other; resolves when the last one is about to be recorded. */
   const perform = async (first: RunRecord, place: Place): Promise<void> => {
-    for (let run: RunRecord | undefined = first; run !== undefined;) run = await performAttempt(run, place);
+    const earlier = owned.retries.get(first.position);
+    const isSent = first.mediator !== '';
+    const pauseMs = earlier === undefined || isSent ? 0 : Math.max(0, earlier.nextMs - Date.now());
+    let attempt: Attempt | undefined = { run: first, pauseMs, before: earlier?.outcome };
+    while (attempt !== undefined) attempt = await performAttempt(attempt, place);
   };
 
-  /** Resolves with the next attempt, once it is time for it; undefined after the last one. */
-  const performAttempt = async (run: RunRecord, place: Place): Promise<RunRecord | undefined> => {
+  /** Who waits for its next attempt needs no place; it keeps the lock of its node. */
+  const pause = async ({ run, pauseMs }: Attempt, place: Place): Promise<void> => {
+    if (pauseMs === 0) return;
+    place.giveBack();
+    await delay(pauseMs, undefined, { signal: hurry.signal }).catch(() => left.signal.throwIfAborted());
+    place.giveBack = await takePlace(run);
+  };
+
+  /** Resolves with the next attempt; undefined after the last one. */
+  const performAttempt = async (attempt: Attempt, place: Place): Promise<Attempt | undefined> => {
+    await pause(attempt, place);
+    const { run } = attempt;
     const identity: RunIdentity = {
       executionId: id,
       runId: run.runId,
@@ -237,30 +254,28 @@ export function performExecution(owned: OwnedExecution, deps: ExecutionDeps): Ex
     const acknowledge = (): void => {
       if (placement !== undefined) dispatcher.acknowledge(placement, run.runId);
     };
-    const retryMs =
+    const repeat =
       cancelReason !== undefined || sendable instanceof RuneError
         ? undefined
-        : retryDelayMs(outcome, identity.attempt, sendable.plan.retries);
-    if (retryMs !== undefined) {
+        : repeatOf(outcome, identity.attempt, sendable.plan.retries);
+    if (repeat !== undefined) {
+      const { pauseMs, mayHaveStarted } = repeat;
       const next = nextAttempt(run, identity.attempt + 1);
       meter.count('rune_lom_run_retries_total', { error: outcome.error?.errorData?.name ?? '' });
-      await log.retry(outcome.error, next, new Date(Date.now() + retryMs));
+      await log.retry(outcome, mayHaveStarted, next, new Date(Date.now() + pauseMs));
       acknowledge();
-      // Who waits for its next attempt needs no place; it keeps the lock of its node.
-      place.giveBack();
-      await delay(retryMs, undefined, { signal: hurry.signal }).catch(() => left.signal.throwIfAborted());
-      place.giveBack = await takePlace(next);
-      return next;
+      return { run: next, pauseMs, before: mayHaveStarted ? outcome : attempt.before };
     }
-    if (outcome.state !== RunState.SUCCEEDED && outcome.state !== RunState.SKIPPED) {
-      const fields = { ...about, node: run.node, run_id: run.runId, ...outcomeFields(outcome) };
+    const end = endOf(outcome, attempt.before);
+    if (end.state !== RunState.SUCCEEDED && end.state !== RunState.SKIPPED) {
+      const fields = { ...about, node: run.node, run_id: run.runId, ...outcomeFields(end) };
       logger.warn('run did not succeed', fields);
     }
-    count(outcome.state);
+    count(end.state);
     // Not waited for, so that the final state can share its transaction; what is recorded stays in order.
-    log.end(outcome).then(() => {
+    log.end(end).then(() => {
       acknowledge();
-      measureOutcome(meter, record.action, outcome);
+      measureOutcome(meter, record.action, end);
     }, leave);
     await recorder.room();
     return undefined;
@@ -330,24 +345,4 @@ export function performExecution(owned: OwnedExecution, deps: ExecutionDeps): Ex
     leave,
     finished,
   };
-}
-
-/** The same run as it is before its next attempt is sent. Another id: whatever is left of the last attempt is not taken for it. */
-function nextAttempt(run: RunRecord, attempt: number): RunRecord {
-  const unsent = { mediator: '', lmmInstanceId: '', mediatorEvent: 0, placedMs: 0, startedMs: 0 };
-  return { ...run, ...unsent, runId: newId(), attempt, state: RunState.QUEUED };
-}
-
-function lockOf({ runId }: RunRecord, { plan, run }: Sendable): LockRequest | undefined {
-  const { locksNodes, limit, queueWaitMs: waitMs } = plan;
-  if (!locksNodes && limit === undefined) return undefined;
-  return { key: locksNodes ? run.node.lockKey : undefined, limit, runId, waitMs };
-}
-
-function sendableOf(run: RunRecord, intent: Intent | RuneError): Sendable | RuneError {
-  if (intent instanceof RuneError) return intent;
-  const planned = intent.runs.get(run.node);
-  if (planned !== undefined) return { plan: intent.plan, run: planned };
-  const message = `While the execution waited, ${run.node} left the inventory or went into maintenance.`;
-  return new RuneError('NODE_NOT_FOUND', message, { node: run.node });
 }

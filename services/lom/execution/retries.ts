@@ -1,20 +1,29 @@
 import { durationText, toMs } from '../../shared/duration.js';
 import { ERRORS, RuneError, type ErrorName } from '../../shared/errors.js';
 import type { PlanExecutionRequest } from '../../shared/gen/rune/v1/lom.js';
-import { RunState, type Outcome } from '../../shared/gen/rune/v1/run.js';
+import { DeliveryMode } from '../../shared/gen/rune/v1/rcs.js';
+import { RunState, StopReason, type Outcome } from '../../shared/gen/rune/v1/run.js';
+import { newId } from '../../shared/ids.js';
+import type { RunRecord } from '../store/store.js';
+import type { Action } from '../../shared/bundle/action.js';
 
 const DELAY_MS_MIN = 100;
 const DELAY_MS_MAX = 10 * 60 * 1_000;
+/** Who wants a run at least once and does not say how often it may be tried again. */
+const AT_LEAST_ONCE_RETRIES = 3;
 
-/** How often a run is tried again that cannot have started, and after which pause the first time. */
+/** How often a run is tried again, and after which pause the first time. */
 export interface RetryPlan {
   readonly max: number;
+  /** Also one that may have started. */
+  readonly atLeastOnce: boolean;
   readonly delayMs: number;
 }
 
-/** What a request says about retries. Throws FIELD_OUT_OF_RANGE. */
+/** What a request says about retries. Throws FIELD_OUT_OF_RANGE and ACTION_NOT_IDEMPOTENT. */
 export function planRetries(
-  { maxRetries, retryDelay }: Pick<PlanExecutionRequest, 'maxRetries' | 'retryDelay'>,
+  { header, maxRetries, retryDelay }: Pick<PlanExecutionRequest, 'header' | 'maxRetries' | 'retryDelay'>,
+  { capability: { action, idempotent } }: Action,
   settings: { readonly retriesMax: number; readonly retryDelayMs: number },
 ): RetryPlan {
   if (maxRetries > settings.retriesMax) {
@@ -32,23 +41,77 @@ export function planRetries(
       expectedFormat: `${durationText(DELAY_MS_MIN)} to ${durationText(DELAY_MS_MAX)}`,
     });
   }
-  return { max: maxRetries, delayMs };
+  const atLeastOnce = header?.messageMetadata?.deliveryMode === DeliveryMode.AT_LEAST_ONCE;
+  if (atLeastOnce && !idempotent) {
+    const message = `${action} was asked for at least once, and its manifest does not say that it may run twice.`;
+    const field = 'header.message_metadata.delivery_mode';
+    throw new RuneError('ACTION_NOT_IDEMPOTENT', message, { action, field });
+  }
+  const wanted = atLeastOnce ? maxRetries || AT_LEAST_ONCE_RETRIES : maxRetries;
+  return { max: Math.min(wanted, settings.retriesMax), delayMs, atLeastOnce };
+}
+
+/** The next attempt of a run. */
+export interface Repeat {
+  readonly pauseMs: number;
+  /** The plugin may have started in this one. */
+  readonly mayHaveStarted: boolean;
 }
 
 /**
- * The pause before the next attempt of a run, in milliseconds; undefined if there is none. Only an attempt of which it is certain
- * that its plugin did not start is repeated, for a reason that may pass: never a lost one, nor one that was refused on purpose.
+ * Whether another attempt of a run follows this one; undefined if none does. One of which it is certain that its plugin did not start
+ * is repeated for a reason that may pass, and not where it was refused on purpose. One that may have started is repeated only for who
+ * wants it at least once: where it was lost or cut off, and when nothing of it can be alive on its node any more.
  */
-export function retryDelayMs(
-  outcome: Outcome,
-  attempt: number,
-  { max, delayMs }: RetryPlan,
-): number | undefined {
-  const { state, startedAt, maySurvive, error } = outcome;
-  if (attempt > max || state !== RunState.FAILED || startedAt !== undefined || maySurvive) return undefined;
+export function repeatOf(outcome: Outcome, attempt: number, plan: RetryPlan): Repeat | undefined {
+  if (attempt > plan.max) return undefined;
+  const pauseMs = Math.min(plan.delayMs * 2 ** (attempt - 1), DELAY_MS_MAX);
+  if (mayPass(outcome)) return { pauseMs, mayHaveStarted: false };
+  const gone = plan.atLeastOnce ? goneInMs(outcome) : undefined;
+  return gone === undefined ? undefined : { pauseMs: Math.max(pauseMs, gone), mayHaveStarted: true };
+}
+
+/** Nothing of the attempt has started, and the next one may. */
+function mayPass({ state, startedAt, maySurvive, error }: Outcome): boolean {
+  if (state !== RunState.FAILED || startedAt !== undefined || maySurvive) return false;
   const name = error?.errorData?.name ?? '';
-  if (!Object.hasOwn(ERRORS, name)) return undefined;
+  if (!Object.hasOwn(ERRORS, name)) return false;
   const { retryable, exit } = ERRORS[name as ErrorName];
-  if (!retryable || (exit !== 'NODE_UNREACHABLE' && exit !== 'SERVICE_UNREACHABLE')) return undefined;
-  return Math.min(delayMs * 2 ** (attempt - 1), DELAY_MS_MAX);
+  return retryable && (exit === 'NODE_UNREACHABLE' || exit === 'SERVICE_UNREACHABLE');
+}
+
+/** Not the caller, the plugin or its timeout ended it. */
+const CUT_OFF = new Set<StopReason>([
+  StopReason.CUT,
+  StopReason.LEASE,
+  StopReason.ORPHANED,
+  StopReason.SHUTDOWN,
+]);
+
+/** For how long something of a lost or cut-off attempt may be alive; undefined for any other, or where nobody knows. */
+function goneInMs({ state, stopReason, maySurvive, stoppedOnNodeBy }: Outcome): number | undefined {
+  if (state === RunState.LOST)
+    return stoppedOnNodeBy === undefined ? undefined : Math.max(0, stoppedOnNodeBy.getTime() - Date.now());
+  return CUT_OFF.has(stopReason) && !maySurvive ? 0 : undefined;
+}
+
+const NOT_STARTED = new Set<RunState>([RunState.FAILED, RunState.CANCELLED, RunState.SKIPPED]);
+
+/**
+ * How a run ended, by its last attempt and, where that has not started, by the one before it that may have: what may have happened to
+ * the node is not hidden by what did not.
+ */
+export function endOf(last: Outcome, before: Outcome | undefined): Outcome {
+  const { state, startedAt, maySurvive, error } = last;
+  if (before === undefined || startedAt !== undefined || maySurvive || !NOT_STARTED.has(state)) return last;
+  const known = before.error?.errorData;
+  if (before.error === undefined || known === undefined) return before;
+  const message = `${known.message} It was not repeated: ${error?.errorData?.message ?? ''}`.trim();
+  return { ...before, endedAt: new Date(), error: { ...before.error, errorData: { ...known, message } } };
+}
+
+/** The same run as it is before its next attempt is sent. Another id: whatever is left of the last attempt is not taken for it. */
+export function nextAttempt(run: RunRecord, attempt: number): RunRecord {
+  const unsent = { mediator: '', lmmInstanceId: '', mediatorEvent: 0, placedMs: 0, startedMs: 0 };
+  return { ...run, ...unsent, runId: newId(), attempt, state: RunState.QUEUED };
 }

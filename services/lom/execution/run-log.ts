@@ -31,8 +31,8 @@ export interface RunLog {
   waits(wait: LockWait): Promise<void>;
   /** Records a message of the mediator; resolves with the outcome if it is that, which `end` records. */
   relay(message: MediateResponse): Promise<Outcome | undefined>;
-  /** Records that the attempt has ended without a start, and the next one of the run before that is sent. */
-  retry(error: Outcome['error'], next: RunRecord, nextAt: Date): Promise<void>;
+  /** Records how the attempt has ended, with everything about one that may have started, and the next one before that is sent. */
+  retry(ended: Outcome, mayHaveStarted: boolean, next: RunRecord, nextAt: Date): Promise<void>;
   /** Records the outcome, and what of the log was left out before it. */
   end(outcome: Outcome): Promise<void>;
 }
@@ -174,8 +174,9 @@ export function createRunLog(
           return undefined;
       }
     },
-    async retry(error, next, nextAt) {
-      const value = { error, nextAttempt: next.attempt, nextAt };
+    async retry(ended, mayHaveStarted, next, nextAt) {
+      const outcome = mayHaveStarted ? { ...ended, result: undefined } : undefined;
+      const value = { error: ended.error, nextAttempt: next.attempt, nextAt, outcome };
       const { state, attempt: nextAttempt, mediator, lmmInstanceId, placedMs } = next;
       await publish({ $case: 'retry', value }, new Date(), {
         runId: next.runId,

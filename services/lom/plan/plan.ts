@@ -209,7 +209,7 @@ export function makePlan(request: PlanExecutionRequest, sources: PlanSources): P
     connectTimeoutMs: settings.connectTimeoutMs,
     maxParallel: parallelOf(request, settings, limit),
     rollout: planRollout(request.rollout, nodes.length),
-    retries: planRetries(request, settings),
+    retries: planRetries(request, action, settings),
     locksNodes: action.capability.risk !== Risk.READ_ONLY && !request.dryRun,
     limit,
     queueWaitMs: queueWaitOf(request, settings),

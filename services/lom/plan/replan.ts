@@ -2,7 +2,7 @@ import { RuneError } from '../../shared/errors.js';
 import type { SubmitExecutionRequest } from '../../shared/gen/rune/v1/lom.js';
 import { isFinalRun } from '../execution/final-state.js';
 import type { Action } from '../../shared/bundle/action.js';
-import type { Intent } from '../execution/execution.js';
+import type { Intent } from '../execution/intent.js';
 import { makePlan, type PlanSources } from './plan.js';
 import { planRollout } from './rollout.js';
 import type { ExecutionRecord, RunRecord } from '../store/store.js';

@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto';
+import { DeliveryMode } from '../../shared/gen/rune/v1/rcs.js';
 import { SubmitExecutionRequest } from '../../shared/gen/rune/v1/lom.js';
 
 /** JSON with the members of every object sorted by name. */
@@ -19,7 +20,8 @@ export function requestDigest(
   request: SubmitExecutionRequest,
   resolvedVersion: string,
 ): Buffer {
-  const { params, ...rest } = request;
+  const { params, header, ...rest } = request;
+  const atLeastOnce = header?.messageMetadata?.deliveryMode === DeliveryMode.AT_LEAST_ONCE;
   const asked = SubmitExecutionRequest.toJSON({
     ...rest,
     params: undefined,
@@ -28,6 +30,8 @@ export function requestDigest(
     acknowledgeRisk: false,
   });
   return createHmac('sha256', serverKey)
-    .update(canonical({ asked, params: params ?? {}, resolvedVersion }))
+    .update(
+      canonical({ asked, params: params ?? {}, resolvedVersion, ...(atLeastOnce ? { atLeastOnce } : {}) }),
+    )
     .digest();
 }

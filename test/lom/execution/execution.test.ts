@@ -404,7 +404,7 @@ describe('an execution', () => {
   });
 
   describe('with retries', () => {
-    const retries = { max: 2, delayMs: 1 };
+    const retries = { max: 2, delayMs: 1, atLeastOnce: false };
     const unreached = (
       name: 'NODE_UNREACHABLE' | 'AUTHENTICATION_FAILED' = 'NODE_UNREACHABLE',
       more = {},
@@ -490,7 +490,7 @@ describe('an execution', () => {
 
     it('stops to try when it is cancelled in between', async () => {
       const { start, sent } = ending(unreached());
-      const plan = planOf(['a'], { retries: { max: 5, delayMs: 600_000 } });
+      const plan = planOf(['a'], { retries: { max: 5, delayMs: 600_000, atLeastOnce: false } });
       const execution = await executeRecorded(store, plan, scriptedMediators({ start }));
       const events = await execution.events(({ event }) => {
         if (event?.$case === 'retry') execution.cancel('enough');
@@ -499,9 +499,36 @@ describe('an execution', () => {
       assert.deepEqual(sent, [1]);
     });
 
+    it('tries again what was lost where that is wanted, only when it cannot be alive, whoever owns it then', async () => {
+      const lost: Script = async function* () {
+        yield accepted;
+        yield running;
+        throw new RuneError('SERVICE_UNREACHABLE', 'connection reset');
+      };
+      const plan = planOf(['a'], { retries: { max: 1, delayMs: 1, atLeastOnce: true } });
+      const settings = { lostAfterMs: 600 };
+      const before = Date.now();
+      const old = await executeRecorded(store, plan, scriptedMediators({ start: lost }), { settings });
+      await eventually(async () => (await store.runs(old.id, { after: -1, limit: 1 }))[0]?.attempt === 2, {
+        label: 'the word of the next attempt',
+      });
+      old.leave();
+      await old.finished;
+      const [record] = await store.takeOver('me', 10, [old.id]);
+      assert.ok(record !== undefined);
+      const mediators = scriptedMediators({ start: succeed });
+      const execution = await resumeExecution(store, record, plan, mediators, { settings });
+      const events = await execution.events();
+      assert.ok(Date.now() - before >= 500, 'it was sent while the lost one may have been alive');
+      assert.equal(outcomes(events).get('a')?.state, RunState.SUCCEEDED);
+      const [retry] = events.flatMap(({ event }) => (event?.$case === 'retry' ? [event.value] : []));
+      assert.equal(retry?.outcome?.state, RunState.LOST);
+      assert.equal(new Set(events.map(({ runId }) => runId).filter((id) => id !== '')).size, 2);
+    });
+
     it('goes on with the next attempt when it gets another owner in between, and counts on', async () => {
       const first = ending(unreached());
-      const plan = planOf(['a'], { retries: { max: 1, delayMs: 600_000 } });
+      const plan = planOf(['a'], { retries: { max: 1, delayMs: 600_000, atLeastOnce: false } });
       const old = await executeRecorded(store, plan, scriptedMediators({ start: first.start }));
       await eventually(async () => (await store.runs(old.id, { after: -1, limit: 1 }))[0]?.attempt === 2, {
         label: 'the word of the next attempt',

@@ -274,7 +274,7 @@ describe('the lock of a node', () => {
       const failed = Outcome.fromPartial({ state: RunState.FAILED, error });
       yield attempt > 1 ? ended(RunState.SUCCEEDED) : { $case: 'outcome', value: failed };
     };
-    const plan = mutating(['a'], { retries: { max: 1, delayMs: 300 } });
+    const plan = mutating(['a'], { retries: { max: 1, delayMs: 300, atLeastOnce: false } });
     const first = await executeRecorded(store, plan, scriptedMediators({ start }), { turns });
     const events = first.events();
     await eventually(async () => (await store.runs(first.id, { after: -1, limit: 1 }))[0]?.attempt === 2, {
@@ -288,6 +288,28 @@ describe('the lock of a node', () => {
     const end = async (id: string): Promise<number> => (await store.execution(id))?.endedMs ?? 0;
     assert.ok((await end(first.id)) <= (await end(second.id)));
     assert.equal(second.state, ExecutionState.SUCCEEDED);
+  });
+
+  it('stays with a run that is lost and tried again, also when it is not tried again after all', async () => {
+    const start: Script = async function* () {
+      yield accepted;
+      yield running;
+      throw new RuneError('SERVICE_UNREACHABLE', 'connection reset');
+    };
+    const plan = mutating(['a'], { retries: { max: 1, delayMs: 1, atLeastOnce: true } });
+    const mediators = scriptedMediators({ start });
+    const settings = { lostAfterMs: HOUR_MS };
+    const first = await executeRecorded(store, plan, mediators, { turns, settings });
+    const events = first.events(({ event }) => {
+      if (event?.$case === 'retry') first.cancel('enough');
+    });
+    const outcome = outcomeOf(await events);
+    assert.equal(outcome?.state, RunState.LOST);
+    assert.match(outcome.error?.errorData?.message ?? '', /not repeated: The run was cancelled before/);
+    assert.equal(mediators.starts.length, 1);
+    const { holder } = await store.nodeLock(`${key}/a`);
+    assert.equal(holder?.executionId, first.id);
+    assert.ok(holder.untilMs > Date.now() + HOUR_MS / 2);
   });
 
   it('keeps the place of a waiting run whose execution gets another owner', async () => {

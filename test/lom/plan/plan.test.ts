@@ -147,7 +147,7 @@ describe('a plan', () => {
       assert.deepEqual([name, `${facts.field}, ${facts.expectedFormat}`], ['FIELD_OUT_OF_RANGE', expected]);
     }
     const { retries } = makePlan(requestWith({ maxRetries: 10, retryDelay: toDuration(5000) }), sources);
-    assert.deepEqual(retries, { max: 10, delayMs: 5000 });
+    assert.deepEqual(retries, { max: 10, delayMs: 5000, atLeastOnce: false });
   });
 
   it('needs the lock of its nodes if it changes something there, and waits for it as the request says', async () => {
