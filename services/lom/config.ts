@@ -62,7 +62,7 @@ export const LOM_SETTINGS = {
       name: 'inventory_sources',
       kind: 'sources by name, see docs/inventory.md',
       default: {},
-      doc: 'Programs and https addresses that give more of the inventory.',
+      doc: 'Programs, https addresses, EC2 and Systems Manager as more of the inventory.',
     },
     readInventorySources,
   ),

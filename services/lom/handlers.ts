@@ -42,8 +42,8 @@ function plannedRuns(plan: Plan): PlannedRun[] {
   }));
 }
 
-function sourceMessage({ name, kind, readAtMs, problem }: InventorySourceStatus): InventorySource {
-  return { name, kind, readAt: new Date(readAtMs), problem };
+function sourceMessage({ name, kind, readAtMs, problem, notes }: InventorySourceStatus): InventorySource {
+  return { name, kind, readAt: new Date(readAtMs), problem, notes: [...notes] };
 }
 
 const callerOf = (call: CallContext): Caller => ({ header: call.header, triggeredBy: call.identity.name });

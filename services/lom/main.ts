@@ -17,6 +17,9 @@ if (argv[0] === 'store') {
   const invocation = { name, prefix, argv: argv.slice(1), env, stdout, stderr };
   process.exitCode = await healthCommand(LOM_SETTINGS, invocation);
 } else {
+  // Which versions of Node.js are served is said elsewhere; standard error is for lines of the log.
+  env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
+
   await runService(
     {
       name,

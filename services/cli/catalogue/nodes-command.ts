@@ -14,7 +14,7 @@ import type { Deps } from '../connect.js';
 import { type Session, withService } from '../with-service.js';
 import { writeAnswer } from '../write-answer.js';
 import { allNodes } from './pages.js';
-import { sourceAge, staleSources } from './source-words.js';
+import { sourceAge, sourceLines } from './source-words.js';
 import { writeList } from './write-list.js';
 
 const indent = (lines: readonly string[]) => lines.map((line) => `  ${line}`);
@@ -98,7 +98,8 @@ async function show(
       ...(probe === undefined ? [] : ['probe:', ...indent(renderProbe(probe))]),
     ],
   });
-  await tellStale(source === undefined ? [] : [source], io);
+  // What is to be known of other nodes of the source is told with the list.
+  await tellOfSources(source === undefined ? [] : [{ ...source, notes: [] }], io);
   const failure = probe?.error?.errorData?.name;
   return failure === undefined ? EXIT_CODE.SUCCEEDED : EXIT_CODE[exitNameOfError(failure)];
 }
@@ -135,13 +136,16 @@ async function list(
         ),
       ),
   });
-  await tellStale(sources, io);
+  await tellOfSources(sources, io);
   return EXIT_CODE.SUCCEEDED;
 }
 
-async function tellStale(sources: readonly InventorySource[], { stderr, nowMs }: Deps['io']): Promise<void> {
+async function tellOfSources(
+  sources: readonly InventorySource[],
+  { stderr, nowMs }: Deps['io'],
+): Promise<void> {
   await stderr.write(
-    staleSources(sources, nowMs())
+    sourceLines(sources, nowMs())
       .map((line) => `${line}\n`)
       .join(''),
   );

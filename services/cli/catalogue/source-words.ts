@@ -9,9 +9,12 @@ export function sourceAge({ name, readAt }: InventorySource, nowMs: number): str
   return escapeText(`${name}${age}`);
 }
 
-/** One line for each source of which something newer cannot be used. */
-export function staleSources(sources: readonly InventorySource[], nowMs: number): string[] {
-  return sources
-    .filter(({ problem }) => problem !== '')
-    .map((source) => `inventory: ${sourceAge(source, nowMs)}; since then: ${escapeText(source.problem)}`);
+/** One line for each source of which something newer cannot be used, and for each thing that else is to be known of one. */
+export function sourceLines(sources: readonly InventorySource[], nowMs: number): string[] {
+  return sources.flatMap((source) => {
+    const { name, problem, notes } = source;
+    const stale = `inventory: ${sourceAge(source, nowMs)}; since then: ${escapeText(problem)}`;
+    const others = notes.map((note) => `inventory: ${escapeText(`${name}: ${note}`)}`);
+    return problem === '' ? others : [stale, ...others];
+  });
 }

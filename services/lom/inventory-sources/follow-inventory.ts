@@ -5,13 +5,14 @@ import { createFileFaults, type FileFaults } from '../../shared/file-faults.js';
 import { fileStamp } from '../../shared/file-stamp.js';
 import type { Logger } from '../../shared/logger.js';
 import type { SchemaCompiler } from '../../shared/schema.js';
-import { readSourceFile, type FileReading } from '../../shared/source-file.js';
+import { readSourceFile } from '../../shared/source-file.js';
 import { readYaml, type YamlSource } from '../../shared/yaml-source.js';
 import { createInventory, type Inventory } from '../inventory/inventory.js';
 import { createLiveInventory } from './live-inventory.js';
-import { readProgram } from './read-program.js';
-import { readUrl } from './read-url.js';
+import { impliedGroups } from './implied-groups.js';
+import { readSource } from './read-source.js';
 import type { InventorySourceConfig } from './source-config.js';
+import type { SourceReading } from './source-reading.js';
 
 /** Largest inventory file or answer of a source, in bytes. */
 export const INVENTORY_BYTES_MAX = 32 * 1024 * 1024;
@@ -22,11 +23,13 @@ const PAUSE_MS_MAX = 24 * 3_600_000;
 export interface InventorySourceStatus {
   /** The path of a file, or the name in the setting `inventory_sources`. */
   readonly name: string;
-  readonly kind: 'file' | 'program' | 'url';
+  readonly kind: 'file' | InventorySourceConfig['from']['kind'];
   /** When the source last said what is in use, in ms since 1970. */
   readonly readAtMs: number;
   /** Why nothing newer is in use; empty while all is well. */
   readonly problem: string;
+  /** What else is to be known of what it said last, one sentence each, such as which instances are left out. */
+  readonly notes: readonly string[];
 }
 
 /** What an inventory is made of. */
@@ -59,7 +62,7 @@ interface Source {
   readonly name: string;
   readonly kind: InventorySourceStatus['kind'];
   readonly refreshMs: number;
-  read(): Promise<FileReading>;
+  read(): Promise<SourceReading>;
   /** Of a file: to see without reading it that it has not changed. */
   stamp?: () => Promise<string>;
   seenStamp: string;
@@ -73,6 +76,7 @@ interface Source {
   copiedBytes: Buffer | undefined;
   unreadable: string;
   refused: string;
+  notes: readonly string[];
 }
 
 /**
@@ -94,11 +98,13 @@ export async function followInventory(options: FollowInventoryOptions): Promise<
   let working: Promise<void> = Promise.resolve();
 
   const build = (faults: FileFaults): Inventory => {
-    const inventory = createInventory(
-      sources.flatMap(({ latest }) => latest ?? []),
-      schemas,
-      faults,
+    const latest = sources.flatMap(({ latest: each }) => each ?? []);
+    const cloud = sources.filter(({ kind }) => kind === 'ec2' || kind === 'ssm');
+    const implied = impliedGroups(
+      cloud.flatMap(({ latest: each }) => each ?? []),
+      latest,
     );
+    const inventory = createInventory(implied === undefined ? latest : [...latest, implied], schemas, faults);
     check(inventory, faults);
     faults.throwIfAny('The inventory');
     return inventory;
@@ -106,6 +112,7 @@ export async function followInventory(options: FollowInventoryOptions): Promise<
   const use = (inventory: Inventory): void => {
     for (const warning of inventory.warnings) logger.warn(warning);
     for (const source of sources) {
+      for (const note of source.notes) logger.warn(`${source.name}: ${note}`);
       source.usedBytes = source.latestBytes;
       source.usedAtMs = source.latestAtMs;
       source.refused = '';
@@ -197,10 +204,11 @@ export async function followInventory(options: FollowInventoryOptions): Promise<
   return {
     inventory,
     statuses: () =>
-      sources.map(({ name, kind, usedAtMs, unreadable, refused }) => ({
+      sources.map(({ name, kind, usedAtMs, unreadable, refused, notes }) => ({
         name,
         kind,
         readAtMs: usedAtMs,
+        notes,
         problem: unreadable === '' ? refused : `the ${WHAT[kind]} ${unreadable}`,
       })),
     follow(checkWith) {
@@ -220,7 +228,13 @@ export async function followInventory(options: FollowInventoryOptions): Promise<
   };
 }
 
-const WHAT = { file: 'file', program: 'program', url: 'address' } as const;
+const WHAT = {
+  file: 'file',
+  program: 'program',
+  url: 'address',
+  ec2: 'API of EC2',
+  ssm: 'API of Systems Manager',
+} as const;
 
 const NOTHING = {
   seenStamp: '',
@@ -232,6 +246,7 @@ const NOTHING = {
   copiedBytes: undefined,
   unreadable: '',
   refused: '',
+  notes: [],
 };
 
 function fileSource(file: string, refreshMs: number): Source {
@@ -246,13 +261,9 @@ function fileSource(file: string, refreshMs: number): Source {
   };
 }
 
-function remoteSource(
-  { name, refreshMs, timeoutMs, from }: InventorySourceConfig,
-  env: FollowInventoryOptions['env'],
-): Source {
-  const limits = { timeoutMs, bytesMax: INVENTORY_BYTES_MAX };
-  const read = (): Promise<FileReading> =>
-    from.kind === 'program' ? readProgram(from, limits, env) : readUrl(from, limits);
+function remoteSource(config: InventorySourceConfig, env: FollowInventoryOptions['env']): Source {
+  const { name, refreshMs, from } = config;
+  const read = (): Promise<SourceReading> => readSource(config, INVENTORY_BYTES_MAX, env);
   return { ...NOTHING, name, kind: from.kind, refreshMs, dueAtMs: 0, read };
 }
 
@@ -270,6 +281,7 @@ async function take(source: Source, force: boolean): Promise<boolean> {
     return false;
   }
   source.unreadable = '';
+  source.notes = reading.notes ?? [];
   source.seenStamp = stamp ?? '';
   if (source.latestBytes?.equals(reading.bytes) === true) {
     confirm(source, Date.now());

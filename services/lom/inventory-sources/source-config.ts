@@ -1,4 +1,5 @@
 import { durationSetting, type Complain } from '../../shared/settings.js';
+import { readAwsSource, type AwsSource } from './aws/aws-config.js';
 
 /** Where a part of the inventory comes from, besides files. */
 export interface InventorySourceConfig {
@@ -6,7 +7,7 @@ export interface InventorySourceConfig {
   readonly name: string;
   readonly refreshMs: number;
   readonly timeoutMs: number;
-  readonly from: ProgramSource | UrlSource;
+  readonly from: ProgramSource | UrlSource | AwsSource;
 }
 
 /** A program that prints an inventory. */
@@ -32,7 +33,7 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const REFRESH = durationSetting({ name: 'refresh', doc: '', default: '1m', min: '1s', max: '24h' });
 const TIMEOUT = durationSetting({ name: 'timeout', doc: '', default: '30s', min: '1s', max: '10m' });
-const KEYS = ['program', 'variables', 'url', 'ca_file', 'token_file', 'refresh', 'timeout'];
+const KEYS = ['program', 'variables', 'url', 'ca_file', 'token_file', 'ec2', 'ssm', 'refresh', 'timeout'];
 
 const isObject = (raw: unknown): raw is Record<string, unknown> =>
   typeof raw === 'object' && raw !== null && !Array.isArray(raw);
@@ -57,9 +58,9 @@ function readSource(name: string, raw: unknown, complain: Complain): InventorySo
     return undefined;
   }
   let isGood = true;
-  const fault = (key: string, message: string): void => {
+  const fault: Fault = (key, message, path = []) => {
     isGood = false;
-    complain(message, [name, key]);
+    complain(message, [name, key, ...path]);
   };
   for (const key of Object.keys(raw)) {
     if (!KEYS.includes(key)) fault(key, `is none of ${KEYS.join(', ')}`);
@@ -70,15 +71,25 @@ function readSource(name: string, raw: unknown, complain: Complain): InventorySo
       : (setting.parse(raw[key], (message) => fault(key, message)) ?? 0);
   const refreshMs = duration(REFRESH, 'refresh');
   const timeoutMs = duration(TIMEOUT, 'timeout');
-  const from = raw['program'] === undefined ? readUrl(raw, fault) : readProgram(raw, fault);
+  const from = readFrom(raw, fault);
   return isGood && from !== undefined ? { name, refreshMs, timeoutMs, from } : undefined;
 }
 
-type Fault = (key: string, message: string) => void;
+type Fault = (key: string, message: string, path?: readonly (string | number)[]) => void;
+
+function readFrom(raw: Record<string, unknown>, fault: Fault): InventorySourceConfig['from'] | undefined {
+  if (raw['program'] !== undefined) return readProgram(raw, fault);
+  const kind = raw['ec2'] === undefined ? 'ssm' : 'ec2';
+  if (raw[kind] === undefined) return readUrl(raw, fault);
+  for (const key of ['url', 'ca_file', 'token_file', 'variables', 'ssm']) {
+    if (key !== kind && raw[key] !== undefined) fault(key, `does not go together with ${kind}`);
+  }
+  return readAwsSource(kind, raw[kind], (path, message) => fault(kind, message, path));
+}
 
 function readProgram(raw: Record<string, unknown>, fault: Fault): ProgramSource | undefined {
   const { program, variables = [] } = raw;
-  for (const key of ['url', 'ca_file', 'token_file']) {
+  for (const key of ['url', 'ca_file', 'token_file', 'ec2', 'ssm']) {
     if (raw[key] !== undefined) fault(key, 'does not go together with program');
   }
   const command: unknown = isText(program) ? [program] : program;
@@ -101,7 +112,7 @@ function readUrl(raw: Record<string, unknown>, fault: Fault): UrlSource | undefi
     if (raw[key] !== undefined && !isText(raw[key])) fault(key, 'must be a text that is not empty');
   }
   if (!isText(url) || !URL.canParse(url) || new URL(url).protocol !== 'https:') {
-    fault('url', 'must be an https:// address, or program must be given');
+    fault('url', 'must be an https:// address, or program, ec2 or ssm must be given');
     return undefined;
   }
   if (new URL(url).password !== '') fault('url', 'must hold no password: use token_file');

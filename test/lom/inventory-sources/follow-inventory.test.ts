@@ -169,6 +169,7 @@ describe('inventory sources', () => {
         kind: 'program',
         readAtMs: before,
         problem: 'the program ended with 3: no credentials',
+        notes: [],
       });
       assert.ok(followed.inventory.find('i-1'));
       const told = 'an inventory source cannot be read: what it said last is used';

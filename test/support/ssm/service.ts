@@ -10,6 +10,8 @@ export interface ManagedInstance {
   readonly id: string;
   readonly scope: Scope;
   readonly tags: Readonly<Record<string, string>>;
+  /** What its activation calls it; only for one that is not of EC2. */
+  readonly name?: string;
   readonly agent: Agent;
   /** `unreachable`: what is sent waits; `undeliverable`: what is sent fails; `gone`: nothing can be sent. */
   presence: 'online' | 'unreachable' | 'undeliverable' | 'gone';

@@ -26,6 +26,8 @@ import type { SigningKey } from './verify-signature.js';
 /** An instance of the endpoint. */
 export interface InstanceOptions {
   readonly tags?: Readonly<Record<string, string>>;
+  /** What its activation calls one that is not of EC2. */
+  readonly name?: string;
   /** Default: the first region. */
   readonly region?: string;
   /** Default: the endpoint's own account. */
@@ -34,7 +36,7 @@ export interface InstanceOptions {
 
 /** What an endpoint is made of; every part but the instances has a default. */
 export interface SsmEndpointOptions {
-  /** By id: "i-" and 17 letters or digits. */
+  /** By id: "i-" or "mi-" and 17 letters or digits. */
   readonly instances: Readonly<Record<string, InstanceOptions>>;
   /** Default: us-east-1 alone. */
   readonly regions?: readonly string[];
@@ -147,7 +149,7 @@ export async function startSsmEndpoint(options: SsmEndpointOptions): Promise<Ssm
     random,
     now: () => Date.now() + clockAheadMs,
   };
-  for (const [id, { tags = {}, ...where }] of Object.entries(options.instances)) {
+  for (const [id, { tags = {}, name, ...where }] of Object.entries(options.instances)) {
     const scope: Scope = { account: where.account ?? ACCOUNT, region: where.region ?? region };
     const agent = createAgent({
       instanceId: id,
@@ -166,7 +168,15 @@ export async function startSsmEndpoint(options: SsmEndpointOptions): Promise<Ssm
       onReport: (invocation, report) => takeReport(service, invocation, report),
       onBack: () => emptyMailbox(service, instance),
     });
-    const instance: ManagedInstance = { id, scope, tags, agent, presence: 'online', mailbox: [] };
+    const instance: ManagedInstance = {
+      id,
+      scope,
+      tags,
+      ...(name === undefined ? {} : { name }),
+      agent,
+      presence: 'online',
+      mailbox: [],
+    };
     service.instances.set(id, instance);
   }
 

@@ -36,7 +36,7 @@ export interface SignedRequest {
 const SKEW_MS_MAX = 300_000;
 const ALGORITHM = 'AWS4-HMAC-SHA256';
 /** The services that one server plays; a signature says for which of them it is. */
-const SERVICES = ['ssm', 'sts', 's3'];
+const SERVICES = ['ssm', 'sts', 's3', 'ec2'];
 
 /**
  * Recomputes a request's signature (version 4) with the secret of the key that it names, and throws an AwsError where anything

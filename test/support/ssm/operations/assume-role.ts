@@ -5,7 +5,11 @@ import type { Caller } from '../verify-signature.js';
 const SESSION_SECONDS_DEFAULT = 3600;
 
 /** Answers the two calls of the token service that matter here, in its XML. Throws AccessDenied for a role that is not granted. */
-export function answerTokenService(service: Service, caller: Caller, form: URLSearchParams): string {
+export function answerTokenService(
+  service: Pick<Service, 'keys' | 'roles'>,
+  caller: Caller,
+  form: URLSearchParams,
+): string {
   const action = form.get('Action') ?? '';
   switch (action) {
     case 'GetCallerIdentity':

@@ -55,7 +55,8 @@ function showInstance(service: Service, instance: ManagedInstance): object {
     PlatformType: 'Linux',
     PlatformName: 'Amazon Linux',
     PlatformVersion: '2023',
-    ResourceType: 'EC2Instance',
+    ResourceType: instance.id.startsWith('mi-') ? 'ManagedInstance' : 'EC2Instance',
+    ...(instance.name === undefined ? {} : { Name: instance.name }),
     IPAddress: '127.0.0.1',
     ComputerName: `${instance.id}.internal`,
   };
