@@ -138,7 +138,9 @@ export const ERRORS = {
   SSM_DOCUMENT_UNUSABLE: row(-32423, 'FAILED_PRECONDITION', 'NODE_UNREACHABLE', 'HIGH', false, 'Nothing ran. Correct ssm.document of the mediator: docs/ssm.md shows the document that it needs.'),
   SSM_NOT_DELIVERED: row(-32424, 'UNAVAILABLE', 'NODE_UNREACHABLE', 'MEDIUM', true, 'Nothing ran. Check that {node} is up and its SSM agent online: rune doctor --node {node}'),
   SSM_COMMAND_TOO_LARGE: row(-32425, 'INVALID_ARGUMENT', 'REFUSED', 'LOW', false, 'Nothing ran. Send less, or run the action over ssh; what SSM carries is limited by AWS.'),
-  SECRET_NOT_CARRIED: row(-32309, 'FAILED_PRECONDITION', 'REFUSED', 'MEDIUM', false, 'Nothing ran. Parameters of SSM commands end up in CloudTrail and on the disk of the node: give a reference such as ssm:/path/name that the plugin looks up in Parameter Store on {node}, or run the action over ssh.'),
+  SECRET_NOT_CARRIED: row(-32309, 'FAILED_PRECONDITION', 'REFUSED', 'MEDIUM', false, 'Nothing ran. Parameters of SSM commands end up in CloudTrail and on the disk of the node: give a reference such as ssm:/path/name, which {node} looks up in Parameter Store (docs/ssm.md), or run the action over ssh.'),
+  SSM_PARAMETER_NOT_ALLOWED: row(-32426, 'FAILED_PRECONDITION', 'REFUSED', 'MEDIUM', false, 'Nothing ran. Name a parameter that the mediator of {node} allows, or allow it in ssm.parameters of its configuration.'),
+  SSM_PARAMETER_UNAVAILABLE: row(-32427, 'FAILED_PRECONDITION', 'NODE_UNREACHABLE', 'MEDIUM', false, 'Nothing ran. Check that the parameter exists in the region of {node}, that the role of the node may read and decrypt it, and that the AWS command line is installed there: the message says what failed.'),
 
   NODE_IN_MAINTENANCE: row(-32501, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', false, 'Nothing ran. Leave {node} out with --exclude, or end its maintenance in the inventory.'),
   RUN_ALREADY_EXISTS: row(-32502, 'ALREADY_EXISTS', 'REFUSED', 'LOW', false, 'A run id is started once: make a new one.'),

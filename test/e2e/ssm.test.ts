@@ -8,7 +8,9 @@ import { spawnRune } from '../cli/spawn-rune.js';
 import { eventually } from '../support/eventually.js';
 import { findProcesses } from '../support/processes.js';
 import { runAction, type Ran } from '../support/run-action.js';
+import { makeAwsProgram } from '../support/ssm/aws-program.js';
 import { startSsmEndpoint, type SsmEndpoint } from '../support/ssm/ssm-endpoint.js';
+import type { TempDirectory } from '../support/temp-directory.js';
 import { startWorld, type World } from '../support/world.js';
 
 /** How many instances and executions the storm has; `SSM_STORM=100x5` makes 500 runs of it, which takes minutes. */
@@ -53,6 +55,7 @@ function inflate(bytes: Buffer): Buffer {
 
 describe('the main job over Systems Manager', () => {
   let aws: SsmEndpoint;
+  let programs: TempDirectory;
   let world: World;
   const run = (request: Request, seen?: Seen): Promise<Ran> => runAction(world.client, request, seen);
   /** How often the endpoint executed the script of a run. */
@@ -87,8 +90,10 @@ describe('the main job over Systems Manager', () => {
   };
 
   before(async () => {
+    programs = await makeAwsProgram();
     aws = await startSsmEndpoint({
       instances: Object.fromEntries(FLEET.map((id) => [id, {}])),
+      programs: programs.path,
       hiddenMs: 500,
       scriptsMax: 6,
       deliveryMs: 20,
@@ -106,6 +111,7 @@ describe('the main job over Systems Manager', () => {
         ssm: {
           enabled: true,
           endpoint: aws.url,
+          parameters: ['/rune/'],
           requests_per_second: 40,
           poll_first: '100ms',
           poll_max: '1s',
@@ -121,6 +127,7 @@ describe('the main job over Systems Manager', () => {
   after(async () => {
     await world?.stop();
     await aws?.stop();
+    await programs?.remove();
   });
   afterEach(() => aws.faults.clear());
 
@@ -174,6 +181,23 @@ describe('the main job over Systems Manager', () => {
       .join('\n');
     assert.ok(sent.includes(open), 'what is not secret is found, so a secret would be');
     for (const value of [secret, aws.credentials.secretAccessKey]) assert.ok(!sent.includes(value));
+  });
+
+  it('lets the node look up a secret, and runs nothing where it cannot', async () => {
+    const asked = {
+      action: 'restart-nomad',
+      targets: { nodes: [WEB] },
+      params: { token: 'ssm:/rune/denied' },
+    };
+    const { outcomes } = await run(asked);
+    const error = outcomes.get(WEB)?.error?.errorData;
+    assert.equal(error?.name, 'SSM_PARAMETER_UNAVAILABLE', error?.message);
+    assert.match(
+      error?.message ?? '',
+      /could not look up \/rune\/denied for the parameter token: .*AccessDenied/,
+    );
+    const refused = await run({ ...asked, params: { token: 'ssm:/other' } });
+    assert.equal(nameOf(refused, WEB), 'SSM_PARAMETER_NOT_ALLOWED');
   });
 
   it('stops a plugin on cancel, and says that nothing of it is alive', async () => {

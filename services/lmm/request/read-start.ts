@@ -10,6 +10,7 @@ import { within, type Bounds } from './bounds.js';
 import type { LiveRunSpec } from '../runs/live-run.js';
 import { protocolOf } from '../plugin-protocols/protocol-of.js';
 import { readPlugin } from './read-plugin.js';
+import { readReferences } from './read-references.js';
 import { readRunAs } from './read-run-as.js';
 import { readTarget } from './read-target.js';
 import { refuseField } from './refuse-field.js';
@@ -66,7 +67,7 @@ export function readStart(
       target,
       runAs: readRunAs(start.runAs),
       ...readPlugin(start.plugin, blobs),
-      input: protocol.input(start, header),
+      ...readReferences(start, transport, (filled) => protocol.input(filled, header)),
       environment: protocol.environment(start),
       timeoutMs: duration('timeout', limits?.timeout, bounds.timeoutMs),
       killGraceMs: duration('kill_grace', limits?.killGrace, bounds.killGraceMs),

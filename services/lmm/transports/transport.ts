@@ -15,6 +15,17 @@ export interface RunAs {
   readonly become: 'sudo' | 'doas';
 }
 
+/** A value of the input that the node itself looks up. */
+export interface InputReference {
+  /** The parameter that has it. */
+  readonly parameter: string;
+  /** Its name in Parameter Store. */
+  readonly name: string;
+  /** The bytes of the input that are the JSON string in its place. */
+  readonly start: number;
+  readonly end: number;
+}
+
 /**
  * Everything a node needs to run one plugin once. Nothing of it is ever put into argv, an environment or a file, but for the
  * fields whose purpose that is.
@@ -41,6 +52,8 @@ export interface NodeCommand {
   readonly requires: Requirements;
   /** What the plugin reads on stdin: one JSON object. */
   readonly input: Buffer;
+  /** In the order of their places; only for a transport that `resolvesReferences`. */
+  readonly references?: readonly InputReference[];
   /** Do not kill what is alive after a normal end. */
   readonly leavesProcesses: boolean;
   readonly timeoutMs: number;
@@ -115,6 +128,8 @@ export interface Transport {
   readonly logStreaming?: false;
   /** False where the plugin goes on when its mediator is lost. */
   readonly stopsWithLink?: false;
+  /** True where the node can look up references in Parameter Store. */
+  readonly resolvesReferences?: true;
   /**
    * Runs the plugin once and resolves when its fate is known. Never rejects after the plugin may have started. Rejects with
    * a RuneError when it certainly did not.

@@ -1,6 +1,7 @@
 import { toDuration } from '../../shared/duration.js';
 import type { MediateStart, NodeTarget, Plugin } from '../../shared/gen/rune/v1/lmm.js';
 import type { Placement, RunIdentity } from './dispatch.js';
+import { referencedParams } from '../plan/secret-references.js';
 import type { Plan, PlannedNode, PlannedRun } from '../plan/plan.js';
 
 /** The node as a mediator needs it, by one of its transports. */
@@ -74,6 +75,7 @@ export function startMessage(
     ownerEpoch: identity.epoch,
     lmmInstanceId: instanceId,
     paramsJson: Buffer.from(JSON.stringify(plan.params)),
+    referencedParams: referencedParams(plan.action, plan.params, run.transport),
     outputSchema: plan.action.capability.outputSchema,
     context: {
       dryRun: plan.dryRun,

@@ -3,6 +3,7 @@ import { toValidationError } from '../../shared/fault.js';
 import type { ValidationError } from '../../shared/gen/rune/v1/eps.js';
 import { checkJsonBounds } from '../../shared/json-bounds.js';
 import type { Action } from '../../shared/bundle/action.js';
+import { referencesIn } from './references-in.js';
 
 /** What parameters may hold; a deeper value could not travel in a message. */
 const PARAMS_BOUNDS = { depthMax: 32, bytesMax: 1024 * 1024 };
@@ -12,12 +13,20 @@ export const PARAMS_ROOT = 'params';
 
 /**
  * The parameters with the action's defaults filled in; the given object stays as it is. Throws INVALID_PARAMS whose
- * validation_errors name each faulty field and never its value.
+ * validation_errors name each faulty field and never its value. Secrets that are references may break the schema: requireReferences
+ * refuses those that are none.
  */
 export function checkParams(params: Record<string, unknown>, action: Action): Record<string, unknown> {
   refuseParams(boundsErrors(params), action);
   const filled = structuredClone(params);
-  refuseParams(action.input.validate(filled), action);
+  const { capability, input } = action;
+  // What a reference leads to is known to the node alone.
+  const isOpen = ({ field }: ValidationError): boolean =>
+    referencesIn(capability, params).some((name) => field === `${PARAMS_ROOT}.${name}`);
+  refuseParams(
+    input.validate(filled).filter((error) => !isOpen(error)),
+    action,
+  );
   // Defaults are part of what is sent, and a small list can call for many of them.
   refuseParams(boundsErrors(filled), action);
   return filled;

@@ -1,28 +1,37 @@
 import type { Action } from '../../shared/bundle/action.js';
 import { secretsOf } from '../../shared/bundle/secrets.js';
 import { RuneError } from '../../shared/errors.js';
+import { refuseParams } from './params.js';
+import { isReference, referencesIn } from './references-in.js';
 
 /** Transports whose commands others can read: in logs of the cloud and on the disk of the node. */
 const READABLE = new Set(['ssm']);
-/** A name in Parameter Store, for the plugin to look up on its node. */
-const REFERENCE = /^ssm:[A-Za-z0-9_./-]{1,1000}$/;
+
+/** The secret parameters that the node has to look up; none over a transport that can keep their values. */
+export function referencedParams(
+  { capability }: Action,
+  params: Readonly<Record<string, unknown>>,
+  transport: string,
+): string[] {
+  return READABLE.has(transport) ? referencesIn(capability, params) : [];
+}
 
 /**
  * Refuses secret parameters over a transport that cannot keep them, unless each is a reference that means nothing to others. Throws
- * SECRET_NOT_CARRIED.
+ * SECRET_NOT_CARRIED, and INVALID_PARAMS for a reference that breaks the schema where a transport takes it as it is.
  */
 export function requireReferences(
   action: Action,
   params: Readonly<Record<string, unknown>>,
   runs: readonly { readonly node: { readonly name: string }; readonly transport: string }[],
 ): void {
+  const { capability } = action;
+  if (runs.some(({ transport }) => !READABLE.has(transport)) && referencesIn(capability, params).length > 0)
+    refuseParams(action.input.validate(structuredClone(params)), action);
   const run = runs.find(({ transport }) => READABLE.has(transport));
   if (run === undefined) return;
-  const { capability } = action;
   const secrets = secretsOf(JSON.parse(capability.inputSchema) as object);
-  const bare = Object.entries(params).find(
-    ([name, value]) => secrets.include(name) && !(typeof value === 'string' && REFERENCE.test(value)),
-  );
+  const bare = Object.entries(params).find(([name, value]) => secrets.include(name) && !isReference(value));
   if (bare === undefined) return;
   throw new RuneError(
     'SECRET_NOT_CARRIED',
@@ -31,7 +40,7 @@ export function requireReferences(
       action: capability.action,
       node: run.node.name,
       field: `params.${bare[0]}`,
-      expectedFormat: 'ssm: and a name in Parameter Store, which the plugin looks up on the node',
+      expectedFormat: 'ssm: and a name in Parameter Store, which is looked up on the node',
     },
   );
 }

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import type { Action } from '../../../services/shared/bundle/action.js';
-import { requireReferences } from '../../../services/lom/plan/secret-references.js';
+import { checkParams } from '../../../services/lom/plan/params.js';
+import { referencedParams, requireReferences } from '../../../services/lom/plan/secret-references.js';
+import { createSchemaCompiler } from '../../../services/shared/schema.js';
 
 const action = {
   capability: {
@@ -11,6 +13,13 @@ const action = {
     }),
   },
 } as Action;
+const STRICT = JSON.stringify({
+  type: 'object',
+  properties: {
+    user: { type: 'string', pattern: '^[a-z]+$' },
+    password: { type: 'string', pattern: '^[a-z]+$', writeOnly: true },
+  },
+});
 const over = (...transports: string[]): Parameters<typeof requireReferences>[2] =>
   transports.map((transport, index) => ({ node: { name: `web0${index}` }, transport }));
 
@@ -34,6 +43,25 @@ describe('secret parameters', () => {
 
   it('may be references to Parameter Store', () => {
     requireReferences(action, { user: 'ops', password: 'ssm:/prod/db/password' }, over('ssm'));
+  });
+
+  it('that are references need fit the schema only where they are taken as they are', () => {
+    const strict = {
+      ...action,
+      input: createSchemaCompiler().compile(STRICT, 'params'),
+    } as unknown as Action;
+    const params = { user: 'ops', password: 'ssm:/prod/db/password' };
+    assert.deepEqual(checkParams(params, strict), params);
+    requireReferences(strict, params, over('ssm'));
+    assert.throws(() => requireReferences(strict, params, over('ssm', 'ssh')), { name: 'INVALID_PARAMS' });
+    assert.throws(() => checkParams({ password: 'UPPER' }, strict), { name: 'INVALID_PARAMS' });
+    assert.throws(() => checkParams({ user: 'ssm:/a' }, strict), { name: 'INVALID_PARAMS' });
+  });
+
+  it('that are references are named to a mediator whose nodes look them up', () => {
+    const params = { user: 'ssm:/a', password: 'ssm:/b' };
+    assert.deepEqual(referencedParams(action, params, 'ssm'), ['password']);
+    assert.deepEqual(referencedParams(action, params, 'ssh'), []);
   });
 
   it('are as they were over every other transport, and do not matter where none is given', () => {

@@ -44,6 +44,8 @@ export interface SsmEndpointOptions {
   readonly documents?: Readonly<Record<string, unknown>>;
   readonly parameters?: Readonly<Record<string, StoredParameter>>;
   readonly buckets?: readonly string[];
+  /** A directory of programs that scripts find before those of the system. */
+  readonly programs?: string;
   /** How long agents take to bring an output to its bucket when its command is over. Default: 0. */
   readonly uploadMs?: number;
   /** Roles by ARN: `granted` leads to the account in the ARN. */
@@ -81,6 +83,8 @@ export interface TestInstance {
 /** A Systems Manager of its own on loopback, with agents that really execute. */
 export interface SsmEndpoint {
   readonly url: string;
+  /** Where the disks of its instances are. */
+  readonly directory: string;
   readonly region: string;
   readonly account: string;
   readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
@@ -107,6 +111,7 @@ const HIDDEN_MS = 30;
 const REBOOT_MS = 50;
 const SECOND_MS = 1000;
 const SCRIPTS_MAX = 16;
+const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** Starts an endpoint on a free loopback port. */
 export async function startSsmEndpoint(options: SsmEndpointOptions): Promise<SsmEndpoint> {
@@ -158,7 +163,10 @@ export async function startSsmEndpoint(options: SsmEndpointOptions): Promise<Ssm
       secondMs: options.agentSecondMs ?? SECOND_MS,
       rebootMs: options.rebootMs ?? REBOOT_MS,
       gate,
-      env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8' },
+      env: {
+        PATH: [...(options.programs === undefined ? [] : [options.programs]), SYSTEM_PATH].join(':'),
+        LANG: 'C.UTF-8',
+      },
       parameter: (name) => {
         const found = service.parameters.get(name);
         // A secret one is never put into a script.
@@ -208,6 +216,7 @@ export async function startSsmEndpoint(options: SsmEndpointOptions): Promise<Ssm
 
   return {
     url,
+    directory,
     region,
     account: ACCOUNT,
     credentials: { accessKeyId: key.accessKeyId, secretAccessKey: key.secretAccessKey },

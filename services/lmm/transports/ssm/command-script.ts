@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { RuneError } from '../../../shared/errors.js';
 import { packageRoot } from '../../../shared/package-root.js';
-import { encodeUpload, remoteCommand } from '../remote-command.js';
+import { remoteCommand } from '../remote-command.js';
 import type { NodeCommand } from '../transport.js';
+import { weaveUpload } from './weave-upload.js';
 
 /** Characters that the agent keeps of a script's outputs, less than it does by what stands around them. */
 const OUT_CHARS_MAX = 23_400;
@@ -30,14 +31,24 @@ export function commandScript(
   { bytesMax, wholeBytesMax }: { readonly bytesMax: number; readonly wholeBytesMax: number },
 ): string {
   const leaseMs = command.timeoutMs + command.killGraceMs + LEASE_MARGIN_MS;
-  const { bytes, nonce, startToken } = encodeUpload(command, leaseMs);
+  const { bytes, holes, roomBytes, nonce, startToken } = weaveUpload(command, leaseMs);
   const upload = gzipSync(bytes, { level: 9 }).toString('base64');
   const script = [
     '#!/bin/sh',
     `command -v bash >/dev/null 2>&1 || { echo 'RUNE-SSM ${command.runId} unable bash'; exit 0; }`,
     `bash --noprofile --norc -p -c '${ON_NODE}' "$0" <<'RUNE'`,
-    [command.runId, nonce, startToken, OUT_CHARS_MAX, ERR_CHARS_MAX, wholeBytesMax].join(' '),
+    [
+      command.runId,
+      nonce,
+      startToken,
+      OUT_CHARS_MAX,
+      ERR_CHARS_MAX,
+      wholeBytesMax,
+      holes.length,
+      roomBytes,
+    ].join(' '),
     Buffer.from(remoteCommand(command)).toString('base64'),
+    ...holes.map(({ skip, name }) => `${skip} ${name}`),
     ...(upload.match(BASE64_LINE) ?? []),
     'RUNE',
     'exit 0',

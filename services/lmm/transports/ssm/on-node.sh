@@ -3,7 +3,7 @@
 # node. docs/ssm.md describes what it says. Comment lines and indentation are taken out before it is sent, and what is left may
 # hold no single quote: it is one word of the script that the agent runs, and $0 is the path of that script.
 #
-# stdin: the line RUN_ID NONCE TOKEN OUT_ROOM ERR_ROOM WHOLE; the line with the remote command in base64; then the upload, compressed
+# stdin: the line RUN_ID NONCE TOKEN OUT_ROOM ERR_ROOM WHOLE HOLES ROOM; the line with the remote command in base64; then the upload, compressed
 # and in base64.
 #
 # Two halves. This one stays in the process group that the agent kills, and holds the pipe that is the lease. The guard has a
@@ -11,7 +11,7 @@
 # shellcheck disable=SC2154,SC2153 # the pipes of the coprocess
 
 exec 3>&1 4>&2 2>/dev/null
-IFS=" " read -r RUN_ID NONCE TOKEN OUT_ROOM ERR_ROOM WHOLE
+IFS=" " read -r RUN_ID NONCE TOKEN OUT_ROOM ERR_ROOM WHOLE HOLES ROOM
 IFS= read -r COMMAND
 COMMAND=$(printf %s "$COMMAND" | base64 -d)
 HERE=$0.rune
@@ -153,13 +153,62 @@ guard() {
   kill -KILL -- "-$BASHPID"
 }
 
+# Prints the value of a name in Parameter Store as JSON.
+look_up() {
+  local region=${AWS_SSM_REGION_NAME-}
+  AWS_PAGER="" timeout -k 1 20 aws ssm get-parameter --name "$1" --with-decryption \
+    --query Parameter.Value --output json ${region:+--region "$region"} </dev/null 2>"$HERE/aws"
+}
+
+# Takes the bytes of $1 from ROOM.
+fill() {
+  local LC_ALL=C
+  ROOM=$((ROOM - ${#1}))
+  [ "$ROOM" -ge 0 ] && return
+  echo "its value is too long" >"$HERE/aws"
+  return 1
+}
+
+# Looks up what fills the holes of the upload. Says which one failed, and how.
+look_up_all() {
+  local hole=0 skip name value
+  while [ "$hole" -lt "$HOLES" ] && read -r skip name; do
+    if ! value=$(look_up "$name") || [[ $value != \"*\" ]] || ! fill "$value"; then
+      say unable parameter "$hole" "$(tail -c 400 "$HERE/aws" | base64 -w 0)"
+      return 1
+    fi
+    SKIP[hole]=$skip VALUE[hole]=$value
+    hole=$((hole + 1))
+  done
+}
+
+# Passes the upload on, with the holes filled.
+weave() {
+  local hole
+  for hole in "${!VALUE[@]}"; do
+    head -c "${SKIP[hole]}"
+    printf %s "${VALUE[hole]}"
+  done
+  cat
+  printf "%*s" "$ROOM" ""
+}
+
+SKIP=() VALUE=()
+if [ "$HOLES" -gt 0 ]; then
+  # Whoever asks for the report, or starts this script again, while this goes on: nothing has begun.
+  printf "RUNE-SSM %s unable stopped\n" "$RUN_ID" >"$HERE/report"
+  : >"$HERE/log"
+  look_up_all || { rm -rf -- "$HERE" && exit 0; }
+  rm -f -- "$HERE/report" "$HERE/log" "$HERE/aws"
+fi
+
 set -m
 coproc GUARD { guard; }
 set +m
 exec 5>&"${GUARD[1]}"
 eval "exec ${GUARD[0]}<&- ${GUARD[1]}>&-"
 {
-  base64 -d | gzip -dc
+  base64 -d | gzip -dc | weave
   echo go
 } >&5
 exec 0</dev/null

@@ -10,6 +10,12 @@ export interface ReportedOutput {
   readonly wholeDigest?: string;
 }
 
+/** A reference that could not be looked up: which one, and what was said about it. */
+export interface UnfilledHole {
+  readonly index: number;
+  readonly words: string;
+}
+
 /**
  * What a script said about its run. `report`: how it ended. `again`: the agent started the script once more, and what became of
  * the first time is unknown. `unable`: nothing ran, for want of `what`. `cut`: a part of the report is missing. `silent`: nothing.
@@ -29,12 +35,13 @@ export type NodeReport =
       /** Why an output that did not fit could not be had from its bucket, in words. */
       readonly wholeMissing?: string;
     }
-  | { readonly kind: 'unable'; readonly what: string }
+  | { readonly kind: 'unable'; readonly what: string; readonly hole?: UnfilledHole }
   | { readonly kind: 'again' | 'cut' | 'silent' };
 
 /** More than fits into an invocation is never unpacked to more; a report that does is none. */
 const UNPACKED_BYTES_MAX = 8 * 1024 * 1024;
 const SIZES = String.raw`(\d{1,15}) (\d{1,15}) (plain|gzip) (\d{1,6}) ([0-9a-f]{64}|-)`;
+const UNABLE = /^unable (\w{1,16})(?: (\d) ?([\w+/=]{0,600}))?$/;
 const REPORT = new RegExp(`^report (\\d{1,3}) ${SIZES} ${SIZES} ([0-9a-f]{32}) ([0-9a-f]{32}) ?(.*)$`);
 
 /** Reads the two outputs of an invocation as the service gives them. Every field is a claim of the node. */
@@ -42,8 +49,12 @@ export function readReport(runId: string, stdout: string, stderr: string): NodeR
   const said = wordsOf(runId, stdout);
   if (said === undefined) return { kind: 'silent' };
   if (said.words === 'again') return { kind: 'again' };
-  const unable = /^unable (\w{1,16})$/.exec(said.words);
-  if (unable !== null) return { kind: 'unable', what: unable[1] as string };
+  const unable = UNABLE.exec(said.words);
+  if (unable !== null) {
+    const [, what = '', index, words = ''] = unable;
+    const hole = { index: Number(index), words: Buffer.from(words, 'base64').toString().trim() };
+    return index === undefined ? { kind: 'unable', what } : { kind: 'unable', what, hole };
+  }
   const fields = REPORT.exec(said.words);
   if (fields === null) return { kind: 'cut' };
   const [, exitCode, ...rest] = fields as unknown as string[];

@@ -7,7 +7,7 @@ import { completeReport } from './complete-report.js';
 import { interpretReport } from './interpret-report.js';
 import { endOf, progressOf, type InvocationPast } from './invocation-state.js';
 import { lookScript } from './look-script.js';
-import { outputBucketFor, type OutputBucket } from './output-bucket.js';
+import type { OutputBucket } from './output-bucket.js';
 import type { Clock } from './rate-budget.js';
 import { readReport, type NodeReport } from './report.js';
 import { runComment, lookComment } from './run-comment.js';
@@ -15,11 +15,14 @@ import { findCommand, sendCommand } from './send-command.js';
 import { pause, type SsmAccess } from './ssm-access.js';
 import { SsmFault, type SsmInvocation } from './ssm-api.js';
 import type { SsmSettings } from './ssm-settings.js';
+import { unableError } from './unable-error.js';
 
 /** What a run over Systems Manager works with. */
 export interface SsmRunDeps {
   readonly access: SsmAccess;
   readonly address: SsmAddress;
+  /** Where agents put whole outputs; undefined for nowhere. */
+  readonly bucket: OutputBucket | undefined;
   readonly settings: SsmSettings;
   readonly clock: Clock;
 }
@@ -41,6 +44,8 @@ interface Sent {
 
 /** What the agent's limit leaves the node beyond timeout and kill grace, to report how the plugin ended. */
 const REPORT_MARGIN_MS = 20_000;
+/** The node's own limit for one parameter. */
+const LOOK_UP_MS = 21_000;
 const AGENT_SECONDS_MIN = 5;
 /** The service takes no less. */
 const DELIVERY_SECONDS_MIN = 30;
@@ -56,7 +61,7 @@ const CANCEL_PAUSE_MS = 300;
 /** Sends the command of a run and follows it to its end. Throws a RuneError if certainly nothing ran. */
 export async function runOverSsm(run: SsmRun, deps: SsmRunDeps): Promise<NodeEnding> {
   const { command, sink, stop } = run;
-  const { access, address, settings, clock } = deps;
+  const { access, address, bucket, settings, clock } = deps;
   const startedMs = clock.now();
   const sent = await sendCommand(
     access,
@@ -65,9 +70,9 @@ export async function runOverSsm(run: SsmRun, deps: SsmRunDeps): Promise<NodeEnd
       document: settings.ssmDocument,
       script: commandScript(command, {
         bytesMax: settings.ssmCommandBytesMax,
-        wholeBytesMax: bucketOf(deps) === undefined ? 0 : settings.ssmOutputBytesMax,
+        wholeBytesMax: bucket === undefined ? 0 : settings.ssmOutputBytesMax,
       }),
-      outputBucket: bucketOf(deps),
+      outputBucket: bucket,
       comment: runComment(command.runId),
       deliverySeconds: Math.max(DELIVERY_SECONDS_MIN, Math.ceil(settings.ssmDeliveryTimeoutMs / 1000)),
       executionSeconds: executionSeconds(command),
@@ -103,8 +108,12 @@ export async function adoptOverSsm(run: SsmRun, deps: SsmRunDeps, sentAt: Date):
   return follow(run, deps, { commandId, sentAt, connectMs: undefined });
 }
 
-function executionSeconds({ timeoutMs, killGraceMs }: NodeCommand): number {
-  return Math.max(AGENT_SECONDS_MIN, Math.ceil((timeoutMs + killGraceMs + REPORT_MARGIN_MS) / 1000));
+function executionSeconds({ timeoutMs, killGraceMs, references = [] }: NodeCommand): number {
+  const lookUpMs = references.length * LOOK_UP_MS;
+  return Math.max(
+    AGENT_SECONDS_MIN,
+    Math.ceil((lookUpMs + timeoutMs + killGraceMs + REPORT_MARGIN_MS) / 1000),
+  );
 }
 
 async function follow(run: SsmRun, deps: SsmRunDeps, sent: Sent): Promise<NodeEnding> {
@@ -215,19 +224,15 @@ function reportOf(
   invocation: SsmInvocation,
   signal: AbortSignal,
 ): Promise<NodeReport> {
-  const { access, clock, settings } = deps;
+  const { access, bucket, clock, settings } = deps;
   return completeReport(runId, readReport(runId, invocation.stdout, invocation.stderr), invocation, {
     access,
-    bucket: bucketOf(deps),
+    bucket,
     bytesMax: settings.ssmOutputBytesMax,
     waitMs: settings.ssmOutputWaitMs,
     clock,
     signal,
   });
-}
-
-function bucketOf({ address, settings }: SsmRunDeps): OutputBucket | undefined {
-  return outputBucketFor(settings.ssmOutputBuckets, address);
 }
 
 /** Whether the node may know more than the invocation says: its script was killed, or a part of its report is missing. */
@@ -252,7 +257,7 @@ async function lookAt(run: SsmRun, deps: SsmRunDeps, sent: Sent, first: NodeRepo
         instanceId: address.instanceId,
         document: settings.ssmDocument,
         script: lookScript(sent.commandId, waitMs),
-        outputBucket: bucketOf(deps),
+        outputBucket: deps.bucket,
         comment: lookComment(command.runId),
         deliverySeconds: Math.max(DELIVERY_SECONDS_MIN, Math.ceil(settings.ssmDeliveryTimeoutMs / 1000)),
         executionSeconds: Math.ceil((waitMs + REPORT_MARGIN_MS) / 1000),
@@ -316,10 +321,7 @@ function judge(report: NodeReport, invocation: SsmInvocation, known: Known, lose
   const { command } = known.run;
   const about = { node: command.target.name, runId: command.runId };
   if (report.kind === 'report') return conclude(report, known, lose);
-  if (report.kind === 'unable') {
-    const message = `Nothing ran on ${about.node}: its agent could not run the script, for want of ${report.what}.`;
-    throw new RuneError('NODE_SETUP_FAILED', message, about);
-  }
+  if (report.kind === 'unable') throw unableError(command, report);
   if (report.kind === 'again') return lose('the node was started anew while it ran');
   if (report.kind === 'cut') return lose('a part of what the node reported is missing');
   const end = endOf(invocation, known.past);

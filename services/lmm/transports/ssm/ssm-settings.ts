@@ -31,6 +31,15 @@ export const SSM_SETTINGS = {
     name: 'ssm.endpoint',
     doc: 'URL of Systems Manager, such as that of a VPC endpoint; without it the one of the region.',
   }),
+  ssmParameters: listSetting({
+    name: 'ssm.parameters',
+    default: [],
+    each: {
+      kind: 'a name in Parameter Store, or the beginning of names up to a last "/"',
+      pattern: /^[\w./-]+$/,
+    },
+    doc: 'Parameters that a reference in a secret parameter of an action may name; any other is refused.',
+  }),
   ssmOutputBuckets: listSetting({
     name: 'ssm.output_buckets',
     default: [],

@@ -6,6 +6,7 @@ import { NodeProbe, type SsmAddress } from '../../../shared/gen/rune/v1/run.js';
 import { checkCommand, forLogin } from '../remote-command.js';
 import type { NodeCommand, Transport } from '../transport.js';
 import { refusalError, unavailableError } from './fault-error.js';
+import { outputBucketFor } from './output-bucket.js';
 import type { Clock, RateBudget } from './rate-budget.js';
 import { adoptOverSsm, runOverSsm, type SsmRunDeps } from './run-over-ssm.js';
 import type { SdkApiOptions } from './sdk-api.js';
@@ -76,19 +77,21 @@ export function createSsmTransport({ settings, connect, clock, random }: SsmTran
     return { access: await access, address };
   };
 
-  const depsFor = async (command: NodeCommand): Promise<SsmRunDeps> => ({
-    ...(await accessTo(command.target)),
-    settings,
-    clock,
-  });
+  const depsFor = async (command: NodeCommand): Promise<SsmRunDeps> => {
+    const { access, address } = await accessTo(command.target);
+    const bucket = outputBucketFor(settings.ssmOutputBuckets, address);
+    return { access, address, bucket, settings, clock };
+  };
 
   return {
     name: 'ssm',
     logStreaming: false,
     stopsWithLink: false,
+    resolvesReferences: true,
 
     async run(asked, sink, stop) {
       checkCommand(asked);
+      checkReferences(asked, settings);
       const command = forLogin(asked, AGENT_USER);
       return runOverSsm({ command, sink, stop }, await depsFor(command));
     },
@@ -155,6 +158,22 @@ function checkAddress({ name, ssm }: NodeTarget, settings: SsmSettings): SsmAddr
     throw new RuneError('CREDENTIAL_NOT_ALLOWED', message, { node: name });
   }
   return { instanceId, region, roleArn };
+}
+
+/** Throws SSM_PARAMETER_NOT_ALLOWED. */
+function checkReferences(
+  { references = [], target, runId }: NodeCommand,
+  { ssmParameters }: SsmSettings,
+): void {
+  const isAllowed = (name: string): boolean =>
+    ssmParameters.some((each) => (each.endsWith('/') ? name.startsWith(each) : name === each));
+  const wrong = references.find(({ name }) => !isAllowed(name));
+  if (wrong === undefined) return;
+  throw new RuneError(
+    'SSM_PARAMETER_NOT_ALLOWED',
+    `The parameter ${wrong.parameter} refers to ${wrong.name}, which is not among ssm.parameters of this mediator.`,
+    { node: target.name, runId, field: `params.${wrong.parameter}` },
+  );
 }
 
 function offlineError(
