@@ -71,10 +71,11 @@ export function lomHandlers(
   });
   return {
     async *run(request, call) {
-      const { execution } = await orchestrator.submit(request, callerOf(call));
+      const recorded = await orchestrator.submit(request, callerOf(call));
+      const { execution } = recorded;
       const choice = { executionId: execution.id, fromSeq: 1, nodes: [], withoutLog: false };
       try {
-        yield* orchestrator.watch(choice, call.header, call.signal, execution);
+        yield* orchestrator.watch(choice, call.header, call.signal, recorded);
       } finally {
         if (request.cancelOnDisconnect && hasLeft(call.signal))
           await orchestrator.cancel(execution.id, 'its caller left');

@@ -27,14 +27,14 @@ import { startOwnership, type OwnershipSettings } from './execution/ownership.js
 import type { Mediators } from './dispatch/mediators.js';
 import type { LomMeter } from './metrics.js';
 import { makePlan, requireAcknowledgement, type Plan } from './plan/plan.js';
-import { createRecorder, eventRecord } from './execution/recorder.js';
+import { createRecorder, eventRecord, type Recorder } from './execution/recorder.js';
 import { readRetries } from './execution/read-retries.js';
 import { replan, type ReplanSources } from './plan/replan.js';
 import { requestDigest } from './plan/request-digest.js';
 import { createCommitQueue } from './store/commit-queue.js';
 import type { ExecutionRecord, RunRecord, Store } from './store/store.js';
 import { createWatchHub } from './watch/watch-hub.js';
-import { watchExecution, type WatchChoice } from './watch/watch.js';
+import { watchExecution, type KnownExecution, type WatchChoice } from './watch/watch.js';
 
 /** Runs that one reading of the store takes. */
 const RUNS_PAGE_MAX = 1000;
@@ -77,8 +77,7 @@ export interface OrchestratorDeps {
 }
 
 /** An execution that a request made, or that an earlier one with its request id had made. */
-export interface Submitted {
-  readonly execution: ExecutionRecord;
+export interface Submitted extends KnownExecution {
   readonly existing: boolean;
 }
 
@@ -94,7 +93,7 @@ export interface Orchestrator {
     choice: WatchChoice,
     header: RcsHeader,
     signal: AbortSignal,
-    known?: ExecutionRecord,
+    known?: KnownExecution,
   ): AsyncGenerator<RunResponse, void, undefined>;
   /** The execution's state after asking it to stop. Throws EXECUTION_NOT_FOUND. */
   cancel(executionId: string, reason: string): Promise<ExecutionState>;
@@ -164,7 +163,7 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
   const creating = new Set<string>();
   let draining = false;
 
-  const perform = (owned: OwnedExecution): void => {
+  const perform = (owned: OwnedExecution): Recorder => {
     const { record, header } = owned;
     beginAtZero(meter, record.action);
     const recorder = createRecorder(record, commits, hub);
@@ -195,6 +194,7 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
         ),
       });
     });
+    return recorder;
   };
 
   const resume = async (record: ExecutionRecord): Promise<void> => {
@@ -230,10 +230,11 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
     const state = ExecutionState.RUNNING;
     const about = { state, action, version, digest };
     const first = executionStatus({ ...about, runs: runs.length }, new Map());
+    const event = eventRecord(1, undefined, new Date(), { $case: 'execution', value: first });
     const { requestId } = request;
     creating.add(id);
     try {
-      const submitted = await store.createExecution(
+      const { execution, existing } = await store.createExecution(
         {
           ...about,
           id,
@@ -248,11 +249,11 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
           owner,
           request: Buffer.from(SubmitExecutionRequest.encode({ ...request, header }).finish()),
           runs,
-          event: eventRecord(1, undefined, new Date(), { $case: 'execution', value: first }),
+          event,
         },
         settings.requestIdWindowMs,
       );
-      if (submitted.existing) return submitted;
+      if (existing) return { execution, existing, opening: () => undefined };
       meter.count('rune_lom_executions_accepted_total', { action });
       logger.info('execution accepted', {
         execution_id: id,
@@ -263,9 +264,15 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
         reason: plan.reason,
       });
       const intent: Intent = { plan, runs: new Map(plan.runs.map((run) => [run.node.name, run])) };
-      const record = submitted.execution;
-      perform({ record, runs, resultBytes: 0, retries: new Map(), header, intent });
-      return submitted;
+      const recorder = perform({
+        record: execution,
+        runs,
+        resultBytes: 0,
+        retries: new Map(),
+        header,
+        intent,
+      });
+      return { execution, existing, opening: () => (recorder.lastSeq === event.seq ? event : undefined) };
     } finally {
       creating.delete(id);
     }

@@ -25,6 +25,8 @@ export class NotOwner extends Error {}
 
 /** Numbers and records what happens in one execution; for its owner. */
 export interface Recorder {
+  /** The number of the newest event, recorded or on its way to the disk. */
+  readonly lastSeq: number;
   /**
    * Records an event. Resolves with its number once it is on disk; rejects with NotOwner, or STORE_UNAVAILABLE when the service
    * stops while the database is away.
@@ -85,6 +87,9 @@ export function createRecorder(
   };
 
   return {
+    get lastSeq() {
+      return lastSeq;
+    },
     async event(subject, at, event, { run, ...rest } = {}) {
       const seq = (lastSeq += 1);
       const record = eventRecord(seq, subject, at, event);

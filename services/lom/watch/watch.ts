@@ -22,6 +22,13 @@ const WITHOUT_LOG: readonly EventKind[] = [
 /** Which events somebody wants to see. */
 export type WatchChoice = Pick<WatchExecutionRequest, 'executionId' | 'fromSeq' | 'nodes' | 'withoutLog'>;
 
+/** An execution that whoever wants to watch it has just recorded. */
+export interface KnownExecution {
+  readonly execution: ExecutionRecord;
+  /** Its first event, as long as it is the only one; undefined for one that was there before. */
+  opening(): EventRecord | undefined;
+}
+
 /** What watching works with. */
 export interface WatchDeps {
   readonly store: Pick<Store, 'execution' | 'events'>;
@@ -65,20 +72,20 @@ function isLast({ event }: RunResponse): boolean {
 
 /**
  * The recorded events of an execution from `fromSeq` on, as they are recorded, until its final state. A watcher that is slow, or
- * many of them, cost a page of events each and hold up nobody. `known` spares a look at the execution. Throws
- * EXECUTION_NOT_FOUND and FIELD_OUT_OF_RANGE.
+ * many of them, cost a page of events each and hold up nobody. `known` spares a look into the store. Throws EXECUTION_NOT_FOUND and
+ * FIELD_OUT_OF_RANGE.
  */
 export async function* watchExecution(
   choice: WatchChoice,
   header: RcsHeader,
   signal: AbortSignal,
   { store, hub, pollMs }: WatchDeps,
-  known?: ExecutionRecord,
+  known?: KnownExecution,
 ): AsyncGenerator<RunResponse, void, undefined> {
   const { executionId } = choice;
   const range = rangeOf(choice);
   const isFiltered = range.nodes !== undefined || range.kinds !== undefined;
-  const execution = known ?? (await store.execution(executionId));
+  const execution = known?.execution ?? (await store.execution(executionId));
   if (execution === undefined)
     throw new RuneError('EXECUTION_NOT_FOUND', 'There is no such execution.', { executionId });
   let fromSeq = Math.max(1, choice.fromSeq);
@@ -97,6 +104,14 @@ export async function* watchExecution(
   // Before the store is read, so that no change falls in between.
   const subscription = hub.subscribe(executionId);
   try {
+    // What comes after it is heard of from here on.
+    const opening = isFiltered || fromSeq > 1 ? undefined : known?.opening();
+    if (opening !== undefined) {
+      yield responseOf(executionId, opening, header, first);
+      first = false;
+      fromSeq = opening.seq + 1;
+      asksStore = !(await subscription.changed(pollMs, signal));
+    }
     for (;;) {
       // What a filter leaves out is not to be searched again and again.
       const searched = isFiltered ? ((await store.execution(executionId))?.lastSeq ?? 0) : 0;
