@@ -33,36 +33,21 @@ export async function sumOutcomeBytes(db: Kysely<StoreTables>, executionId: stri
   return rows[0]?.bytes ?? 0;
 }
 
-/** The sizes are summed over the index columns alone, so that no body is read which is not wanted. */
-function readPage(
+/** The sizes are read first, over the index columns alone, so that no body is read which is not wanted. */
+async function readPage(
   db: Kysely<StoreTables>,
   executionId: string,
   { fromSeq, bytesMax, nodes, kinds }: EventRange,
 ): Promise<EventRecord[]> {
-  return db
-    .with('page', (page) => {
-      let query = page
-        .selectFrom('events')
-        .select(['seq', 'bytes'])
-        .where('execution_id', '=', executionId)
-        .where('seq', '>=', fromSeq);
-      if (nodes !== undefined) query = query.where('node', 'in', ['', ...nodes]);
-      if (kinds !== undefined) query = query.where('kind', 'in', kinds.length > 0 ? kinds : [NO_KIND]);
-      return query.orderBy('seq').limit(ROWS_MAX);
-    })
-    .with('summed', (summed) =>
-      summed
-        .selectFrom('page')
-        .select(['seq', sql<number>`sum(bytes) over (order by seq) - bytes`.as('bytes_before')]),
-    )
-    .selectFrom('summed')
-    .innerJoin('events', (join) =>
-      join.onRef('events.seq', '=', 'summed.seq').on('events.execution_id', '=', executionId),
-    )
-    .select(['events.seq', 'events.node', 'events.kind', 'events.body'])
-    .where((eb) => eb.or([eb('bytes_before', '<', bytesMax), eb('bytes_before', '=', 0)]))
-    .orderBy('events.seq')
-    .execute();
+  let wanted = db.selectFrom('events').where('execution_id', '=', executionId).where('seq', '>=', fromSeq);
+  if (nodes !== undefined) wanted = wanted.where('node', 'in', ['', ...nodes]);
+  if (kinds !== undefined) wanted = wanted.where('kind', 'in', kinds.length > 0 ? kinds : [NO_KIND]);
+  const sizes = await wanted.select(['seq', 'bytes']).orderBy('seq').limit(ROWS_MAX).execute();
+  let bytes = 0;
+  const end = sizes.findIndex((row, index) => (bytes += row.bytes) >= bytesMax || index === sizes.length - 1);
+  const last = sizes[end];
+  if (last === undefined) return [];
+  return wanted.where('seq', '<=', last.seq).select(['seq', 'node', 'kind', 'body']).orderBy('seq').execute();
 }
 
 const NO_KIND = '' as never;
