@@ -318,12 +318,14 @@ describe('deploy/kubernetes', () => {
     });
   });
 
-  it('names the role for Systems Manager at the account of LMM alone', () => {
+  it('names the role for Systems Manager at the account of LMM alone, and lets LMM offer it', () => {
     const roles = objects.filter(({ metadata }) => metadata.annotations?.['eks.amazonaws.com/role-arn']);
     assert.deepEqual(
       roles.map(({ kind, metadata }) => `${kind} ${metadata.name}`),
       ['ServiceAccount rune-lmm'],
     );
+    const { env = [] } = podOf(named(objects, 'Deployment', 'rune-lmm')).containers[0] ?? {};
+    assert.equal(env.find(({ name }) => name === 'LMM_SSM_ENABLED')?.value, 'true');
   });
 
   it('rolls pods when settings change, and does not when the inventory does', () => {
