@@ -3,6 +3,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { runCli } from '../../services/cli/cli.js';
+import { eventually } from '../support/eventually.js';
+import { bundleOf } from '../support/module-requests.js';
 import { startService, type ServiceProcess } from '../support/service-process.js';
 import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
 import { makeTestBundle } from '../support/test-bundle.js';
@@ -12,16 +14,29 @@ describe('rune modules against a LOM', () => {
   let directory: TempDirectory;
   let lom: ServiceProcess;
   let bundle: string;
+  let served: string;
+  let second: string;
 
   before(async () => {
     directory = await makeTempDirectory();
     bundle = await makeTestBundle(directory.path, 'durable');
-    const served = await makeTestBundle(directory.path, 'foreign');
+    served = await makeTestBundle(directory.path, 'foreign');
+    await directory.write(
+      Object.fromEntries(
+        bundleOf('second', '1.0.0', 'say').files.map(({ path, content }) => [
+          `second/${path}`,
+          content.toString(),
+        ]),
+      ),
+    );
+    second = join(directory.path, 'second');
     await directory.write({
       'inventory.yaml': stringify({ nodes: {} }),
       'lom.yaml': stringify({
         listen: '127.0.0.1:0',
-        plugins: [served],
+        plugins: [served, second],
+        // Only SIGHUP makes it look.
+        plugins_recheck: '1h',
         inventory: [join(directory.path, 'inventory.yaml')],
         mediators: ['eu=192.0.2.9:50052'],
         store: join(directory.path, 'rune.db'),
@@ -79,6 +94,30 @@ describe('rune modules against a LOM', () => {
     assert.match(gone.out, /is deregistered; what was accepted before goes on/);
     assert.doesNotMatch((await modules()).out, new RegExp(`^${label} `, 'm'));
     assert.match((await modules('list', '--ended')).out, /unavailable \(deregistered: replaced\)/);
+  });
+
+  it('shows directories as they are after SIGHUP, all of them or, with a fault in one, none', async () => {
+    const head = join(served, 'bundle.yaml');
+    const [sound, other] = [
+      await readFile(head, 'utf8'),
+      await readFile(join(second, 'bundle.yaml'), 'utf8'),
+    ];
+    await writeFile(join(second, 'bundle.yaml'), other.replace('1.0.0', '1.1.0'));
+    await writeFile(head, `${sound}\ncolor: red\n`);
+    lom.kill('SIGHUP');
+    const refused = await eventually(
+      () => lom.log.find((line) => line.includes('the old ones stay')) ?? false,
+      {
+        label: 'the refusal',
+      },
+    );
+    assert.match(refused, /bundle\.yaml:\d+: color/);
+    assert.match((await modules()).out, /^second@1\.0\.0 /m);
+    await writeFile(head, sound);
+    lom.kill('SIGHUP');
+    await eventually(async () => /^second@1\.1\.0 /m.test((await modules()).out), {
+      label: 'the new version',
+    });
   });
 
   it('says what is wrong with a bundle before it is sent, and what LOM refuses after', async () => {

@@ -1,14 +1,18 @@
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ExecutionState } from '../../services/shared/gen/rune/v1/run.js';
+import { ExecutionState, RunState } from '../../services/shared/gen/rune/v1/run.js';
 import {
+  DeregisterModuleRequest,
   ListModulesRequest,
   RegisterModuleRequest,
   type RegisteredModule,
 } from '../../services/shared/gen/rune/v1/registry.js';
 import { newId } from '../../services/shared/ids.js';
+import { startBadLinks } from '../support/bad-link.js';
 import { eventually } from '../support/eventually.js';
+import { freePort } from '../support/free-port.js';
+import { bundleOf, bundleRequest, registrationIdOf } from '../support/module-requests.js';
 import { startRegistryWorld, type Orchestrator, type RegistryWorld } from '../support/registry-world.js';
 import type { ServiceProcess } from '../support/service-process.js';
 import { startSteadyLoad, type LoadResult, type SteadyLoad } from '../support/steady-load.js';
@@ -60,11 +64,11 @@ describe('mediators that register', () => {
     });
     return new Map(plan.runs.map(({ node, mediator }) => [node, mediator]));
   };
-  const troubles = async (of = lom()): Promise<ReadonlyMap<string, string>> => {
+  const troubles = async (of = lom(), node = 'node-0'): Promise<ReadonlyMap<string, string>> => {
     const params = { path: world.appended, lines: 0, pause_ms: 0 };
     const { runs } = await of.client.planExecution({
       action: 'append-run',
-      targets: { nodes: ['node-0'] },
+      targets: { nodes: [node] },
       params,
     });
     return new Map(runs[0]?.mediators.map(({ address, trouble }) => [address, trouble]));
@@ -171,6 +175,97 @@ describe('mediators that register', () => {
     await steady.more(3);
     checkLoad(await steady.stop());
     assert.equal(await next.stop(), 0);
+  });
+
+  it('of a zone that is cut off keep their runs, which are found again; other zones go on', async () => {
+    await join3();
+    const port = await freePort();
+    const ports = [...world.loms.map(({ process }) => process.address), `127.0.0.1:${port}`].map((address) =>
+      Number(address.split(':')[1]),
+    );
+    let isCut = false;
+    const links = await startBadLinks({
+      // 127.0.0.2 and 127.0.0.3 lead to the orchestrators, 127.0.0.4 to the mediator.
+      route: (address) => ({ host: '127.0.0.1', port: ports[Number(address.split('.')[3]) - 2] ?? 0 }),
+      onLink: (link) => isCut && link.stall(Infinity),
+    });
+    const advertise = `127.0.0.4:${links.port}`;
+    try {
+      const mediator = await world.startMediator({
+        zone: 'far',
+        listen: `127.0.0.1:${port}`,
+        advertise,
+        lomAddresses: [`127.0.0.2:${links.port}`, `127.0.0.3:${links.port}`],
+      });
+      const params = { path: world.appended, lines: 2, pause_ms: 1_000 };
+      const request = { action: 'append-run', targets: { nodes: [world.farNode] }, params };
+      const watched = lom().client.run(request)[Symbol.asyncIterator]();
+      const until = async (
+        isIt: (event: Awaited<ReturnType<typeof watched.next>>) => boolean,
+      ): Promise<void> => {
+        for (let step = await watched.next(); !isIt(step); step = await watched.next())
+          assert.ok(step.done !== true, 'the execution ended before');
+      };
+      await until(({ value }) => value?.event?.$case === 'state' && value.event.value === RunState.RUNNING);
+      isCut = true;
+      for (const link of links.links()) link.stall(Infinity);
+      const steady = load();
+      for (const each of world.loms)
+        await eventually(
+          async () => (await troubles(each, world.farNode)).get(advertise)?.startsWith('silent') === true,
+          {
+            label: 'its silence',
+            pauseMs: 100,
+          },
+        );
+      await steady.more(AT_ONCE * 2);
+      checkLoad(await steady.stop());
+      isCut = false;
+      for (const link of links.links()) link.destroy();
+      let state: ExecutionState = ExecutionState.UNSPECIFIED;
+      await until(({ value, done }) => {
+        if (value?.event?.$case === 'execution') state = value.event.value.state;
+        return done === true;
+      });
+      assert.equal(state, ExecutionState.SUCCEEDED);
+      await eventually(async () => (await troubles(lom(), world.farNode)).get(advertise) === '', {
+        label: 'its return',
+        pauseMs: 100,
+      });
+      assert.equal(await mediator.stop(), 0);
+    } finally {
+      await links.close();
+    }
+  });
+
+  it('go on with the actions of a bundle that is deregistered meanwhile, also on nodes whose turn comes later', async () => {
+    await join3();
+    const release = join(world.directory, 'release');
+    const content = bundleOf('brief', '1.0.0', 'await-release');
+    const script = Buffer.from(
+      `#!/bin/bash\nrune_init\nwhile [[ ! -e ${release} ]]; do sleep 0.05; done\nrune_ok "released"\n`,
+    );
+    const files = content.files.map((file) =>
+      file.path.endsWith('.sh') ? { ...file, content: script } : file,
+    );
+    const { module } = await lom().registry.registerModule(bundleRequest({ files }));
+    const request = {
+      action: 'await-release',
+      targets: { nodes: world.nodes.slice(0, 2) },
+      rollout: { maxParallel: 1 },
+    };
+    let state: ExecutionState = ExecutionState.UNSPECIFIED;
+    let isEnded = false;
+    for await (const { event } of lom().client.run(request)) {
+      if (event?.$case === 'execution') state = event.value.state;
+      if (isEnded || event?.$case !== 'state' || event.value !== RunState.RUNNING) continue;
+      isEnded = true;
+      const registrationId = registrationIdOf(module);
+      await lom().registry.deregisterModule(DeregisterModuleRequest.fromPartial({ registrationId }));
+      await assert.rejects(lom().client.planExecution(request), { name: 'ACTION_NOT_FOUND' });
+      await writeFile(release, '');
+    }
+    assert.deepEqual([isEnded, state], [true, ExecutionState.SUCCEEDED]);
   });
 
   it('and orchestrators are replaced one after the other under load, bundles change, and nothing fails or is lost', async function () {

@@ -5,11 +5,19 @@ import { join } from 'node:path';
 import { createClient } from '../../services/cli/client.js';
 import { RuneError } from '../../services/shared/errors.js';
 import { CancelRunRequest, LmmServiceService } from '../../services/shared/gen/rune/v1/lmm.js';
+import {
+  DeregisterModuleRequest,
+  HeartbeatModuleRequest,
+  ListModulesRequest,
+  RegistryServiceService,
+} from '../../services/shared/gen/rune/v1/registry.js';
 import { ExecutionState } from '../../services/shared/gen/rune/v1/run.js';
 import { packageRoot } from '../../services/shared/package-root.js';
-import { createRpcClient } from '../../services/shared/rpc-client.js';
+import { createRpcClient, type RpcClient } from '../../services/shared/rpc-client.js';
 import { spawnRune } from '../cli/spawn-rune.js';
 import { eventually } from '../support/eventually.js';
+import { freePort } from '../support/free-port.js';
+import { bundleOf, bundleRequest, mediatorRequest, registrationIdOf } from '../support/module-requests.js';
 import { createCertificate, type TestCertificate } from '../support/x509.js';
 import { runAction } from '../support/run-action.js';
 import { startServicePair, type ServicePair } from '../support/service-pair.js';
@@ -25,6 +33,7 @@ describe('with TLS on both ways', () => {
   let pair: ServicePair;
   let serverCa: PemFiles;
   let alice: PemFiles;
+  let mediator: PemFiles;
   let stranger: PemFiles;
 
   /** Makes a certificate and writes it where a service can read it. */
@@ -44,6 +53,8 @@ describe('with TLS on both ways', () => {
     const [lom, lmm] = [make('lom', serverCa), make('lmm', serverCa)];
     const lomAsClient = make('lom-as-client', lomCa);
     alice = make('alice', clientCa);
+    mediator = make('mediator', clientCa);
+    const lomAddress = `127.0.0.1:${await freePort()}`;
     stranger = make('stranger', make('other-ca'));
     const tls = (own: PemFiles, clients: PemFiles): Record<string, string> => ({
       cert_file: own.certFile,
@@ -54,8 +65,22 @@ describe('with TLS on both ways', () => {
       directory,
       nodes: { here: { address: 'localhost', transport: 'local' } },
       plugins: [join(packageRoot, 'plugins')],
-      lmm: { local_enabled: true, known_hosts: [], tls: tls(lmm, lomCa) },
+      // Nothing but its registration tells LOM of the mediator.
+      lmm: {
+        local_enabled: true,
+        known_hosts: [],
+        tls: tls(lmm, lomCa),
+        lom_addresses: [lomAddress],
+        lom_tls: {
+          ca_file: serverCa.certFile,
+          cert_file: mediator.certFile,
+          key_file: mediator.keyFile,
+        },
+      },
       lom: {
+        listen: lomAddress,
+        mediators: [],
+        modules: { mediator_identities: ['CN=mediator'] },
         tls: tls(lom, clientCa),
         mediator_tls: {
           ca_file: serverCa.certFile,
@@ -80,6 +105,46 @@ describe('with TLS on both ways', () => {
     }
     return 'accepted';
   };
+
+  /** The registry as whoever has this certificate calls it. */
+  const registryAs = (own: PemFiles | undefined): RpcClient<RegistryServiceService> => {
+    const shown = own && { certFile: own.certFile, keyFile: own.keyFile };
+    const tls = { caFile: serverCa.certFile, ...shown };
+    return createRpcClient(RegistryServiceService, { address: pair.lom.address, tls });
+  };
+
+  it('a mediator registers by its certificate, and nobody else speaks for it', async () => {
+    const request = ListModulesRequest.fromPartial({ moduleType: 2 });
+    const [asAlice, asMediator, asStranger, asNobody] = [alice, mediator, stranger, undefined].map(
+      registryAs,
+    );
+    assert.ok(asAlice && asMediator && asStranger && asNobody);
+    const registered = await eventually(
+      async () => (await asAlice.listModules(request)).modules[0] ?? false,
+      { label: 'the mediator to register', pauseMs: 100 },
+    );
+    const address = registered.registration?.capabilityDeclaration?.serviceMetadata?.address;
+    assert.deepEqual([registered.registeredBy, address], ['CN=mediator', pair.lmm.address]);
+    const registrationId = registrationIdOf(registered);
+    const call = { timeoutMs: 5000 };
+    for (const [who, registry, refused] of [
+      ['a caller who may run actions', asAlice, 'CALLER_NOT_ALLOWED'],
+      ['a foreign certificate', asStranger, 'SERVICE_UNREACHABLE'],
+      ['no certificate', asNobody, 'SERVICE_UNREACHABLE'],
+    ] as const) {
+      const names = [
+        await refusal(registry.registerModule(mediatorRequest('lmm'), call)),
+        await refusal(registry.heartbeatModule(HeartbeatModuleRequest.fromPartial({ registrationId }), call)),
+        await refusal(
+          registry.deregisterModule(DeregisterModuleRequest.fromPartial({ registrationId }), call),
+        ),
+      ];
+      assert.deepEqual(names, [refused, refused, refused], who);
+    }
+    const bundle = bundleRequest(bundleOf('tools', '1.0.0', 'say'));
+    assert.equal(await refusal(asMediator.registerModule(bundle, call)), 'CALLER_NOT_ALLOWED');
+    for (const registry of [asAlice, asMediator, asStranger, asNobody]) registry.close();
+  });
 
   it('a caller with a certificate runs an action, and its subject is who asked', async () => {
     const client = createClient({

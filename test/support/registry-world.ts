@@ -46,7 +46,13 @@ export interface RegistryWorld {
   /** Starts one at the address of the one that ended there. */
   restartLom(index: number): Promise<void>;
   /** Starts a mediator, at a free address unless it is given one, and waits until every orchestrator chooses it. */
-  startMediator(fields?: { readonly zone?: string; readonly listen?: string }): Promise<ServiceProcess>;
+  startMediator(fields?: {
+    readonly zone?: string;
+    readonly listen?: string;
+    /** Where orchestrators reach it, and where it reaches them, if that is elsewhere. */
+    readonly advertise?: string;
+    readonly lomAddresses?: readonly string[];
+  }): Promise<ServiceProcess>;
   /** The mediators that are registered and well, as the first orchestrator knows them. */
   mediators(): Promise<RegisteredModule[]>;
   stop(): Promise<void>;
@@ -137,16 +143,19 @@ export async function startRegistryWorld(count: number): Promise<RegistryWorld> 
       lom.client.close();
       lom.registry.close();
     },
-    async startMediator({ zone, listen } = {}) {
+    async startMediator({ zone, listen, advertise, lomAddresses } = {}) {
       const mediator = await startService('lmm', file('lmm.yaml'), {
         ...(zone === undefined ? {} : { LMM_ZONE: zone }),
         ...(listen === undefined ? {} : { LMM_LISTEN: listen }),
+        ...(advertise === undefined ? {} : { LMM_ADVERTISE: advertise }),
+        ...(lomAddresses === undefined ? {} : { LMM_LOM_ADDRESSES: lomAddresses.join() }),
       });
       started.push(mediator);
+      const address = advertise ?? mediator.address;
       for (const lom of loms) {
-        const label = `the mediator ${mediator.address} at the orchestrator ${lom.process.address}`;
+        const label = `the mediator ${address} at the orchestrator ${lom.process.address}`;
         const isThere = async (): Promise<boolean> =>
-          (await wellAt(lom)).some((module) => addressOf(module) === mediator.address);
+          (await wellAt(lom)).some((module) => addressOf(module) === address);
         await eventually(isThere, { label, pauseMs: PAUSE_MS });
       }
       return mediator;

@@ -31,9 +31,11 @@ export async function changeRegistration(
 ): Promise<ModuleRecord> {
   const nowMs = modules.nowMs();
   const fields = timedRegistration(registration, nowMs, settings.timing.lifeMs);
-  const next = { ...record, ...fields, heartbeatMs: Math.max(nowMs, record.heartbeatMs) };
-  if (!(await store.change(next)))
+  if (!(await store.change({ ...record, ...fields })))
     throw new RuneError('MODULE_NOT_REGISTERED', 'The registration has ended meanwhile.');
+  // What it said of itself meanwhile stays.
+  const latest = modules.find(record.registrationId) ?? record;
+  const next = { ...latest, ...fields, heartbeatMs: Math.max(nowMs, latest.heartbeatMs) };
   modules.beat(next);
   await modules.recordBeats();
   modules.changed();

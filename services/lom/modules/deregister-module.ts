@@ -14,8 +14,10 @@ export async function deregisterModule(
   caller: string,
 ): Promise<RegisteredModule> {
   checkReason(reason);
-  const record = await requireOwn(modules, registrationId, caller, settings.registrarIdentities);
+  const found = await requireOwn(modules, registrationId, caller, settings.registrarIdentities);
   return modules.inTurn(async () => {
+    // Another call may have ended it before this one had its turn.
+    const record = modules.find(registrationId) ?? found;
     if (record.endedMs > 0) return modules.show(record);
     const isDone = graceful && metadataOf(record) !== undefined;
     const how = isDone ? 'left when it had finished' : 'deregistered';

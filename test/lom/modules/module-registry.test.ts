@@ -1,109 +1,31 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { createCatalogue, type Catalogue } from '../../../services/lom/actions/catalogue.js';
-import { LIFE_MS } from '../../../services/lom/modules/lifecycle.js';
-import { openModuleRegistry, type ModuleRegistry } from '../../../services/lom/modules/module-registry.js';
-import type { ModuleRegistrySettings } from '../../../services/lom/modules/registry-deps.js';
+import type { ModuleRegistry } from '../../../services/lom/modules/module-registry.js';
 import { openStore } from '../../../services/lom/store/open-store.js';
 import type { Store } from '../../../services/lom/store/store.js';
-import { createBashSyntax } from '../../../services/shared/bundle/bash-syntax.js';
 import { RuneError } from '../../../services/shared/errors.js';
 import {
   DeregisterModuleRequest,
   HeartbeatModuleRequest,
   ModuleHealth,
   ModuleState,
-  RegisterModuleRequest,
   UpdateModuleRequest,
   type ModuleContent,
-  type RegisteredModule,
 } from '../../../services/shared/gen/rune/v1/registry.js';
-import { createSchemaCompiler } from '../../../services/shared/schema.js';
 import { eventually } from '../../support/eventually.js';
+import {
+  bundleOf,
+  bundleRequest,
+  mediatorRequest,
+  registrationIdOf as idOf,
+  type RegisterFields,
+} from '../../support/module-requests.js';
 import { recordingLogger } from '../../support/recording-logger.js';
 import { makeTempDirectory, type TempDirectory } from '../../support/temp-directory.js';
-
-type Fields = Parameters<typeof RegisterModuleRequest.fromPartial>[0];
+import { openTestRegistry, QUICK_REGISTRY } from '../../support/test-registry.js';
 
 const STORE = { storeConnectTimeoutMs: 1000, storeStatementTimeoutMs: 1000, storeConnectionsMax: 2 };
-const SETTINGS: ModuleRegistrySettings = {
-  timing: {
-    mediator: { heartbeatMs: 100, graceMs: 200 },
-    bundle: { heartbeatMs: 1000, graceMs: 1000 },
-    lifeMs: LIFE_MS,
-  },
-  recordIntervalMs: 50,
-  registeredMax: 8,
-  mediatorIdentities: ['CN=lmm'],
-  registrarIdentities: ['CN=ci'],
-  leftMs: 60_000,
-};
-
-/** A bundle with one action, which prints `said`. */
-function bundleOf(
-  name: string,
-  version: string,
-  action: string,
-  said = version,
-  fields: object = {},
-): ModuleContent {
-  const manifest = {
-    action,
-    version,
-    description: 'Says something.',
-    entrypoint: 'plugin.sh',
-    risk: 'read_only',
-    input_schema: { type: 'object' },
-    output_schema: { type: 'object' },
-    ...fields,
-  };
-  const head = {
-    module_name: name,
-    module_version: version,
-    module_class: 'test',
-    description: 'Tests.',
-    actions: [action],
-  };
-  const files = {
-    'bundle.yaml': JSON.stringify(head),
-    [`${action}/manifest.yaml`]: JSON.stringify(manifest),
-    [`${action}/plugin.sh`]: `#!/bin/bash\nrune_init\nrune_ok "${said}"\n`,
-  };
-  return {
-    files: Object.entries(files).map(([path, content]) => ({
-      path,
-      content: Buffer.from(content),
-      sha256: '',
-    })),
-  };
-}
-
-const bundle = (content: ModuleContent, fields: Fields = {}): RegisterModuleRequest =>
-  RegisterModuleRequest.fromPartial({
-    content,
-    ...fields,
-    registration: { moduleIdentity: { moduleType: 1 }, ...fields.registration },
-  });
-
-const mediator = (name: string, fields: object = {}, identity: object = {}): RegisterModuleRequest =>
-  RegisterModuleRequest.fromPartial({
-    registration: {
-      moduleIdentity: { moduleName: name, moduleVersion: '1.0.0', moduleType: 2, ...identity },
-      capabilityDeclaration: {
-        serviceMetadata: {
-          address: '192.0.2.1:50052',
-          transports: ['ssh'],
-          maxConcurrentRuns: 10,
-          lmmInstanceId: name,
-          ...fields,
-        },
-      },
-    },
-  });
-
-const idOf = (module: RegisteredModule | undefined): string =>
-  module?.registration?.registrationMetadata?.registrationId ?? '';
-
 describe('the registry of modules', () => {
   let directory: TempDirectory;
   let store: Store;
@@ -113,17 +35,9 @@ describe('the registry of modules', () => {
   let configuredByDefault = false;
 
   const open = (): Promise<ModuleRegistry> =>
-    openModuleRegistry({
-      store: store.modules,
-      catalogue,
-      schemas: createSchemaCompiler(),
-      syntax: createBashSyntax(),
+    openTestRegistry(store.modules, catalogue, {
       configured: [{ address: '192.0.2.9:50052', zone: '' }],
       configuredByDefault,
-      settings: SETTINGS,
-      onRoom: () => undefined,
-      onMediators: () => undefined,
-      logger: recordingLogger().logger,
     });
   const fresh = async (): Promise<void> => {
     path = join(directory.path, `${Math.random()}.db`);
@@ -158,10 +72,10 @@ describe('the registry of modules', () => {
     assert.notEqual(error.name, 'INTERNAL', String(error.cause));
     return error;
   };
-  const registerBundle = (content: ModuleContent, fields?: Fields) =>
-    registry.register(bundle(content, fields), 'CN=ci');
-  const registerMediator = (...about: Parameters<typeof mediator>) =>
-    registry.register(mediator(...about), 'CN=lmm');
+  const registerBundle = (content: ModuleContent, fields?: RegisterFields) =>
+    registry.register(bundleRequest(content, fields), 'CN=ci');
+  const registerMediator = (...about: Parameters<typeof mediatorRequest>) =>
+    registry.register(mediatorRequest(...about), 'CN=lmm');
   const stateOf = (id: string): ModuleState | undefined =>
     registry.list(true).find((one) => idOf(one) === id)?.state;
   const beat = (registrationId: string, fields: object = {}, caller = 'CN=lmm') =>
@@ -249,7 +163,7 @@ describe('the registry of modules', () => {
     assert.equal(await fault({ connection: 2 }), `FIELD_NOT_SUPPORTED ${metadata}.connection`);
     assert.equal(await fault({}, { moduleName: 'Lmm' }), 'FIELD_MALFORMED module_identity.module_name');
     assert.equal(await fault({}, { moduleVersion: '1' }), 'FIELD_MALFORMED module_identity.module_version');
-    const asked = mediator('lmm');
+    const asked = mediatorRequest('lmm');
     asked.content = bundleOf('tools', '1.0.0', 'say');
     assert.equal((await refused(registry.register(asked, 'CN=lmm'))).name, 'FIELD_WRONG_TYPE');
     const schema = { type: 'object', properties: 3 };
@@ -259,10 +173,10 @@ describe('the registry of modules', () => {
   });
 
   it('lets nobody register, change or end anything who is not named for it', async () => {
-    const none = await refused(registry.register(mediator('lmm'), 'CN=ci'));
+    const none = await refused(registry.register(mediatorRequest('lmm'), 'CN=ci'));
     assert.match(`${none.name} ${none.message}`, /CALLER_NOT_ALLOWED.*modules\.mediator_identities/);
     assert.equal(
-      (await refused(registry.register(bundle(bundleOf('tools', '1.0.0', 'say')), 'CN=lmm'))).name,
+      (await refused(registry.register(bundleRequest(bundleOf('tools', '1.0.0', 'say')), 'CN=lmm'))).name,
       'CALLER_NOT_ALLOWED',
     );
     const { module } = await registerMediator('lmm');
@@ -274,7 +188,7 @@ describe('the registry of modules', () => {
   });
 
   it('checks what a module depends on, and stops serving it when that is gone', async () => {
-    const needs = (versionRequirement: string, criticality: 1 | 2): Fields => ({
+    const needs = (versionRequirement: string, criticality: 1 | 2): RegisterFields => ({
       registration: {
         technicalRequirements: { dependencies: [{ moduleName: 'base', versionRequirement, criticality }] },
       },
@@ -341,6 +255,23 @@ describe('the registry of modules', () => {
     assert.deepEqual([words(), stateOf(id)], [undefined, ModuleState.AVAILABLE]);
   });
 
+  it('keeps what a mediator said of itself while an update of it was under way', async () => {
+    const { module } = await registerMediator('lmm');
+    const previousRegistrationId = idOf(module);
+    const updating = registry.update(
+      UpdateModuleRequest.fromPartial({
+        registration: {
+          registrationMetadata: { updateMode: 2, previousRegistrationId },
+          capabilityDeclaration: { serviceMetadata: { labels: { rack: 'b4' } } },
+        },
+      }),
+      'CN=lmm',
+    );
+    await beat(previousRegistrationId, { draining: true });
+    await updating;
+    assert.equal(registry.mediators()[0]?.trouble?.words, 'draining');
+  });
+
   it('lets another process take an address, and no module the name of another', async () => {
     const first = await registerMediator('lmm-a');
     const taken = await refused(
@@ -375,7 +306,7 @@ describe('the registry of modules', () => {
       registration: { registrationMetadata: { expiresAt } },
     });
     assert.equal(heartbeatInterval, undefined);
-    for (let count = 1; count < SETTINGS.registeredMax; count += 1)
+    for (let count = 1; count < QUICK_REGISTRY.registeredMax; count += 1)
       await registerMediator(`lmm-${count}`, { address: `192.0.2.1:${count}` });
     const full = await refused(registerMediator('lmm', { address: '192.0.2.3:1' }));
     assert.equal(full.name, 'TOO_MANY_MODULES');
@@ -385,18 +316,7 @@ describe('the registry of modules', () => {
   });
 
   it('is the same for another orchestrator over the same store, which hears heartbeats by it', async () => {
-    const other = await openModuleRegistry({
-      store: store.modules,
-      catalogue: createCatalogue([], 'No bundle'),
-      schemas: createSchemaCompiler(),
-      syntax: createBashSyntax(),
-      configured: [],
-      configuredByDefault: false,
-      settings: SETTINGS,
-      onRoom: () => undefined,
-      onMediators: () => undefined,
-      logger: recordingLogger().logger,
-    });
+    const other = await openTestRegistry(store.modules, createCatalogue([], 'No bundle'));
     try {
       const { module } = await registerMediator('lmm');
       const id = idOf(module);
