@@ -58,9 +58,17 @@ describe('the main job over Systems Manager', () => {
   let programs: TempDirectory;
   let world: World;
   const run = (request: Request, seen?: Seen): Promise<Ran> => runAction(world.client, request, seen);
-  /** How often the endpoint executed the script of a run. */
-  const executionsOf = (runId: string): number =>
-    aws.record.executions().filter(({ script }) => script.includes(`\n${runId} `)).length;
+  /** How often the endpoint executed a script on an instance that holds this run of it, alone or with those of others. */
+  const executionsOf = (node: string, runId: string): number =>
+    aws.record
+      .executions()
+      .filter(({ instanceId, script }) => instanceId === node && script.includes(`\n${runId} `)).length;
+  /** How many requests of each kind there were since there were so many in all. */
+  const callsSince = (before: number): Record<string, number> => {
+    const counts: Record<string, number> = {};
+    for (const { name } of aws.record.calls().slice(before)) counts[name] = (counts[name] ?? 0) + 1;
+    return counts;
+  };
   const runIds = ({ events }: Ran): Map<string, string> =>
     new Map(events.flatMap(({ node, runId }) => (runId === '' ? [] : [[node, runId] as const])));
   const nameOf = (ran: Ran, node: string): string | undefined =>
@@ -282,7 +290,7 @@ describe('the main job over Systems Manager', () => {
     );
     assert.equal(ran.state, ExecutionState.PARTIAL);
     for (const [node, runId] of runIds(ran))
-      assert.equal(executionsOf(runId), [DARK, GONE].includes(node) ? 0 : 1, node);
+      assert.equal(executionsOf(node, runId), [DARK, GONE].includes(node) ? 0 : 1, node);
   });
 
   for (const [when, kind] of [
@@ -301,13 +309,27 @@ describe('the main job over Systems Manager', () => {
       const [runId] = [...runIds(ran).values()];
       assert.equal(ran.outcomes.get(WEB)?.state, RunState.SUCCEEDED, JSON.stringify(ran.outcomes.get(WEB)));
       assert.deepEqual(await readFile(path, 'utf8'), `${runId}\n`);
-      assert.equal(executionsOf(runId ?? ''), 1);
+      assert.equal(executionsOf(WEB, runId ?? ''), 1);
       await rm(path);
     });
   }
 
+  it('takes one command for a fan-out, and no request of its own for a short result', async () => {
+    const before = aws.record.calls().length;
+    const nodes = FLEET.slice(0, INSTANCES);
+    const ran = await run({ action: 'noop', targets: { nodes } });
+    assert.equal(ran.state, ExecutionState.SUCCEEDED);
+    const calls = callsSince(before);
+    for (const [node, runId] of runIds(ran)) assert.equal(executionsOf(node, runId), 1, node);
+    // A busy machine may start its runs further apart than one command waits for them.
+    assert.ok((calls['SendCommand'] ?? 0) < nodes.length, JSON.stringify(calls));
+    assert.equal(calls['GetCommandInvocation'] ?? 0, 0);
+    console.log(`      ${nodes.length} runs: ${JSON.stringify(calls)}`);
+  });
+
   it('ends every run of a storm truthfully, and executes each script once', async function () {
     this.timeout(STORM_TIMEOUT_MS);
+    const before = aws.record.calls().length;
     const { inject } = aws.faults;
     const always = { times: Infinity };
     inject({ call: 'SendCommand', kind: 'throttled', times: 2 });
@@ -328,7 +350,7 @@ describe('the main job over Systems Manager', () => {
     for (const ran of all) {
       for (const [node, runId] of runIds(ran)) {
         const outcome = ran.outcomes.get(node);
-        const times = executionsOf(runId);
+        const times = executionsOf(node, runId);
         const what = `${node} ${runId} ${JSON.stringify(outcome)}`;
         assert.ok(times <= 1, `${times} times: ${what}`);
         if (outcome?.state === RunState.SUCCEEDED) {
@@ -345,13 +367,16 @@ describe('the main job over Systems Manager', () => {
     }
     const runs = nodes.length * EXECUTIONS;
     assert.equal(seen.succeeded + seen.lost + seen.other, runs);
-    // Only a request that was cut off before it was accepted leaves nothing to find.
+    // Only a request that was cut off before it was accepted leaves nothing to find, for none of its instances.
     const throttled = aws.record.calls().filter(({ outcome }) => outcome === 'ThrottlingException').length;
     assert.ok(throttled > 0, 'the service throttled');
-    const cutOff = aws.record.calls('SendCommand').filter(({ outcome }) => outcome === 'lost').length;
+    const cutOff = aws.record
+      .calls('SendCommand')
+      .filter(({ outcome }) => outcome === 'lost')
+      .reduce((sum, { input }) => sum + (input['InstanceIds'] as readonly string[]).length, 0);
     assert.ok(seen.lost <= cutOff && seen.other === 0, JSON.stringify({ ...seen, cutOff, unknown }));
     console.log(
-      `      ${runs} runs: ${JSON.stringify(seen)}; ${aws.record.calls().length} calls, ${throttled} throttled`,
+      `      ${runs} runs: ${JSON.stringify({ ...seen, cutOff })}; ${JSON.stringify(callsSince(before))}, ${throttled} throttled`,
     );
   });
 });

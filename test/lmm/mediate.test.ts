@@ -171,6 +171,8 @@ describe('the mediator', () => {
         'CHECKSUM_MISMATCH',
       ],
       ['a plugin without a digest', { plugin: {} }, 'FIELD_MALFORMED'],
+      ['a dispatch group that is too long', { dispatchGroup: 'g'.repeat(65) }, 'FIELD_MALFORMED'],
+      ['a dispatch group of two lines', { dispatchGroup: 'g\n' }, 'FIELD_MALFORMED'],
       ['a run id that is no UUID', { runId: '../../etc' }, 'FIELD_MALFORMED'],
       [
         'a transport that it does not offer',

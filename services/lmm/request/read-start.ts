@@ -14,9 +14,10 @@ import { readReferences } from './read-references.js';
 import { readRunAs } from './read-run-as.js';
 import { readTarget } from './read-target.js';
 import { refuseField } from './refuse-field.js';
-import type { Transport } from '../transports/transport.js';
+import type { NodeCommand, Transport } from '../transports/transport.js';
 
 const PARAMS_BYTES_MAX = 1024 * 1024;
+const DISPATCH_GROUP = /^[0-9A-Za-z.-]{1,64}$/;
 
 /** The limits of a run: each as it is when the request does not say, and at most. */
 export interface RunBounds {
@@ -72,6 +73,7 @@ export function readStart(
       timeoutMs: duration('timeout', limits?.timeout, bounds.timeoutMs),
       killGraceMs: duration('kill_grace', limits?.killGrace, bounds.killGraceMs),
       connectTimeoutMs: duration('connect_timeout', limits?.connectTimeout, bounds.connectTimeoutMs),
+      ...readDispatchGroup(start.dispatchGroup),
     },
     transport,
     adoptedFrom: isAdopted ? new Date(idTimeMs(start.runId) ?? 0) : undefined,
@@ -90,6 +92,18 @@ export function readStart(
     checkOutput: (value) => output?.validate(value) ?? [],
   };
   return { spec, orphanAfterMs: duration('orphan_after', limits?.orphanAfter, bounds.orphanAfterMs) };
+}
+
+/** It becomes part of what others can read of a command. */
+function readDispatchGroup(dispatchGroup: string): Pick<NodeCommand, 'dispatchGroup'> {
+  if (dispatchGroup === '') return {};
+  if (!DISPATCH_GROUP.test(dispatchGroup))
+    refuseField(
+      'dispatch_group',
+      'The dispatch group cannot be carried.',
+      '1 to 64 letters, digits, "." and "-"',
+    );
+  return { dispatchGroup };
 }
 
 function checkJsonObject(field: string, bytes: Buffer): void {

@@ -47,17 +47,37 @@ export interface Upload {
   readonly startToken: string;
 }
 
-const SUPERVISOR = readFileSync(join(packageRoot, 'services/lmm/transports/supervisor.sh'), 'utf8')
-  .split('\n')
-  .map((line) => line.trimStart())
-  .filter((line) => line !== '' && !line.startsWith('#'))
-  .join('\n');
+/**
+ * An upload in its parts, in their order: `shared` is the same for all runs that differ by nothing but node and input, `head` and
+ * `input` are of one run alone.
+ */
+export interface UploadParts {
+  readonly head: Buffer;
+  readonly shared: readonly Buffer[];
+  readonly input: Buffer;
+  readonly nonce: string;
+  readonly startToken: string;
+}
+
+const SUPERVISOR = Buffer.from(
+  readFileSync(join(packageRoot, 'services/lmm/transports/supervisor.sh'), 'utf8')
+    .split('\n')
+    .map((line) => line.trimStart())
+    .filter((line) => line !== '' && !line.startsWith('#'))
+    .join('\n'),
+);
 
 /**
  * Header, body and all that the plugin is made of and reads, as one buffer. Throws INVALID_REQUEST for what a shell cannot carry (a NUL byte)
  * and for a run id that is not made of letters, digits, `-` and `_`.
  */
 export function encodeUpload(command: NodeCommand, leaseMs: number): Upload {
+  const { head, shared, input, nonce, startToken } = encodeUploadParts(command, leaseMs);
+  return { bytes: Buffer.concat([head, ...shared, input]), nonce, startToken };
+}
+
+/** The same in its parts. Throws as encodeUpload does. */
+export function encodeUploadParts(command: NodeCommand, leaseMs: number): UploadParts {
   checkCommand(command);
   const { requires } = command;
   const files = command.files.map(({ path, bytes }) => `${bytes.length}:${path}`);
@@ -65,28 +85,26 @@ export function encodeUpload(command: NodeCommand, leaseMs: number): Upload {
   const systems = requires.os.map(({ id, versionMin }) => `${id}:${versionMin}`);
   const nonce = randomBytes(16).toString('hex');
   const startToken = randomBytes(16).toString('hex');
-  const body = Buffer.from(
+  const variablesOfRun =
     `NONCE=${nonce} TOKEN=${startToken} RUN_ID=${command.runId} DELIVERY=${command.delivery} ` +
-      `LEAVES=${command.leavesProcesses ? 'yes' : 'no'} BECOME=${command.runAs === undefined ? 'no' : 'yes'} LIBRARY_BYTES=${command.library.length} ` +
-      `HELPER_BYTES=${command.helpers.length} SCRIPT_BYTES=${command.script.length} ` +
-      `FILES=${shellWord(files.join(' '))} INPUT_BYTES=${command.input.length} ` +
-      `ARGUMENTS=${shellWord(command.arguments.map(shellWord).join(' '))} ` +
-      `ENVIRONMENT=${shellWord(variables.join(' '))} ` +
-      `COMMANDS=${shellWord(requires.commands.join(' '))} OS=${shellWord(systems.join(' '))} ` +
-      `LIMIT=${hundredths(command.timeoutMs)} GRACE=${hundredths(command.killGraceMs)} LEASE=${hundredths(leaseMs)} FIRST_LINE=$LINENO\n` +
-      SUPERVISOR,
-  );
-  const header = Buffer.from(`RUNE1:${String(body.length).padStart(8, '0')}`);
+    `LEAVES=${command.leavesProcesses ? 'yes' : 'no'} BECOME=${command.runAs === undefined ? 'no' : 'yes'} LIBRARY_BYTES=${command.library.length} ` +
+    `HELPER_BYTES=${command.helpers.length} SCRIPT_BYTES=${command.script.length} ` +
+    `FILES=${shellWord(files.join(' '))} INPUT_BYTES=${command.input.length} ` +
+    `ARGUMENTS=${shellWord(command.arguments.map(shellWord).join(' '))} ` +
+    `ENVIRONMENT=${shellWord(variables.join(' '))} ` +
+    `COMMANDS=${shellWord(requires.commands.join(' '))} OS=${shellWord(systems.join(' '))} ` +
+    `LIMIT=${hundredths(command.timeoutMs)} GRACE=${hundredths(command.killGraceMs)} LEASE=${hundredths(leaseMs)} FIRST_LINE=$LINENO\n`;
+  const bodyBytes = Buffer.byteLength(variablesOfRun) + SUPERVISOR.length;
   return {
-    bytes: Buffer.concat([
-      header,
-      body,
+    head: Buffer.from(`RUNE1:${String(bodyBytes).padStart(8, '0')}${variablesOfRun}`),
+    shared: [
+      SUPERVISOR,
       command.library,
       command.helpers,
       command.script,
       ...command.files.map(({ bytes }) => bytes),
-      command.input,
-    ]),
+    ],
+    input: command.input,
     nonce,
     startToken,
   };

@@ -59,6 +59,8 @@ export interface NodeCommand {
   readonly timeoutMs: number;
   readonly killGraceMs: number;
   readonly connectTimeoutMs: number;
+  /** Runs with the same one differ by nothing but node and input, and may be carried together; unset for none. */
+  readonly dispatchGroup?: string;
 }
 
 /**

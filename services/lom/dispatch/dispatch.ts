@@ -24,6 +24,8 @@ export interface RunIdentity {
   readonly header: RcsHeader;
   /** How often the execution has changed its owner. */
   readonly epoch: number;
+  /** Runs with the same one may be carried to their nodes together; empty for none. */
+  readonly dispatchGroup: string;
 }
 
 /** The one process that has a run, or is about to get it. */

@@ -46,9 +46,10 @@ export interface MediatorCandidate extends MediatorEndpoint {
 export interface Mediators {
   /**
    * The mediators of the node's zone, the node's own first. Rendezvous hashing: a node always meets the same mediators in the same
-   * order, so that its warm connection is used again, and one that joins or leaves moves only its own share.
+   * order, so that its warm connection is used again, and one that joins or leaves moves only its own share. The runs of a dispatch
+   * group meet them in one order too, so that they come together.
    */
-  candidates(node: Node, transport: string): MediatorCandidate[];
+  candidates(node: Node, transport: string, dispatchGroup?: string): MediatorCandidate[];
   /** Counts a run at the mediator until the function is called. */
   begin(address: string): () => void;
   /** Takes note of why the mediator did not take a run. */
@@ -86,8 +87,8 @@ interface Learned {
   others: number;
 }
 
-const score = (node: string, address: string): string =>
-  createHash('sha256').update(`${node}\n${address}`).digest('hex');
+const score = (key: string, address: string): string =>
+  createHash('sha256').update(`${key}\n${address}`).digest('hex');
 
 /** The mediators of the configuration, of which nothing else is known. */
 export function configuredMediators(endpoints: readonly MediatorEndpoint[]): KnownMediator[] {
@@ -182,13 +183,14 @@ export function createMediators(
   };
 
   return {
-    candidates(node, transport) {
+    candidates(node, transport, dispatchGroup = '') {
+      const key = dispatchGroup || node.name;
       const near = known().filter((mediator) => mediator.zone === node.zone);
       const ranked =
         near.length < 2
           ? near
           : near
-              .map((mediator) => ({ mediator, score: score(node.name, mediator.address) }))
+              .map((mediator) => ({ mediator, score: score(key, mediator.address) }))
               .toSorted((a, b) => (a.score < b.score ? -1 : 1))
               .map(({ mediator }) => mediator);
       return ranked.map((mediator) => ({

@@ -74,6 +74,7 @@ export function startMessage(
     runAs: run.runAs,
     ownerEpoch: identity.epoch,
     lmmInstanceId: instanceId,
+    dispatchGroup: identity.dispatchGroup,
     paramsJson: Buffer.from(JSON.stringify(plan.params)),
     referencedParams: referencedParams(plan.action, plan.params, run.transport),
     outputSchema: plan.action.capability.outputSchema,

@@ -7,6 +7,7 @@ import { SILENT_METER } from '../../shared/metrics/metric.js';
 import { outcomeFields } from '../../shared/outcome-log.js';
 import type { RcsHeader } from '../../shared/gen/rune/v1/rcs.js';
 import { ExecutionState, Outcome, RunState } from '../../shared/gen/rune/v1/run.js';
+import { dispatchGroupOf } from '../dispatch/dispatch-group.js';
 import type { Dispatcher, Placement, RunIdentity } from '../dispatch/dispatch.js';
 import type { FairSlots } from './fair-slots.js';
 import { finalState, isFinal, isFinalRun } from './final-state.js';
@@ -189,6 +190,7 @@ export function performExecution(owned: OwnedExecution, deps: ExecutionDeps): Ex
   const performAttempt = async (attempt: Attempt, place: Place): Promise<Attempt | undefined> => {
     await pause(attempt, place);
     const { run } = attempt;
+    const sendable = sendableOf(run, intent);
     const identity: RunIdentity = {
       executionId: id,
       runId: run.runId,
@@ -196,8 +198,9 @@ export function performExecution(owned: OwnedExecution, deps: ExecutionDeps): Ex
       triggeredBy: record.triggeredBy,
       header,
       epoch,
+      dispatchGroup:
+        sendable instanceof RuneError ? '' : dispatchGroupOf(record, run, sendable.run.transport),
     };
-    const sendable = sendableOf(run, intent);
     const lock = sendable instanceof RuneError ? undefined : lockOf(run, sendable);
     const isSent = run.mediator !== '';
     const cooldownMs = sendable instanceof RuneError ? 0 : sendable.plan.action.capability.cooldownMs;

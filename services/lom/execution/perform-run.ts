@@ -207,7 +207,10 @@ export async function performRun(
   const adopt = async (): Promise<Outcome | undefined> => {
     if (!isAdoptable(sendable)) return undefined;
     const { plan, run } = sendable;
-    const candidate = chooseMediator(mediators.candidates(run.node, run.transport), new Set());
+    const candidate = chooseMediator(
+      mediators.candidates(run.node, run.transport, identity.dispatchGroup),
+      new Set(),
+    );
     if (candidate === undefined) return undefined;
     const { address } = candidate;
     const end = mediators.begin(address);
@@ -302,7 +305,7 @@ export async function performRun(
   for (let sends = 0; ;) {
     const reason = deps.cancelReason();
     if (reason !== undefined) return cancelled(reason);
-    const candidates = mediators.candidates(node, transport);
+    const candidates = mediators.candidates(node, transport, identity.dispatchGroup);
     const candidate = chooseMediator(candidates, tried);
     if (candidate === undefined) {
       waitEndsMs ??= performance.now() + settings.mediatorWaitMs;

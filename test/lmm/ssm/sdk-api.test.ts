@@ -6,7 +6,7 @@ import { startSsmEndpoint, type SsmEndpoint } from '../../support/ssm/ssm-endpoi
 
 const WEB = 'i-0123456789abcdef0';
 const COMMAND = {
-  instanceId: WEB,
+  instanceIds: [WEB],
   document: 'AWS-RunShellScript',
   script: 'true',
   comment: 'a run',

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { createSdkApi } from '../../../services/lmm/transports/ssm/sdk-api.js';
 import { SYSTEM_CLOCK } from '../../../services/lmm/transports/ssm/rate-budget.js';
 import type { SsmSettings } from '../../../services/lmm/transports/ssm/ssm-settings.js';
@@ -12,6 +12,7 @@ import { createSsmTransport } from '../../../services/lmm/transports/ssm/ssm-tra
 import type { NodeEnding, Transport } from '../../../services/lmm/transports/transport.js';
 import type { NodeTarget } from '../../../services/shared/gen/rune/v1/lmm.js';
 import { StopReason, type SsmAddress } from '../../../services/shared/gen/rune/v1/run.js';
+import { newId } from '../../../services/shared/ids.js';
 import { eventually } from '../../support/eventually.js';
 import { nodeOf } from '../../support/links.js';
 import { commandFor, refusalOf, runPlugin, type PluginRun } from '../../support/run-plugin.js';
@@ -369,6 +370,83 @@ describe('the transport ssm', () => {
     assert.equal(aws.record.calls('SendCommand').length, sends);
     await first.ending;
     assert.equal(executionsOf(first), 1);
+  });
+
+  describe('with several runs of one dispatch group', () => {
+    /** Starts one on each of two instances, each with an input of its own. */
+    const startBoth = (script: string): readonly [PluginRun, PluginRun] => {
+      const transport = open();
+      const dispatchGroup = newId();
+      const begin = (instanceId: string): PluginRun =>
+        runPlugin(
+          transport,
+          commandFor(target({ instanceId }), script, { dispatchGroup, input: `{"on":"${instanceId}"}` }),
+        );
+      return [begin(WEB), begin(DB)];
+    };
+
+    it('sends one command, and gives each its own script, input, output and end', async () => {
+      const sends = aws.record.calls('SendCommand').length;
+      const runs = startBoth(`read -r input; echo "$RUNE_RUN_ID $input"; [[ $input != *${DB}* ]] || exit 7`);
+      const endings = await Promise.all(runs.map((run) => run.ending));
+      assert.deepEqual(
+        endings.map((ending) => ending.kind === 'ended' && ending.end),
+        [{ exitCode: 0 }, { exitCode: 7 }],
+      );
+      assert.deepEqual(
+        runs.map((run) => run.stdout()),
+        [`${runs[0].runId} {"on":"${WEB}"}\n`, `${runs[1].runId} {"on":"${DB}"}\n`],
+      );
+      assert.equal(aws.record.calls('SendCommand').length, sends + 1);
+    });
+
+    it('cancels the one that is to stop and lets the other end', async () => {
+      const path = `/tmp/rune-ssm-${randomUUID()}`;
+      const [stopped, other] = startBoth(
+        `read -r input; if [[ $input = *${WEB}* ]]; then : >${path}; sleep 86400; fi; until [ -f ${path}.go ]; do sleep 0.1; done`,
+      );
+      await eventually(() => existsSync(path), { label: 'the plugin to run' });
+      stopped.stop(StopReason.CANCEL);
+      const ending = await stopped.ending;
+      assert(ending.kind === 'ended', JSON.stringify(ending));
+      assert.deepEqual([ending.stopReason, ending.confirmed], [StopReason.CANCEL, true]);
+      await writeFile(`${path}.go`, '');
+      const otherEnding = await other.ending;
+      assert(otherEnding.kind === 'ended', JSON.stringify(otherEnding));
+      assert.deepEqual([otherEnding.end, otherEnding.stopReason], [{ exitCode: 0 }, undefined]);
+      await Promise.all([rm(path), rm(`${path}.go`)]);
+    });
+
+    it('finds and adopts each by itself, also after a send whose fate is unknown', async () => {
+      const dispatchGroup = newId();
+      const commands = [WEB, DB].map((instanceId) =>
+        commandFor(target({ instanceId }), 'sleep 1; echo "$RUNE_RUN_ID"', { dispatchGroup }),
+      );
+      aws.faults.inject({ call: 'SendCommand', kind: 'answer-lost' });
+      const sends = aws.record.calls('SendCommand').length;
+      const [sender, adopter] = [open(), open()];
+      const run = (...of: Parameters<Transport['run']>): Promise<NodeEnding> =>
+        adopter.adopt?.(...of, new Date()) as Promise<NodeEnding>;
+      const first = commands.map((command) => runPlugin(sender, command));
+      await isRunning(first[0] as PluginRun);
+      const adopted = commands.map((command) => runPlugin({ run }, command));
+      for (const each of [...first, ...adopted]) {
+        assert.equal((await each.ending).kind, 'ended');
+        assert.equal(each.stdout(), `${each.runId}\n`);
+      }
+      assert.equal(aws.record.calls('SendCommand').length, sends + 1);
+    });
+
+    it('runs those that can run when the service refuses the command for one of them', async () => {
+      const dispatchGroup = newId();
+      const transport = open();
+      const begin = (instanceId: string): PluginRun =>
+        runPlugin(transport, commandFor(target({ instanceId }), 'echo here', { dispatchGroup }));
+      const [fine, gone] = [begin(WEB), begin('i-0000000000000000f')];
+      assert.equal((await refusalOf(gone)).name, 'SSM_INSTANCE_UNKNOWN');
+      assert.equal((await fine.ending).kind, 'ended');
+      assert.equal(executionsOf(fine), 1);
+    });
   });
 
   it('says that a run is lost of which no command can be found to adopt', async () => {

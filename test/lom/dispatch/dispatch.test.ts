@@ -54,6 +54,7 @@ const newRun = (): RunIdentity => ({
   triggeredBy: 'test',
   header: acceptHeader(undefined, { identity: 'test', nowMs: Date.now() }),
   epoch: 1,
+  dispatchGroup: '',
 });
 
 describe('a run that is sent to a mediator', () => {

@@ -41,6 +41,19 @@ describe('the choice of a mediator', () => {
     for (const name of NODES.slice(0, 50)) assert.equal(first(three, name), first(three.toReversed(), name));
   });
 
+  it('is the same for all nodes of a dispatch group, and spreads the groups', () => {
+    const mediators = createMediators(() => fleet(3));
+    const chosen = (group: string): Set<string | undefined> =>
+      new Set(
+        NODES.slice(0, 50).map(
+          (name) => chooseMediator(mediators.candidates(node(name), 'ssm', group))?.address,
+        ),
+      );
+    const groups = Array.from({ length: 20 }, (_, index) => chosen(`execution.${index}`));
+    for (const group of groups) assert.equal(group.size, 1);
+    assert.equal(new Set(groups.flatMap((group) => [...group])).size, 3);
+  });
+
   it('spreads the nodes evenly over any number of mediators', () => {
     for (let count = 2; count <= MEDIATORS_MAX; count += 1) {
       const shares = new Map<string | undefined, number>();

@@ -46,7 +46,8 @@ const REPORT = new RegExp(`^report (\\d{1,3}) ${SIZES} ${SIZES} ([0-9a-f]{32}) (
 
 /** Reads the two outputs of an invocation as the service gives them. Every field is a claim of the node. */
 export function readReport(runId: string, stdout: string, stderr: string): NodeReport {
-  const said = wordsOf(runId, stdout);
+  // A script for many instances says `-` where it has no run for this one.
+  const said = wordsOf(runId, stdout) ?? wordsOf('-', stdout);
   if (said === undefined) return { kind: 'silent' };
   if (said.words === 'again') return { kind: 'again' };
   const unable = UNABLE.exec(said.words);

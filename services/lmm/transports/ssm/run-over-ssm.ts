@@ -1,7 +1,6 @@
 import { RuneError } from '../../../shared/errors.js';
 import type { SsmAddress, StopReason } from '../../../shared/gen/rune/v1/run.js';
 import type { NodeCommand, NodeEnding, RunPhases, RunSink, StopSignal } from '../transport.js';
-import { commandScript } from './command-script.js';
 import { reportInCombined } from './combined-output.js';
 import { completeReport } from './complete-report.js';
 import { interpretReport } from './interpret-report.js';
@@ -10,16 +9,18 @@ import { lookScript } from './look-script.js';
 import type { OutputBucket } from './output-bucket.js';
 import type { Clock } from './rate-budget.js';
 import { readReport, type NodeReport } from './report.js';
-import { runComment, lookComment } from './run-comment.js';
-import { findCommand, sendCommand } from './send-command.js';
+import { carries, lookComment } from './run-comment.js';
+import { findCommand, sendParcel } from './send-command.js';
+import type { SendRun } from './send-together.js';
 import { pause, type SsmAccess } from './ssm-access.js';
 import { SsmFault, type SsmInvocation } from './ssm-api.js';
-import type { SsmSettings } from './ssm-settings.js';
+import { deliverySeconds, sendSettings, type SsmSettings } from './ssm-settings.js';
 import { unableError } from './unable-error.js';
 
 /** What a run over Systems Manager works with. */
 export interface SsmRunDeps {
   readonly access: SsmAccess;
+  readonly send: SendRun;
   readonly address: SsmAddress;
   /** Where agents put whole outputs; undefined for nowhere. */
   readonly bucket: OutputBucket | undefined;
@@ -47,8 +48,6 @@ const REPORT_MARGIN_MS = 20_000;
 /** The node's own limit for one parameter. */
 const LOOK_UP_MS = 21_000;
 const AGENT_SECONDS_MIN = 5;
-/** The service takes no less. */
-const DELIVERY_SECONDS_MIN = 30;
 /** What the service may take to say what an agent has reported, and the mediator to see it. */
 const SERVICE_MARGIN_MS = 60_000;
 /** How long after its time for delivery a command is given up that still waits. */
@@ -61,26 +60,14 @@ const CANCEL_PAUSE_MS = 300;
 /** Sends the command of a run and follows it to its end. Throws a RuneError if certainly nothing ran. */
 export async function runOverSsm(run: SsmRun, deps: SsmRunDeps): Promise<NodeEnding> {
   const { command, sink, stop } = run;
-  const { access, address, bucket, settings, clock } = deps;
+  const { address, clock } = deps;
   const startedMs = clock.now();
-  const sent = await sendCommand(
-    access,
-    {
-      instanceId: address.instanceId,
-      document: settings.ssmDocument,
-      script: commandScript(command, {
-        bytesMax: settings.ssmCommandBytesMax,
-        wholeBytesMax: bucket === undefined ? 0 : settings.ssmOutputBytesMax,
-      }),
-      outputBucket: bucket,
-      comment: runComment(command.runId),
-      deliverySeconds: Math.max(DELIVERY_SECONDS_MIN, Math.ceil(settings.ssmDeliveryTimeoutMs / 1000)),
-      executionSeconds: executionSeconds(command),
-    },
-    { node: command.target.name, runId: command.runId },
-    { settings: { sendWaitMs: settings.ssmSendWaitMs, findWaitMs: settings.ssmFindWaitMs }, clock, stop },
-  );
-  const { commandId, sentAt } = sent;
+  const { commandId, sentAt } = await deps.send({
+    command,
+    instanceId: address.instanceId,
+    executionSeconds: executionSeconds(command),
+    stop,
+  });
   if (commandId === undefined) {
     return lost(
       'the answer to its command was lost, and no command of this run can be found',
@@ -99,9 +86,9 @@ export async function adoptOverSsm(run: SsmRun, deps: SsmRunDeps, sentAt: Date):
   const { access, address, settings, clock } = deps;
   const commandId = await findCommand(
     access,
-    { instanceId: address.instanceId, comment: runComment(command.runId) },
+    { instanceId: address.instanceId, isIt: carries(command) },
     sentAt,
-    { settings: { findWaitMs: settings.ssmFindWaitMs }, clock },
+    { settings: sendSettings(settings), clock },
   );
   if (commandId === undefined) return lost('no command of this run can be found', run, deps, sentAt);
   sink.waiting?.(`Found the command ${commandId} again; log and result come when it ends.`);
@@ -251,26 +238,27 @@ async function lookAt(run: SsmRun, deps: SsmRunDeps, sent: Sent, first: NodeRepo
     tooLate.abort(),
   );
   try {
-    const { commandId, sentAt } = await sendCommand(
+    const { instanceId } = address;
+    const comment = lookComment(command.runId);
+    const look = {
+      instanceIds: [instanceId],
+      document: settings.ssmDocument,
+      script: lookScript(sent.commandId, waitMs),
+      outputBucket: deps.bucket,
+      comment,
+      deliverySeconds: deliverySeconds(settings),
+      executionSeconds: Math.ceil((waitMs + REPORT_MARGIN_MS) / 1000),
+    };
+    const sending = await sendParcel(
       access,
       {
-        instanceId: address.instanceId,
-        document: settings.ssmDocument,
-        script: lookScript(sent.commandId, waitMs),
-        outputBucket: deps.bucket,
-        comment: lookComment(command.runId),
-        deliverySeconds: Math.max(DELIVERY_SECONDS_MIN, Math.ceil(settings.ssmDeliveryTimeoutMs / 1000)),
-        executionSeconds: Math.ceil((waitMs + REPORT_MARGIN_MS) / 1000),
+        load: () => ({ command: look, isIt: (listed) => listed.comment === comment }),
+        unload: () => undefined,
       },
-      { node: command.target.name, runId: command.runId },
-      {
-        settings: { sendWaitMs: settings.ssmSendWaitMs, findWaitMs: settings.ssmFindWaitMs },
-        clock,
-        stop: tooLate.signal,
-      },
+      { settings: sendSettings(settings), clock, stop: tooLate.signal },
     );
-    if (commandId === undefined) return first;
-    const { instanceId } = address;
+    if (sending.kind !== 'sent' || sending.sent.commandId === undefined) return first;
+    const { commandId, sentAt } = sending.sent;
     await access.watch.untilOver({ commandId, instanceId, sentAt }, () => undefined, tooLate.signal);
     const invocation = await detailsOf(access, commandId, instanceId, clock, tooLate.signal);
     const found = await reportOf(run, deps, invocation, tooLate.signal);

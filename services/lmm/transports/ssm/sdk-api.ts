@@ -87,7 +87,7 @@ export async function createSdkApi(options: SdkApiOptions): Promise<SsmApi> {
       const { Command } = await call(
         sender.send(
           new sdk.SendCommandCommand({
-            InstanceIds: [command.instanceId],
+            InstanceIds: [...command.instanceIds],
             DocumentName: command.document,
             OutputS3BucketName: command.outputBucket?.name,
             OutputS3KeyPrefix: command.outputBucket?.keyPrefix || undefined,
@@ -172,6 +172,7 @@ export async function createSdkApi(options: SdkApiOptions): Promise<SsmApi> {
         items: (answer.Commands ?? []).map((each) => ({
           commandId: each.CommandId ?? '',
           comment: each.Comment ?? '',
+          script: each.Parameters?.['commands']?.join('\n') ?? '',
         })),
         nextToken: answer.NextToken || undefined,
       };

@@ -22,6 +22,36 @@ export interface SentCommand {
   readonly sentAt: Date;
 }
 
+/** A command, and how it is known among all that the service lists for its first instance. */
+export interface LoadedCommand {
+  readonly command: SsmCommand;
+  readonly isIt: (listed: SsmListedCommand) => boolean;
+}
+
+/** What is sent, as it is at each try. */
+export interface Parcel {
+  /** The command of this try, whose fate is unknown from now on; undefined once there is nothing left to send. */
+  load(): LoadedCommand | undefined;
+  /** The service certainly did not take it. */
+  unload(): void;
+}
+
+/** Why nothing was sent: it was stopped before, its time was over, or the service refused it. */
+export type Unsent =
+  | { readonly kind: 'stopped' }
+  | { readonly kind: 'too-late'; readonly fault: SsmFault | undefined }
+  | { readonly kind: 'refused'; readonly fault: SsmFault };
+
+/** How sending ended. */
+export type Sending = { readonly kind: 'sent'; readonly sent: SentCommand } | Unsent;
+
+/** What sending works with; `stop` ends it between two tries. */
+export interface SendOptions {
+  readonly settings: SendSettings;
+  readonly clock: Clock;
+  readonly stop: AbortSignal;
+}
+
 const THROTTLED_PAUSE_MS = 500;
 const THROTTLED_PAUSE_MS_MAX = 5_000;
 const FIND_PAUSE_MS = 500;
@@ -33,64 +63,70 @@ const FIND_TURN_WAIT_MS = 600_000;
 const CLOCK_SKEW_MS = 300_000;
 
 /**
- * Sends a command once. Only what certainly was not accepted is sent again; after an answer that says nothing, the command is looked
- * for by its comment. Throws a RuneError if nothing was sent: RUN_CANCELLED once `stop` is aborted, and what the service says.
+ * Sends a parcel once. Only what certainly was not accepted is sent again; after an answer that says nothing, its command is looked
+ * for among those that the service lists.
  */
-export async function sendCommand(
+export async function sendParcel(
   access: SsmAccess,
-  command: SsmCommand,
-  about: SendAbout,
-  options: { readonly settings: SendSettings; readonly clock: Clock; readonly stop: AbortSignal },
-): Promise<SentCommand> {
-  const { settings, clock, stop } = options;
+  parcel: Parcel,
+  { settings, clock, stop }: SendOptions,
+): Promise<Sending> {
   const tooLate = new AbortController();
   const cancelTimer = clock.after(settings.sendWaitMs, () => tooLate.abort());
   const signal = AbortSignal.any([stop, tooLate.signal]);
+  const isIn = (waiting: Promise<void>): Promise<boolean> =>
+    waiting.then(
+      () => true,
+      () => false,
+    );
   let fault: SsmFault | undefined;
-  const giveUp = (): RuneError => {
-    if (stop.aborted)
-      return new RuneError(
-        'RUN_CANCELLED',
-        `The run was cancelled before it was sent to ${about.node}.`,
-        about,
-      );
-    return unavailableError(fault, about);
-  };
   let pauseMs = THROTTLED_PAUSE_MS;
   try {
-    for (;;) {
-      await access.budget.take(signal).catch(() => {
-        throw giveUp();
-      });
+    while (await isIn(access.budget.take(signal))) {
+      const loaded = parcel.load();
+      if (loaded === undefined) return { kind: 'stopped' };
       const sentAt = new Date();
       try {
-        return { commandId: await access.api.send(command), sentAt };
+        return { kind: 'sent', sent: { commandId: await access.api.send(loaded.command), sentAt } };
       } catch (thrown) {
         if (!(thrown instanceof SsmFault)) throw thrown;
         fault = thrown;
       }
-      if (fault.kind === 'refused') throw refusalError(fault, about);
       if (fault.kind === 'unknown') {
-        return { commandId: await findCommand(access, command, sentAt, { settings, clock }), sentAt };
+        const [instanceId = ''] = loaded.command.instanceIds;
+        const sought = { instanceId, isIt: loaded.isIt };
+        return {
+          kind: 'sent',
+          sent: { commandId: await findCommand(access, sought, sentAt, { settings, clock }), sentAt },
+        };
       }
+      parcel.unload();
+      if (fault.kind === 'refused') return { kind: 'refused', fault };
       if (fault.kind === 'throttled') access.budget.throttled();
-      await pause(clock, pauseMs * (0.5 + Math.random()), signal).catch(() => {
-        throw giveUp();
-      });
+      if (!(await isIn(pause(clock, pauseMs * (0.5 + Math.random()), signal)))) break;
       pauseMs = Math.min(pauseMs * 2, THROTTLED_PAUSE_MS_MAX);
     }
+    return stop.aborted ? { kind: 'stopped' } : { kind: 'too-late', fault };
   } finally {
     cancelTimer();
   }
 }
 
+/** The error of a run whose command was not sent: nothing ran. */
+export function unsentError(unsent: Unsent, about: SendAbout): RuneError {
+  if (unsent.kind === 'too-late') return unavailableError(unsent.fault, about);
+  if (unsent.kind === 'refused') return refusalError(unsent.fault, about);
+  const message = `The run was cancelled before it was sent to ${about.node}.`;
+  return new RuneError('RUN_CANCELLED', message, about);
+}
+
 /**
- * Looks for a command by its instance and comment until it is found, or until a look finds nothing that began when the time for that
+ * Looks for a command among those of its instance until it is found, or until a look finds nothing that began when the time for that
  * was over: a look may have waited long for its turn. Never rejects.
  */
 export async function findCommand(
   access: SsmAccess,
-  { instanceId, comment }: Pick<SsmCommand, 'instanceId' | 'comment'>,
+  { instanceId, isIt }: { readonly instanceId: string; readonly isIt: (listed: SsmListedCommand) => boolean },
   sentAt: Date,
   { settings, clock }: { readonly settings: Pick<SendSettings, 'findWaitMs'>; readonly clock: Clock },
 ): Promise<string | undefined> {
@@ -110,7 +146,7 @@ export async function findCommand(
           (api) => api.commands(instanceId, sentAfter, token),
           tooLate.signal,
         );
-        const found = page.items.find((each) => each.comment === comment);
+        const found = page.items.find(isIt);
         if (found !== undefined) return found.commandId;
         nextToken = page.nextToken;
         pages -= 1;

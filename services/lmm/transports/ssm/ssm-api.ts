@@ -19,9 +19,9 @@ export class SsmFault extends Error {
   }
 }
 
-/** A command for one instance. */
+/** A command for at most 50 instances. */
 export interface SsmCommand {
-  readonly instanceId: string;
+  readonly instanceIds: readonly string[];
   readonly document: string;
   readonly script: string;
   readonly comment: string;
@@ -58,6 +58,8 @@ export interface SsmInvocation extends SsmStatus {
 export interface SsmListedCommand {
   readonly commandId: string;
   readonly comment: string;
+  /** As it was sent; empty for one of another document. */
+  readonly script: string;
 }
 
 /** What the service knows of a node. */

@@ -8,6 +8,7 @@ import {
 } from '../../../shared/settings.js';
 import type { SettingsOf } from '../../../shared/settings.js';
 import { OUTPUT_BUCKET } from './output-bucket.js';
+import type { SendSettings } from './send-command.js';
 
 /** Settings of the transport `ssm`; docs/configuration.md shows the same table. */
 export const SSM_SETTINGS = {
@@ -92,6 +93,13 @@ export const SSM_SETTINGS = {
     max: '1h',
     doc: 'How long a run waits until its command is accepted, while others are sent or the service throttles.',
   }),
+  ssmGroupWaitMs: durationSetting({
+    name: 'ssm.group_wait',
+    default: '50ms',
+    min: '0ms',
+    max: '1s',
+    doc: 'How long a run of a fan-out waits for others that one command can carry with it; 0 for a command for each.',
+  }),
   ssmDeliveryTimeoutMs: durationSetting({
     name: 'ssm.delivery_timeout',
     default: '1m',
@@ -138,3 +146,16 @@ export const SSM_SETTINGS = {
 
 /** The settings of the transport `ssm`. Times in milliseconds. */
 export type SsmSettings = SettingsOf<typeof SSM_SETTINGS>;
+
+/** The service takes no less. */
+const DELIVERY_SECONDS_MIN = 30;
+
+/** What a command is told about its time for delivery. */
+export function deliverySeconds({ ssmDeliveryTimeoutMs }: SsmSettings): number {
+  return Math.max(DELIVERY_SECONDS_MIN, Math.ceil(ssmDeliveryTimeoutMs / 1000));
+}
+
+/** How long sending a command, and finding it, may take. */
+export function sendSettings({ ssmSendWaitMs, ssmFindWaitMs }: SsmSettings): SendSettings {
+  return { sendWaitMs: ssmSendWaitMs, findWaitMs: ssmFindWaitMs };
+}

@@ -10,9 +10,10 @@ import { outputBucketFor } from './output-bucket.js';
 import type { Clock, RateBudget } from './rate-budget.js';
 import { adoptOverSsm, runOverSsm, type SsmRunDeps } from './run-over-ssm.js';
 import type { SdkApiOptions } from './sdk-api.js';
+import { createSendTogether, type SendRun, type TogetherSettings } from './send-together.js';
 import { createSsmAccess, type SsmAccess } from './ssm-access.js';
 import { SsmFault, type SsmApi, type SsmInstance } from './ssm-api.js';
-import type { SsmSettings } from './ssm-settings.js';
+import { deliverySeconds, sendSettings, type SsmSettings } from './ssm-settings.js';
 
 /** What the transport is made with. */
 export interface SsmTransportOptions {
@@ -30,6 +31,12 @@ export interface SsmTransport extends Transport {
   budgets(): readonly RateBudget[];
 }
 
+/** A way to one region as one identity. */
+interface Opened {
+  readonly access: SsmAccess;
+  readonly send: SendRun;
+}
+
 /** Who scripts of the agent run as. */
 const AGENT_USER = 'root';
 const INSTANCE_ID = /^m?i-[0-9a-f]{8,17}$/;
@@ -38,18 +45,18 @@ const ONLINE = 'Online';
 
 /** Runs plugins through AWS Systems Manager: no connection, no live output; see docs/ssm.md. */
 export function createSsmTransport({ settings, connect, clock, random }: SsmTransportOptions): SsmTransport {
-  const accesses = new Map<string, Promise<SsmAccess>>();
+  const accesses = new Map<string, Promise<Opened>>();
   const budgets: RateBudget[] = [];
   let isClosed = false;
 
-  const accessTo = async (target: NodeTarget): Promise<{ access: SsmAccess; address: SsmAddress }> => {
+  const accessTo = async (target: NodeTarget): Promise<Opened & { address: SsmAddress }> => {
     if (isClosed) throw new RuneError('SERVICE_SHUTTING_DOWN', 'The transport ssm is closed.');
     const address = checkAddress(target, settings);
     const { region, roleArn } = address;
     const key = `${region} ${roleArn}`;
-    let access = accesses.get(key);
-    if (access === undefined) {
-      access = connect({
+    let opened = accesses.get(key);
+    if (opened === undefined) {
+      opened = connect({
         region,
         roleArn,
         endpoint: settings.ssmEndpoint,
@@ -57,7 +64,7 @@ export function createSsmTransport({ settings, connect, clock, random }: SsmTran
         s3Endpoint: settings.ssmS3Endpoint,
         requestTimeoutMs: settings.ssmRequestTimeoutMs,
       }).then((api) => {
-        const made = createSsmAccess({
+        const access = createSsmAccess({
           api,
           clock,
           random,
@@ -68,19 +75,19 @@ export function createSsmTransport({ settings, connect, clock, random }: SsmTran
             findWaitMs: settings.ssmFindWaitMs,
           },
         });
-        budgets.push(made.budget);
-        return made;
+        budgets.push(access.budget);
+        return { access, send: createSendTogether(access, togetherSettings(settings, address), clock) };
       });
-      accesses.set(key, access);
-      access.catch(() => accesses.delete(key));
+      accesses.set(key, opened);
+      opened.catch(() => accesses.delete(key));
     }
-    return { access: await access, address };
+    return { ...(await opened), address };
   };
 
   const depsFor = async (command: NodeCommand): Promise<SsmRunDeps> => {
-    const { access, address } = await accessTo(command.target);
-    const bucket = outputBucketFor(settings.ssmOutputBuckets, address);
-    return { access, address, bucket, settings, clock };
+    const opened = await accessTo(command.target);
+    const bucket = outputBucketFor(settings.ssmOutputBuckets, opened.address);
+    return { ...opened, bucket, settings, clock };
   };
 
   return {
@@ -132,12 +139,27 @@ export function createSsmTransport({ settings, connect, clock, random }: SsmTran
 
     async close() {
       isClosed = true;
-      for (const access of accesses.values()) {
-        const opened = await access.catch(() => undefined);
-        opened?.close();
+      for (const opening of accesses.values()) {
+        const opened = await opening.catch(() => undefined);
+        opened?.access.close();
       }
       accesses.clear();
     },
+  };
+}
+
+function togetherSettings(settings: SsmSettings, address: SsmAddress): TogetherSettings {
+  const outputBucket = outputBucketFor(settings.ssmOutputBuckets, address);
+  return {
+    ...sendSettings(settings),
+    document: settings.ssmDocument,
+    deliverySeconds: deliverySeconds(settings),
+    script: {
+      bytesMax: settings.ssmCommandBytesMax,
+      wholeBytesMax: outputBucket === undefined ? 0 : settings.ssmOutputBytesMax,
+    },
+    outputBucket,
+    groupWaitMs: settings.ssmGroupWaitMs,
   };
 }
 
