@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { stringify } from 'yaml';
@@ -16,8 +16,20 @@ import { makeTestBundle } from '../support/test-bundle.js';
 const CRASH_POINTS = pathToFileURL(join(packageRoot, 'dist', 'test', 'support', 'crash-points.js')).href;
 const NODES = ['one', 'two'];
 const LINES = 3;
+
+/** Executions that are asked for at the same time. */
+type Scene = readonly { readonly action: string; readonly nodes: readonly string[] }[];
+/** One that has its nodes for itself. */
+const ALONE: Scene = [{ action: 'append-run', nodes: NODES }];
+/** The second one waits for the place of the first one, and the third one for its node. */
+const CROWDED: Scene = [
+  { action: 'append-limited', nodes: ['one'] },
+  { action: 'append-limited', nodes: ['two'] },
+  { action: 'append-run', nodes: ['one'] },
+];
 /** Every so manyth point is tried; `CRASH_SWEEP=1` tries all of them, which takes minutes. */
 const STRIDE = Number(process.env['CRASH_SWEEP'] ?? 21);
+const CROWDED_STRIDE = STRIDE === 1 ? 1 : 2 * STRIDE + 1;
 /** Far beyond what there is: a sweep that never ends is a fault too. */
 const POINTS_MAX = 500;
 
@@ -33,12 +45,23 @@ describe('an orchestrator that is killed', () => {
   let lmm: ServiceProcess;
   let config: string;
   let appended: string;
+  /** Executions that were seen to wait for others. */
+  let waited = 0;
   const living = new Set<ServiceProcess>();
 
   before(async () => {
     directory = await makeTempDirectory();
     const bundle = await makeTestBundle(directory.path, 'durable');
     const file = (name: string): string => join(directory.path, name);
+    await cp(join(bundle, 'append-run'), join(bundle, 'append-limited'), { recursive: true });
+    const edit = async (path: string, from: string, to: string): Promise<void> =>
+      writeFile(join(bundle, path), (await readFile(join(bundle, path), 'utf8')).replace(from, to));
+    await edit(
+      'append-limited/manifest.yaml',
+      'action: append-run',
+      'action: append-limited\nmax_concurrent: 1',
+    );
+    await edit('bundle.yaml', 'append-run', 'append-run, append-limited');
     await directory.write({ 'lmm.yaml': stringify({ listen: '127.0.0.1:0', local_enabled: true }) });
     lmm = await startService('lmm', file('lmm.yaml'));
     living.add(lmm);
@@ -92,15 +115,20 @@ describe('an orchestrator that is killed', () => {
     return how;
   };
 
-  const submit = async ({ client }: NonNullable<Life>, requestId: string): Promise<string> => {
-    const { execution } = await client.submitExecution({
-      action: 'append-run',
-      targets: { nodes: NODES },
-      params: { path: appended, lines: LINES, pause_ms: 20 },
-      requestId,
-    });
-    assert.ok(execution !== undefined);
-    return execution.executionId;
+  /** Submits the executions of a scene one after the other; resolves with their ids. */
+  const submit = async ({ client }: NonNullable<Life>, scene: Scene, name: string): Promise<string[]> => {
+    const ids: string[] = [];
+    for (const [index, { action, nodes }] of scene.entries()) {
+      const { execution } = await client.submitExecution({
+        action,
+        targets: { nodes: [...nodes] },
+        params: { path: appended, lines: LINES, pause_ms: 20 },
+        requestId: `${name}/${index}`,
+      });
+      assert.ok(execution !== undefined);
+      ids.push(execution.executionId);
+    }
+    return ids;
   };
 
   const watch = async ({ client }: NonNullable<Life>, executionId: string): Promise<RunResponse[]> => {
@@ -109,25 +137,40 @@ describe('an orchestrator that is killed', () => {
     return events;
   };
 
-  /** Submits, watches to the end and waits until the mediator was told; resolves with what was acknowledged of it. */
-  const perform = async (life: Life, name: string, pointsBefore = 0): Promise<string | undefined> => {
-    if (life === undefined) return undefined;
-    let executionId: string | undefined;
+  /** Submits, watches to the end and waits until the mediator was told; resolves with the ids that were acknowledged. */
+  const perform = async (life: Life, scene: Scene, name: string, pointsBefore = 0): Promise<string[]> => {
+    if (life === undefined) return [];
+    let ids: string[] = [];
     const work = async (): Promise<void> => {
-      executionId = await submit(life, name);
-      await watch(life, executionId);
+      ids = await submit(life, scene, name);
+      await Promise.all(ids.map((executionId) => watch(life, executionId)));
       await eventually(async () => (await pointsOf(name)).includes(ACKNOWLEDGED, pointsBefore), {
         label: 'the acknowledgement',
       });
     };
     await Promise.race([work(), life.lom.exited]).catch(async () => life.lom.exited);
-    return executionId;
+    return ids;
   };
 
-  const checkTruth = async (life: NonNullable<Life>, name: string, known?: string): Promise<void> => {
-    const executionId = await submit(life, name);
-    assert.equal(executionId, known ?? executionId, 'an acknowledged execution was forgotten');
-    const { state, outcomes, logs } = readStory(await watch(life, executionId), NODES.length);
+  const checkTruth = async (
+    life: NonNullable<Life>,
+    scene: Scene,
+    name: string,
+    known: readonly string[],
+  ): Promise<void> => {
+    const ids = await submit(life, scene, name);
+    if (known.length > 0) assert.deepEqual(ids, known, 'an acknowledged execution was forgotten');
+    await Promise.all(ids.map((id, index) => checkExecution(life, id, scene[index]?.nodes.length ?? 0)));
+  };
+
+  const checkExecution = async (
+    life: NonNullable<Life>,
+    executionId: string,
+    runs: number,
+  ): Promise<void> => {
+    const events = await watch(life, executionId);
+    if (events.some(({ event }) => event?.$case === 'waiting')) waited += 1;
+    const { state, outcomes, logs } = readStory(events, runs);
     const lines = await appendedRuns(appended);
     for (const [runId, outcome] of outcomes) {
       assert.equal(outcome.state, RunState.SUCCEEDED, outcome.error?.errorData?.message);
@@ -143,24 +186,30 @@ describe('an orchestrator that is killed', () => {
    * Kills a LOM at one point after the other, starts it again and checks that everything is true, until an execution ends before it
    * comes to the point. `before` is an earlier life on the same store that is killed too. Resolves with the number of kills.
    */
-  const sweep = async (label: string, before?: { readonly killAt: number }): Promise<number> => {
-    for (let killed = 0, killAt = STRIDE; ; killed += 1, killAt += STRIDE) {
+  const sweep = async (
+    label: string,
+    scene: Scene,
+    stride: number,
+    before?: { readonly killAt: number },
+  ): Promise<number> => {
+    for (let killed = 0, killAt = stride; ; killed += 1, killAt += stride) {
       assert.ok(killAt < POINTS_MAX);
       const name = `${label}-${killAt}`;
-      let known: string | undefined;
+      let known: readonly string[] = [];
       if (before !== undefined) {
         const life = await start(name, before.killAt);
-        known = await perform(life, name);
+        known = await perform(life, scene, name);
         assert.equal(await end(life), 'SIGKILL');
       }
       const points = (await pointsOf(name)).length;
       const life = await start(name, killAt);
-      known = (await perform(life, name, points)) ?? known;
+      const told = await perform(life, scene, name, points);
+      known = told.length > 0 ? told : known;
       if ((await end(life)) !== 'SIGKILL') return killed;
       const where = `${label}, killed at point ${killAt}, ${(await pointsOf(name)).at(-1)}`;
       const again = await start(name, Infinity);
       assert.ok(again !== undefined, where);
-      await checkTruth(again, name, known).catch((error: unknown) => {
+      await checkTruth(again, scene, name, known).catch((error: unknown) => {
         throw new Error(`${where}: ${String(error)}\n${again.lom.log.join('\n')}`, { cause: error });
       });
       assert.equal(await end(again), 0, where);
@@ -168,35 +217,43 @@ describe('an orchestrator that is killed', () => {
   };
 
   /** An execution that nobody disturbs: the points that it passes. */
-  const countPoints = async (name: string): Promise<string[]> => {
+  const countPoints = async (scene: Scene, name: string): Promise<string[]> => {
     const life = await start(name, Infinity);
     assert.ok(life !== undefined);
-    const executionId = await perform(life, name);
+    const ids = await perform(life, scene, name);
     assert.equal(await end(life), 0);
-    assert.ok(executionId !== undefined);
+    assert.equal(ids.length, scene.length);
     return pointsOf(name);
   };
 
-  const tell = (text: string): void => console.log(`      ${text}; tried is every ${STRIDE}th`);
+  const tell = (text: string, stride = STRIDE): void =>
+    console.log(`      ${text}; tried is every ${stride}th`);
 
   it('at any point of an execution finishes it once it is started again, each plugin having run once', async function () {
     this.timeout(SWEEP_TIMEOUT_MS);
-    const points = await countPoints('undisturbed');
+    const points = await countPoints(ALONE, 'undisturbed');
     const kinds = new Set(points);
     assert.ok(kinds.has('before a commit') && kinds.has('after sending Mediate'), [...kinds].join());
     tell(`${points.length} crash points`);
-    const killed = await sweep('first life');
+    const killed = await sweep('first life', ALONE, STRIDE);
     assert.ok(killed >= Math.floor(points.length / STRIDE / 2), `only ${killed} were tried`);
   });
 
   it('and killed again at any point of going on finishes it too', async function () {
     this.timeout(SWEEP_TIMEOUT_MS);
-    const points = await countPoints('again undisturbed');
+    const points = await countPoints(ALONE, 'again undisturbed');
     // Both runs are under way then.
     const killAt = 1 + points.lastIndexOf('after sending Mediate') + 3;
-    const killed = await sweep('second life', { killAt });
+    const killed = await sweep('second life', ALONE, STRIDE, { killAt });
     tell(`${killed * STRIDE} crash points and a few in the life after one that was killed`);
     assert.ok(killed > 0);
+  });
+
+  it('at any point while others wait for its node or its place lets them start once it is started again', async function () {
+    this.timeout(SWEEP_TIMEOUT_MS);
+    const killed = await sweep('crowded', CROWDED, CROWDED_STRIDE);
+    tell(`${killed * CROWDED_STRIDE} crash points of executions that wait for one another`, CROWDED_STRIDE);
+    assert.ok(killed > 0 && waited > 0, `${killed} were tried, ${waited} executions waited`);
   });
 
   it('has let no plugin run twice', async () => {
