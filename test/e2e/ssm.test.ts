@@ -139,24 +139,43 @@ describe('the main job over Systems Manager', () => {
   });
   afterEach(() => aws.faults.clear());
 
-  it('shows a user the same facts as over SSH', async () => {
-    const facts = async (...args: string[]): Promise<{ readonly out: string; readonly keys: string[] }> => {
-      const rune = spawnRune(['run', 'host-facts', '--server', world.lom.address, ...args]);
+  it('looks to a user as over SSH, but for one line that says when log and result come', async () => {
+    const facts = async (node: string, ...args: string[]): Promise<{ out: string; err: string[] }> => {
+      const rune = spawnRune(['run', 'host-facts', '--server', world.lom.address, '--node', node, ...args]);
       assert.equal(await rune.exited, 0, rune.err());
-      // The names of what is shown: the values change from moment to moment.
-      return {
-        out: rune.out(),
-        keys: [...rune.out().matchAll(/^\s*"?([a-z_]+)"?:/gm)].map(([, key = '']) => key),
-      };
+      // Numbers and ids change from moment to moment, and columns with the numbers in them.
+      const still = (text: string): string =>
+        text
+          .replaceAll(node, 'NODE')
+          .replaceAll(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, 'ID')
+          .replaceAll(/\d+(\.\d+)?( m?s)?/g, '0')
+          .replaceAll(/ +/g, ' ');
+      return { out: still(rune.out()), err: still(rune.err()).trimEnd().split('\n') };
     };
-    const [ssh, ssm] = [await facts('--node', 'root'), await facts('--node', WEB, '--use-ssm')];
-    assert.ok(ssh.keys.includes('kernel'), ssh.out);
-    assert.deepEqual(ssm.keys, ssh.keys);
+    const [ssh, ssm] = [await facts('root'), await facts(WEB, '--use-ssm')];
+    assert.match(ssh.out, /^kernel: /m);
+    assert.equal(ssm.out, ssh.out);
+    const [heading = '', waiting, ...rest] = ssm.err;
+    assert.equal(waiting, 'NODE Systems Manager has the command ID; log and result come when it ends.');
+    assert.deepEqual([heading, ...rest], ssh.err);
+  });
+
+  it('is checked by rune doctor: credentials, region, and that the agent is online', async () => {
+    const rune = spawnRune(['doctor', '--server', world.lom.address, '--node', WEB]);
+    assert.equal(await rune.exited, 0, rune.out());
+    assert.match(
+      rune.out(),
+      new RegExp(`node ${WEB} +its SSM agent is online\\n +SSM agent: Online, version`),
+    );
+    aws.faults.inject({ call: 'DescribeInstanceInformation', kind: 'denied' });
+    const denied = spawnRune(['doctor', '--server', world.lom.address, '--node', WEB]);
+    assert.notEqual(await denied.exited, 0);
+    assert.match(denied.out(), /AccessDenied/);
   });
 
   it('carries parameters literally, and log lines when the run ends', async () => {
     const text = `{{ssm:x}} {{ commands }} quotes "' $(touch /tmp/rune-ssm-injected) \`id\` \\ \u{1f692}\n\t`;
-    const { outcomes, log } = await run({
+    const { outcomes, log, events } = await run({
       action: 'show-context',
       targets: { nodes: [WEB] },
       params: { text },
@@ -164,6 +183,8 @@ describe('the main job over Systems Manager', () => {
     const output = outcomes.get(WEB)?.result?.output as { readonly params?: { readonly text?: string } };
     assert.equal(output?.params?.text, text, JSON.stringify(outcomes.get(WEB)));
     assert.deepEqual(log(WEB), ['careful', 'plain']);
+    const [waiting] = events.flatMap(({ event }) => (event?.$case === 'progress' ? [event.value] : []));
+    assert.equal(waiting?.logStreaming, false);
   });
 
   it('refuses an action with a secret before anything is sent, and sends no credential either', async () => {

@@ -72,7 +72,9 @@ function dressLog(text: string, level: LogLevel, style: Style): string {
   return level === LogLevel.DEBUG ? style.dim(text) : text;
 }
 
-function progressText({ percent, message }: Progress): string {
+function progressText({ percent, message, logStreaming }: Progress): string {
+  // Nothing is heard until the end: there is no measure of it.
+  if (logStreaming === false) return escapeText(message);
   return `${Math.round(percent)} % ${escapeText(message)}`.trimEnd();
 }
 

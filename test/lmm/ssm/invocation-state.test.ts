@@ -24,6 +24,8 @@ const ROWS: readonly Row[] = [
   ['Failed', 'Terminated', -1, false, NOT_SEEN, 'never-ran'],
   ['Failed', 'InvalidPlatform', -1, false, NOT_SEEN, 'never-ran'],
   ['Failed', 'AccessDenied', -1, false, NOT_SEEN, 'never-ran'],
+  ['Failed', 'Rate Exceeded', -1, false, NOT_SEEN, 'never-ran'],
+  ['Failed', 'RateExceeded', -1, true, NOT_SEEN, 'unknown'],
   ['Failed', 'Undeliverable', -1, false, RAN, 'unknown'],
   ['Failed', 'Undeliverable', -1, true, NOT_SEEN, 'unknown'],
   ['TimedOut', 'DeliveryTimedOut', -1, false, WAITED, 'never-ran'],

@@ -43,6 +43,7 @@ const NOT_REPORTED = -1;
 const NEVER_DELIVERED: Readonly<Record<string, string>> = {
   Undeliverable: 'the command could not be delivered',
   Terminated: 'the service ended the command before its turn',
+  RateExceeded: 'too many commands were waiting for their nodes',
   InvalidPlatform: 'the document is not for the platform of the node',
   AccessDenied: 'the identity may not run commands on the node',
 };
