@@ -16,6 +16,8 @@ import type { SourceReading } from './source-reading.js';
 
 /** Largest inventory file or answer of a source, in bytes. */
 export const INVENTORY_BYTES_MAX = 32 * 1024 * 1024;
+/** Longer answers say something. */
+const NOTHING_BYTES_MAX = 64 * 1024;
 /** A timer cannot wait longer. */
 const PAUSE_MS_MAX = 24 * 3_600_000;
 
@@ -280,10 +282,16 @@ async function take(source: Source, force: boolean): Promise<boolean> {
     source.unreadable = reading.refusal;
     return false;
   }
+  const isKnown = source.latestBytes?.equals(reading.bytes) === true;
+  // A file is written by somebody; a program whose first half failed, as before a pipe, prints nothing and ends well.
+  if (!isKnown && source.kind !== 'file' && saysNothing(reading.bytes, source.name)) {
+    source.unreadable = 'gave an empty answer; nodes: {} says that there are no nodes';
+    return false;
+  }
   source.unreadable = '';
   source.notes = reading.notes ?? [];
   source.seenStamp = stamp ?? '';
-  if (source.latestBytes?.equals(reading.bytes) === true) {
+  if (isKnown) {
     confirm(source, Date.now());
     return false;
   }
@@ -291,6 +299,14 @@ async function take(source: Source, force: boolean): Promise<boolean> {
   const isBack = source.usedBytes?.equals(reading.bytes) === true;
   setLatest(source, isBack && source.usedBytes !== undefined ? source.usedBytes : reading.bytes, Date.now());
   return true;
+}
+
+/** Whether an answer holds no value at all, or null. */
+function saysNothing(bytes: Buffer, name: string): boolean {
+  // Looked at once more only where it is short enough to be nothing but blanks and comments.
+  if (bytes.length > NOTHING_BYTES_MAX) return false;
+  const { value, faults } = readYaml(bytes, name);
+  return faults.length === 0 && value === null;
 }
 
 function confirm(source: Source, atMs: number): void {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { chmod, rename, rm, utimes, writeFile } from 'node:fs/promises';
+import { chmod, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -174,6 +174,24 @@ describe('inventory sources', () => {
       assert.ok(followed.inventory.find('i-1'));
       const told = 'an inventory source cannot be read: what it said last is used';
       assert.deepEqual(messages(), [told], 'it is told once');
+    });
+
+    it('that says nothing at all, as before a broken pipe, leaves what it said last in use; no nodes are said', async () => {
+      const answer = join(directory.path, 'answer');
+      await writeFile(answer, 'nodes: { cloud01: {} }\n');
+      const followed = await follow({ sources: [await program(`cat ${answer}`)], copies });
+      const problem = (): string | undefined => followed.statuses()[1]?.problem;
+      for (const nothing of ['', ' \n', '# none\n', 'null\n']) {
+        await writeFile(answer, nothing);
+        await followed.reload();
+        assert.equal(problem(), 'the program gave an empty answer; nodes: {} says that there are no nodes');
+        assert.deepEqual(names(followed).toSorted(), ['cloud01', 'web01']);
+      }
+      assert.match(await readFile(join(copies, 'cloud.inventory'), 'utf8'), /cloud01/);
+      await writeFile(answer, 'nodes: {}\n');
+      await followed.reload();
+      assert.equal(problem(), '');
+      assert.deepEqual(names(followed), ['web01']);
     });
 
     it('that does not end is killed with all that it started', async () => {
