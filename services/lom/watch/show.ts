@@ -6,7 +6,7 @@ import {
   type GetExecutionRequest,
   type ListExecutionsRequest,
 } from '../../shared/gen/rune/v1/lom.js';
-import type { Outcome } from '../../shared/gen/rune/v1/run.js';
+import { ExecutionState, RunState, type Outcome } from '../../shared/gen/rune/v1/run.js';
 import { executionMessage, fullExecutionMessage, runMessage } from './execution-message.js';
 import { isFinal } from '../execution/final-state.js';
 import { pageSizeOf } from '../../shared/page.js';
@@ -48,7 +48,7 @@ async function outcomeOf(
   return { outcome: event?.$case === 'outcome' ? event.value : undefined, bytes: record.body.length };
 }
 
-/** One execution with a page of its runs. Throws EXECUTION_NOT_FOUND. */
+/** One execution with a page of its runs. Throws EXECUTION_NOT_FOUND, and FIELD_OUT_OF_RANGE or FIELD_MALFORMED for the page. */
 export async function showExecution(
   store: Store,
   request: GetExecutionRequest,
@@ -56,11 +56,11 @@ export async function showExecution(
   const { executionId, states } = request;
   const limit = pageSizeOf(request.pageSize);
   const after = Number(readToken(request.pageToken, POSITION) ?? -1);
+  // One more than is shown tells whether there is a next page.
+  const choice = { after, limit: limit + 1, ...chosenStates(states, RunState) };
   const record = await store.execution(executionId);
   if (record === undefined)
     throw new RuneError('EXECUTION_NOT_FOUND', 'There is no such execution.', { executionId });
-  // One more than is shown tells whether there is a next page.
-  const choice = { after, limit: limit + 1, ...(states.length === 0 ? {} : { states }) };
   const runs = await store.runs(executionId, choice);
   const waits = isFinal(record.state)
     ? new Map<number, LockWait>()
@@ -82,12 +82,28 @@ export async function showExecution(
   };
 }
 
+/** The states that a request chooses by; none for all of them. Throws FIELD_OUT_OF_RANGE for one that is not known. */
+function chosenStates<S extends number>(
+  asked: readonly S[],
+  known: Readonly<Record<string, number | string>>,
+): { states?: readonly S[] } {
+  const states = [...new Set(asked)];
+  const all = new Set(Object.values(known));
+  const unknown = states.find((state) => !all.has(state));
+  if (unknown !== undefined)
+    throw new RuneError('FIELD_OUT_OF_RANGE', 'There is no such state.', {
+      field: 'states',
+      originalValue: String(unknown),
+    });
+  return states.length === 0 ? {} : { states };
+}
+
 function filterOf(request: ListExecutionsRequest): ExecutionFilter {
   const { action, node, states, triggeredBy, correlationId, since, until } = request;
   return {
     ...(action === '' ? {} : { action }),
     ...(node === '' ? {} : { node }),
-    ...(states.length === 0 ? {} : { states }),
+    ...chosenStates(states, ExecutionState),
     ...(triggeredBy === '' ? {} : { triggeredBy }),
     ...(correlationId === '' ? {} : { correlationId }),
     ...(since === undefined ? {} : { sinceMs: since.getTime() }),
