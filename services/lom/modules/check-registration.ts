@@ -19,6 +19,8 @@ const TEXT_CHARS_MAX = 1_000;
 const ITEMS_MAX = 64;
 const RUNS_MAX = 100_000;
 const REGISTRATION_BYTES_MAX = 1024 * 1024;
+/** A mediator declares no actions; many of them are held in memory and fill one page of a list. */
+const MEDIATOR_BYTES_MAX = 32 * 1024;
 const LIFETIME_MS_MAX = 10 * 366 * 24 * 60 * 60_000;
 const PROTOCOL = 'rcs_v2';
 const VERSION = '1.0';
@@ -147,8 +149,10 @@ export function checkRegistration(
 ): void {
   const faults = createModuleFaults();
   const { length } = ModuleRegistration.encode(registration).finish();
-  if (length > REGISTRATION_BYTES_MAX) {
-    const rule = `must have at most ${REGISTRATION_BYTES_MAX} bytes`;
+  const isMediator = registration.moduleIdentity?.moduleType === ModuleType.MEDIATOR;
+  const bytesMax = isMediator ? MEDIATOR_BYTES_MAX : REGISTRATION_BYTES_MAX;
+  if (length > bytesMax) {
+    const rule = `must have at most ${bytesMax} bytes`;
     faults.add('FIELD_OUT_OF_RANGE', 'registration', rule);
     faults.throwIfAny();
   }
@@ -156,7 +160,7 @@ export function checkRegistration(
   checkTimes(registration, nowMs, faults);
   checkRequirements(registration, schemas, faults);
   const { provides = [], serviceMetadata } = registration.capabilityDeclaration ?? {};
-  if (registration.moduleIdentity?.moduleType === ModuleType.MEDIATOR) {
+  if (isMediator) {
     const none = provides.length === 0;
     faults.check(none, 'FIELD_WRONG_TYPE', `${CAPABILITY}.provides`, 'is for plugin bundles');
     if (serviceMetadata === undefined) faults.add('FIELD_MISSING', METADATA, 'is required for a mediator');

@@ -51,6 +51,8 @@ export interface LiveModules {
 
 /** An ended registration is remembered for so long, with its content for what was accepted before its end. */
 const REMEMBERED_MS = 24 * 60 * 60_000;
+/** Of mediators only so many that have ended: nothing needs them, and each process that starts again leaves one. */
+const ENDED_MEDIATORS_MAX = 100;
 const FORGET_EVERY_MS = 10 * 60_000;
 /** The answer about mediators is made again after this time, since some of them have fallen silent. */
 const MEDIATORS_FRESH_MS = 200;
@@ -132,6 +134,16 @@ export async function openLiveModules(deps: ModuleRegistryDeps): Promise<LiveMod
     await store.forget(nowMs() - REMEMBERED_MS);
   };
 
+  const forgetMediators = async (): Promise<void> => {
+    const ended = [...records.values()].filter(
+      (record) => record.endedMs > 0 && metadataOf(record) !== undefined,
+    );
+    const oldest = ended.map(({ endedMs }) => endedMs).toSorted((a, b) => b - a)[ENDED_MEDIATORS_MAX - 1];
+    if (oldest === undefined || ended.length === ENDED_MEDIATORS_MAX) return;
+    await store.forgetMediators(oldest);
+    for (const { registrationId, endedMs } of ended) if (endedMs < oldest) records.delete(registrationId);
+  };
+
   const look = async (): Promise<void> => {
     await recordBeats();
     const found = await store.list();
@@ -156,6 +168,7 @@ export async function openLiveModules(deps: ModuleRegistryDeps): Promise<LiveMod
     }
     for (const record of records.values()) await bundles.load(record, isLive(record));
     await forgetOld();
+    await forgetMediators();
     changed();
   };
 

@@ -1,5 +1,5 @@
 import { ModuleType } from '../../shared/gen/rune/v1/mrs.js';
-import type { RegisteredModule, RegistryServiceService } from '../../shared/gen/rune/v1/registry.js';
+import { RegisteredModule, type RegistryServiceService } from '../../shared/gen/rune/v1/registry.js';
 import { replyHeader } from '../../shared/header.js';
 import { pageOf } from '../../shared/page.js';
 import type { Handlers } from '../../shared/rpc-binding.js';
@@ -15,6 +15,8 @@ const chosenBy =
     if (moduleName !== '' && identity?.moduleName !== moduleName) return false;
     return moduleType === ModuleType.UNSPECIFIED || identity?.moduleType === moduleType;
   };
+
+const bytesOf = (module: RegisteredModule): number => RegisteredModule.encode(module).finish().length;
 
 /** RegistryService, served by this orchestrator. */
 export function registryHandlers(registry: ModuleRegistry): Handlers<RegistryServiceService> {
@@ -40,11 +42,12 @@ export function registryHandlers(registry: ModuleRegistry): Handlers<RegistrySer
     },
 
     async listModules(request, call) {
-      const modules = registry.list(request.ended).filter(chosenBy(request));
-      const page = pageOf(modules, listKey, request);
+      const chosen = registry.list(request.ended).filter(chosenBy(request));
+      const modules = request.moduleName === '' ? chosen.map(inShort) : chosen;
+      const page = pageOf(modules, listKey, request, bytesOf);
       return {
         header: replyHeader(call.header, 'MODULES_LISTED', 'lom', true),
-        modules: request.moduleName === '' ? page.items.map(inShort) : page.items,
+        modules: page.items,
         nextPageToken: page.nextPageToken,
       };
     },

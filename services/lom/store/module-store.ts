@@ -30,4 +30,6 @@ export interface ModuleStore {
   end(registrationIds: readonly string[], reason: string): Promise<void>;
   /** Forgets registrations that ended before this time, and their content. */
   forget(endedBeforeMs: number): Promise<void>;
+  /** Forgets mediators whose registration ended before this time. */
+  forgetMediators(endedBeforeMs: number): Promise<void>;
 }

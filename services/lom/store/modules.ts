@@ -7,6 +7,9 @@ import type { StoreDatabase } from './store-database.js';
 import { callStore } from './store-fault.js';
 import type { StoreTables } from './store-tables.js';
 
+/** The digest of a module without content, which a mediator is. */
+const NO_CONTENT = '';
+
 /** ModuleStore over a database. */
 export function createModuleStore(database: StoreDatabase): ModuleStore {
   const { db, nowMs } = database;
@@ -99,6 +102,16 @@ export function createModuleStore(database: StoreDatabase): ModuleStore {
         if (gone.length === 0) return;
         const ids = gone.map(({ registration_id: id }) => id);
         await db.deleteFrom('module_contents').where('registration_id', 'in', ids).execute();
+      }),
+
+    forgetMediators: (endedBeforeMs) =>
+      callStore(async () => {
+        await db
+          .deleteFrom('modules')
+          .where('ended_ms', '>', 0)
+          .where('ended_ms', '<', endedBeforeMs)
+          .where('content_digest', '=', NO_CONTENT)
+          .execute();
       }),
   };
 }

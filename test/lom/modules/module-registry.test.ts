@@ -26,6 +26,9 @@ import { makeTempDirectory, type TempDirectory } from '../../support/temp-direct
 import { openTestRegistry, QUICK_REGISTRY } from '../../support/test-registry.js';
 
 const STORE = { storeConnectTimeoutMs: 1000, storeStatementTimeoutMs: 1000, storeConnectionsMax: 2 };
+/** So many mediators that have ended are remembered. */
+const ENDED_MEDIATORS_MAX = 100;
+
 describe('the registry of modules', () => {
   let directory: TempDirectory;
   let store: Store;
@@ -285,6 +288,24 @@ describe('the registry of modules', () => {
     assert.deepEqual([again.existing, idOf(again.module)], [true, idOf(next.module)]);
     const known = registry.mediators().map(({ address, zone }) => `${address} ${zone}`);
     assert.deepEqual(known.toSorted(), ['192.0.2.1:50052 eu', '192.0.2.9:50052 ']);
+  });
+
+  it('remembers few of the mediators that have ended, however often one registers again', async () => {
+    const oldest = idOf((await registerMediator('lmm-0')).module);
+    for (let count = 1; count <= ENDED_MEDIATORS_MAX + 1; count += 1) await registerMediator(`lmm-${count}`);
+    await eventually(() => stateOf(oldest) === undefined, { label: 'the oldest one to be forgotten' });
+    const left = registry.list(true).filter(({ endedAt }) => endedAt !== undefined);
+    assert.ok(left.length >= ENDED_MEDIATORS_MAX, `${left.length} are left`);
+    await restart();
+    assert.equal(stateOf(oldest), undefined);
+  });
+
+  it('takes little of a mediator, of which there may be many', async () => {
+    const { name, facts } = await refused(
+      registerMediator('lmm', { labels: { text: 'x'.repeat(32 * 1024) } }),
+    );
+    assert.deepEqual([name, facts.validationErrors?.[0]?.field], ['FIELD_OUT_OF_RANGE', 'registration']);
+    await registerMediator('lmm', { labels: { text: 'x'.repeat(30 * 1024) } });
   });
 
   it('uses mediators that are configured by default only while none has registered', async () => {
