@@ -1,6 +1,6 @@
 import { appendFileSync } from 'node:fs';
 import { Client } from '@grpc/grpc-js';
-import type { CompiledQuery } from 'kysely';
+import { CompiledQuery, type DatabaseConnection } from 'kysely';
 
 // Preloaded into a service: counts the points at which a crash makes a difference, and kills the process at one of them. A point
 // is either side of each commit that writes something, and of each message that is sent to or comes from another service.
@@ -23,10 +23,11 @@ function patch(target: object, name: string, around: (original: Method) => Metho
 
 const WRITES = /^\s*(?:insert|update|delete|create)\b|^\s*with\b.*\b(?:insert into|update|delete from)\b/is;
 
-/** What the store has under way on a connection: whether it is a transaction, and whether that has written. */
+/** What the store has under way on a connection: whether it is a transaction, and what SQLite had changed when that began. */
 interface Work {
   inTransaction: boolean;
-  dirty: boolean;
+  changesBefore: number;
+  readonly changes: () => Promise<number>;
 }
 const works = new WeakMap<object, Work>();
 
@@ -37,8 +38,17 @@ async function aroundCommit(commit: () => unknown): Promise<unknown> {
   return result;
 }
 
-function watchConnection(connection: object): void {
-  const work: Work = { inTransaction: false, dirty: false };
+function watchConnection(connection: DatabaseConnection): void {
+  const count = connection.executeQuery.bind(connection);
+  const work: Work = {
+    inTransaction: false,
+    changesBefore: 0,
+    // By the database: a transaction may write without a query that passes here.
+    async changes() {
+      const { rows } = await count<{ n: number }>(CompiledQuery.raw('select total_changes() as n'));
+      return rows[0]?.n ?? 0;
+    },
+  };
   works.set(connection, work);
   patch(
     connection,
@@ -46,15 +56,13 @@ function watchConnection(connection: object): void {
     (execute) =>
       async function (query) {
         const perform = (): unknown => execute.call(this, query);
-        if (!WRITES.test((query as CompiledQuery).sql)) return perform();
-        if (!work.inTransaction) return aroundCommit(perform);
-        work.dirty = true;
-        return perform();
+        const commits = !work.inTransaction && WRITES.test((query as CompiledQuery).sql);
+        return commits ? aroundCommit(perform) : perform();
       },
   );
 }
 
-// Every statement of the store passes here, whichever database is below.
+// Every connection of the store passes here.
 const { RuntimeDriver } = (await import(
   new URL('./driver/runtime-driver.js', import.meta.resolve('kysely')).href
 )) as { RuntimeDriver: { readonly prototype: object } };
@@ -64,7 +72,7 @@ patch(
   'acquireConnection',
   (acquire) =>
     async function () {
-      const connection = (await acquire.call(this)) as object;
+      const connection = (await acquire.call(this)) as DatabaseConnection;
       if (!works.has(connection)) watchConnection(connection);
       return connection;
     },
@@ -78,12 +86,11 @@ function patchEnd(name: 'beginTransaction' | 'commitTransaction' | 'rollbackTran
       async function (connection, ...rest) {
         const work = works.get(connection as object);
         const perform = (): unknown => end.call(this, connection, ...rest);
-        const wrote = work?.dirty === true;
-        if (work !== undefined) {
-          work.inTransaction = name === 'beginTransaction';
-          work.dirty = false;
-        }
-        return wrote && name === 'commitTransaction' ? aroundCommit(perform) : perform();
+        if (work === undefined) return perform();
+        if (name === 'beginTransaction') work.changesBefore = await work.changes();
+        const wrote = name === 'commitTransaction' && (await work.changes()) !== work.changesBefore;
+        work.inTransaction = name === 'beginTransaction';
+        return wrote ? aroundCommit(perform) : perform();
       },
   );
 }
