@@ -39,15 +39,16 @@ export function createRegistry(bundles: readonly Bundle[], faults: FileFaults): 
       // A new version of a module may keep some of its actions as they are.
       if (isUnchanged) continue;
       moduleVersions.set(action, head.moduleVersion);
-      if (same !== undefined) {
+      // Whatever its version: two modules never share an action.
+      if (foreign !== undefined) {
+        const owner = `${foreign.file} (module ${foreign.capability.moduleName})`;
+        faults.addFile(action.file, 'ALREADY_PROVIDED', `the action ${name} is already provided by ${owner}`);
+      } else if (same !== undefined) {
         faults.addFile(
           action.file,
           'VERSION_CONFLICT',
           `the action ${name}@${version} is provided by ${same.file} too`,
         );
-      } else if (foreign !== undefined) {
-        const owner = `${foreign.file} (module ${foreign.capability.moduleName})`;
-        faults.addFile(action.file, 'ALREADY_PROVIDED', `the action ${name} is already provided by ${owner}`);
       } else versions.set(name, [...known, action]);
     }
   }

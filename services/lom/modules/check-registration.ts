@@ -18,8 +18,8 @@ const NAME_CHARS_MAX = 64;
 const TEXT_CHARS_MAX = 1_000;
 const ITEMS_MAX = 64;
 const RUNS_MAX = 100_000;
-const REGISTRATION_BYTES_MAX = 1024 * 1024;
-/** A mediator declares no actions; many of them are held in memory and fill one page of a list. */
+/** A bundle may say its schemas; a mediator declares no actions, and many of them are held in memory and fill one page of a list. */
+const BUNDLE_BYTES_MAX = 1024 * 1024;
 const MEDIATOR_BYTES_MAX = 32 * 1024;
 const LIFETIME_MS_MAX = 10 * 366 * 24 * 60 * 60_000;
 const PROTOCOL = 'rcs_v2';
@@ -150,7 +150,7 @@ export function checkRegistration(
   const faults = createModuleFaults();
   const { length } = ModuleRegistration.encode(registration).finish();
   const isMediator = registration.moduleIdentity?.moduleType === ModuleType.MEDIATOR;
-  const bytesMax = isMediator ? MEDIATOR_BYTES_MAX : REGISTRATION_BYTES_MAX;
+  const bytesMax = isMediator ? MEDIATOR_BYTES_MAX : BUNDLE_BYTES_MAX;
   if (length > bytesMax) {
     const rule = `must have at most ${bytesMax} bytes`;
     faults.add('FIELD_OUT_OF_RANGE', 'registration', rule);

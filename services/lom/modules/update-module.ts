@@ -49,9 +49,16 @@ async function updateMediator(
   request: Parameters<typeof readCandidate>[0],
 ): Promise<Answer> {
   const candidate = await readCandidate(request, deps, modules.nowMs());
+  const metadata = 'capability_declaration.service_metadata';
   if (metadataOf(candidate)?.lmmInstanceId !== metadataOf(before)?.lmmInstanceId)
     throw new RuneError('FIELD_OUT_OF_RANGE', 'An update is by the process that registered.', {
-      field: 'capability_declaration.service_metadata.lmm_instance_id',
+      field: `${metadata}.lmm_instance_id`,
+    });
+  // Another one may be there: who takes its place is decided when a process registers.
+  if (metadataOf(candidate)?.address !== metadataOf(before)?.address)
+    throw new RuneError('FIELD_OUT_OF_RANGE', 'A process that listens elsewhere registers anew.', {
+      field: `${metadata}.address`,
+      expectedFormat: metadataOf(before)?.address ?? '',
     });
   const warnings = checkDependencies(candidate.registration, modules.versions());
   return modules.inTurn(async () => {

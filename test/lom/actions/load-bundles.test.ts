@@ -671,14 +671,16 @@ describe('load bundles', () => {
       ]);
     });
 
-    it('refuses an action from two modules, naming both', async () => {
-      await directory.write({
-        ...prefixed('a', bundle()),
-        ...other({ module_name: 'other' }, { version: '2.0.0' }),
-      });
-      assert.deepEqual(await faults('a', 'b'), [
-        'b/say/manifest.yaml ALREADY_PROVIDED the action say is already provided by a/say/manifest.yaml (module test)',
-      ]);
+    it('refuses an action from two modules, whatever its versions, naming both', async () => {
+      for (const version of ['1.0.0', '2.0.0']) {
+        await directory.write({
+          ...prefixed('a', bundle()),
+          ...other({ module_name: 'other' }, { version }),
+        });
+        assert.deepEqual(await faults('a', 'b'), [
+          'b/say/manifest.yaml ALREADY_PROVIDED the action say is already provided by a/say/manifest.yaml (module test)',
+        ]);
+      }
     });
 
     it('refuses one version of a module from two places', async () => {
