@@ -322,7 +322,7 @@ describe('the registry of modules', () => {
   });
 
   it('ends what said until when it is registered, and has room for so many', async () => {
-    const expiresAt = new Date(Date.now() + 300);
+    const expiresAt = new Date(Date.now() + 1_500);
     const { module, heartbeatInterval } = await registerBundle(bundleOf('tools', '1.0.0', 'say'), {
       registration: { registrationMetadata: { expiresAt } },
     });
