@@ -29,6 +29,7 @@ import type { LomMeter } from './metrics.js';
 import { makePlan, requireAcknowledgement, type Plan } from './plan/plan.js';
 import { createRecorder, eventRecord, type Recorder } from './execution/recorder.js';
 import { readRetries } from './execution/read-retries.js';
+import { recordedParams, requireSecrets, withSecrets } from './plan/recorded-params.js';
 import { replan, type ReplanSources } from './plan/replan.js';
 import { requestDigest } from './plan/request-digest.js';
 import { createCommitQueue } from './store/commit-queue.js';
@@ -231,6 +232,7 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
     const about = { state, action, version, digest };
     const first = executionStatus({ ...about, runs: runs.length }, new Map());
     const event = eventRecord(1, undefined, new Date(), { $case: 'execution', value: first });
+    const params = recordedParams(request.params ?? {}, plan.action);
     const { requestId } = request;
     creating.add(id);
     try {
@@ -247,7 +249,7 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
           dryRun: plan.dryRun,
           rerunOf,
           owner,
-          request: Buffer.from(SubmitExecutionRequest.encode({ ...request, header }).finish()),
+          request: Buffer.from(SubmitExecutionRequest.encode({ ...request, params, header }).finish()),
           runs,
           event,
         },
@@ -313,9 +315,15 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
         throw new RuneError('NO_NODES_MATCHED', 'No run of the execution is left to repeat.', {
           executionId,
         });
+      const first = SubmitExecutionRequest.decode(record.request);
+      const action = `${record.action}@${record.version}`;
+      const about = sources.registry.get(action);
+      const params = withSecrets(first.params ?? {}, request.secretParams ?? {}, about);
+      requireSecrets(params, about);
       const again: SubmitExecutionRequest = {
-        ...SubmitExecutionRequest.decode(record.request),
-        action: `${record.action}@${record.version}`,
+        ...first,
+        action,
+        params,
         targets: { nodes, groups: [], labels: {}, exclude: [], allowEmpty: false },
         requestId: request.requestId,
         reason: request.reason || record.reason,

@@ -156,6 +156,7 @@ export const ERRORS = {
   NODE_NOT_FOUND: row(-32511, 'NOT_FOUND', 'REFUSED', 'LOW', false, 'List the nodes: rune nodes'),
   GROUP_NOT_FOUND: row(-32512, 'NOT_FOUND', 'REFUSED', 'LOW', false, 'List the nodes with their groups: rune nodes'),
   NO_NODES_MATCHED: row(-32513, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', false, 'Check names, groups, labels and exclude: rune nodes', 'Allow an empty choice (--allow-empty) if no node is a good answer.'),
+  SECRET_NOT_RECORDED: row(-32525, 'FAILED_PRECONDITION', 'REFUSED', 'LOW', false, 'Nothing ran. Give the secrets that are named again: rune executions rerun ID --param NAME=@FILE'),
   EXECUTION_NOT_FOUND: row(-32514, 'NOT_FOUND', 'REFUSED', 'LOW', false, 'Check the id: rune executions list. Old executions are deleted, as the settings of retention say.'),
   RUN_NOT_FOUND: row(-32515, 'NOT_FOUND', 'REFUSED', 'LOW', false, 'The run has ended, or another mediator has it.'),
   WRONG_INSTANCE: row(-32518, 'FAILED_PRECONDITION', 'REFUSED', 'MEDIUM', false, 'Another process answers at this address now: ask it which one it is, and what runs it has.'),

@@ -411,6 +411,7 @@ describe('rune executions', () => {
         onlyFailed: true,
         reason: 'again',
         acknowledgeRisk: false,
+        secretParams: undefined,
       });
       assert.match(requestId, /^[0-9a-f-]{36}$/);
       assert.equal(lom.watches[0]?.executionId, EXECUTION_ID);

@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { spawnRune, type RuneProcess } from '../cli/spawn-rune.js';
+import { newId } from '../../services/shared/ids.js';
 import { eventually } from '../support/eventually.js';
 import { findProcesses } from '../support/processes.js';
 import { freePort } from '../support/free-port.js';
 import { sshNode, startWorld, type World } from '../support/world.js';
 
 interface RunDocument {
+  readonly executionId: string;
   readonly state: string;
   readonly runs: readonly {
     readonly node: string;
@@ -174,5 +176,37 @@ describe('the command line, against the real services', () => {
       assert.deepEqual(result.params, { text: 'žluť' });
       assert.match(readFileSync(join(directory, node, 'stderr.log'), 'utf8'), /careful\nplain\n/);
     }
+  });
+
+  it('keeps no secret in its records, and asks for it when an execution is to run again', async () => {
+    const secret = `secret-${newId()}`;
+    const file = join(world.directory, 'password');
+    writeFileSync(file, `${secret}\n`);
+    const password = ['--param', `password=@${file}`];
+    const first = await ended(
+      rune('run', 'keep-secret', '--node', 'user', '-p', 'name=x', ...password, '--output', 'json'),
+    );
+    assert.equal(first.code, 0, first.err);
+    const { executionId, runs } = JSON.parse(first.out) as RunDocument;
+    assert.equal(runs[0]?.result?.output['length'], secret.length);
+
+    const store = readdirSync(world.directory).filter((name) => name.startsWith('rune.db'));
+    assert(store.length > 0);
+    for (const name of store)
+      assert(!readFileSync(join(world.directory, name)).includes(secret), `${name} holds the secret`);
+    assert(![...world.lom.log, ...world.lmm.log].some((line) => line.includes(secret)));
+    const shown = await ended(rune('executions', 'show', executionId, '--output', 'json'));
+    const { execution } = JSON.parse(shown.out) as { execution: { params: object } };
+    assert.deepEqual(execution.params, { name: 'x', password: null });
+
+    const again = await ended(rune('executions', 'rerun', executionId));
+    assert.equal(again.code, 4, again.err);
+    assert.match(again.err, /SECRET_NOT_RECORDED/);
+    const other = await ended(rune('executions', 'rerun', executionId, '-p', 'name=y', ...password));
+    assert.equal(other.code, 4, other.err);
+    assert.match(other.err, /name is no secret/);
+    const given = await ended(rune('executions', 'rerun', executionId, ...password));
+    assert.equal(given.code, 0, given.err);
+    assert.match(given.out, new RegExp(`length: +${secret.length}`));
   });
 });

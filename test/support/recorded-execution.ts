@@ -50,6 +50,7 @@ export function planOf(nodes: readonly string[], fields: Partial<Plan> = {}): Pl
       capability: { action: 'noop', version: '1.0.0', digest: 'd', cooldownMs: 0 },
     } as unknown as Action,
     params: {},
+    paramsJson: Buffer.from('{}'),
     arguments: [],
     reason: '',
     dryRun: false,

@@ -1,8 +1,9 @@
 import { type Command, Option } from 'commander';
 import { RuneError } from '../../shared/errors.js';
 import { parseTime, type TimePoint } from '../config/parse-time.js';
+import type { ParamAssignment } from '../params/parse-assignment.js';
 import { LIST, listOptions } from './list-options.js';
-import { collectNames, parseCount } from './parse-flags.js';
+import { collectAssignment, collectNames, parseCount } from './parse-flags.js';
 import { addResumeOption } from './resume-option.js';
 import {
   addServiceOptions,
@@ -73,6 +74,8 @@ export type ExecutionsOptions =
       readonly service: ServiceOptions;
       readonly id: string;
       readonly onlyFailed: boolean;
+      /** Secrets, which are not recorded. */
+      readonly params: readonly ParamAssignment[];
       readonly reason: string | undefined;
       readonly acknowledgeRisk: boolean;
       readonly detach: boolean;
@@ -257,6 +260,7 @@ function defineCancel(executions: Command, start: Start): void {
 
 interface ParsedRerun extends ParsedServiceOptions {
   failed?: true;
+  param?: ParamAssignment[];
   reason?: string;
   yes?: true;
   detach?: true;
@@ -268,8 +272,9 @@ const RERUN_EXAMPLES = `
 Examples:
   rune executions rerun 01a20364-053f-757a-87e0-51a725f6b057 --failed
   rune executions rerun 01a20364-053f-757a-87e0-51a725f6b057 --reason "INC-4711" --detach
+  rune executions rerun 01a20364-053f-757a-87e0-51a725f6b057 --param password=@-
 
-It runs the same version of the action with the same parameters. Ctrl-C cancels, as in rune run.`;
+It runs the same version of the action with the same parameters. Secrets are not recorded: give them again. Ctrl-C cancels, as in rune run.`;
 
 function defineRerun(executions: Command, start: Start): void {
   const command = executions
@@ -277,6 +282,11 @@ function defineRerun(executions: Command, start: Start): void {
     .description('run an execution again that has ended, and show what happens')
     .argument('<id>')
     .option('--failed', 'only on nodes where it did not succeed')
+    .option(
+      '-p, --param <key=value>',
+      'a secret of the first execution, which is not recorded; key=@file and key=@- read it from a file or stdin',
+      collectAssignment,
+    )
     .option('--reason <text>', 'why (default: the reason of the first)')
     .option('-y, --yes', 'run an action that can destroy data without asking')
     .option('--detach', 'do not wait: print the id of the new execution, which goes on')
@@ -292,6 +302,7 @@ function defineRerun(executions: Command, start: Start): void {
         service: serviceOptions(parsed),
         id,
         onlyFailed: parsed.failed === true,
+        params: parsed.param ?? [],
         reason: parsed.reason,
         acknowledgeRisk: parsed.yes === true,
         detach: parsed.detach === true,

@@ -1,4 +1,5 @@
 import { RuneError } from '../../shared/errors.js';
+import { type ParamAssignment, parseAssignment } from '../params/parse-assignment.js';
 
 /** A flag's names, given one a flag or joined by commas, added to those before. Throws COMMAND_INVALID for an empty name. */
 export function collectNames(flag: string): (text: string, before?: readonly string[]) => string[] {
@@ -44,4 +45,12 @@ export function parseShare(flag: string): (text: string) => string {
       `${flag} ${text}: write a count such as 10, or a share such as 25%.`,
     );
   };
+}
+
+/** Adds one `--param` to those before it; see parseAssignment. */
+export function collectAssignment(
+  text: string,
+  before: readonly ParamAssignment[] | undefined,
+): ParamAssignment[] {
+  return [...(before ?? []), parseAssignment(text)];
 }

@@ -1,8 +1,8 @@
 import { type Command, Option } from 'commander';
 import { RuneError } from '../../shared/errors.js';
 import { parseDuration } from '../config/parse-duration.js';
-import { type ParamAssignment, parseAssignment } from '../params/parse-assignment.js';
-import { collectLabel, collectNames, parseCount, parseShare } from './parse-flags.js';
+import type { ParamAssignment } from '../params/parse-assignment.js';
+import { collectAssignment, collectLabel, collectNames, parseCount, parseShare } from './parse-flags.js';
 import { addResumeOption } from './resume-option.js';
 import {
   addServiceOptions,
@@ -189,7 +189,7 @@ export function addExecutionOptions(command: Command): Command {
     .option(
       '-p, --param <key=value>',
       'a parameter; key=@file and key=@- read the value from a file or stdin, key:=JSON takes JSON',
-      (text, before: readonly ParamAssignment[] | undefined) => [...(before ?? []), parseAssignment(text)],
+      collectAssignment,
     )
     .option(
       '--params-file <file>',

@@ -4,6 +4,8 @@ import { RunState } from '../../shared/gen/rune/v1/run.js';
 import type { ExecutionsOptions } from '../commands/executions.js';
 import { RESUME_FOR_MS } from '../commands/resume-option.js';
 import type { Io } from '../io.js';
+import { collectParams } from '../params/collect-params.js';
+import { inputSchemaReader } from '../params/input-schema.js';
 import { mayAsk } from '../question.js';
 import { escapeText } from '../render/escape-text.js';
 import { askRisk, NODES_NAMED_MAX } from '../run/confirm-risk.js';
@@ -45,16 +47,33 @@ async function isConfirmed({ id, onlyFailed }: RerunOptions, io: Io, session: Se
   });
 }
 
+/** The secrets that are given again, as the action of the execution takes them. */
+async function secretsOf({ id, params }: RerunOptions, io: Io, session: Session) {
+  if (params.length === 0) return undefined;
+  const { execution } = await session.client.getExecution({ executionId: id, pageSize: 1 }, session.call);
+  const action = `${execution?.action ?? ''}@${execution?.version ?? ''}`;
+  return collectParams({
+    action,
+    assignments: params,
+    stdin: io.stdin,
+    signal: io.interrupts.first,
+    inputSchema: inputSchemaReader(action, session),
+    warn: (message) => io.stderr.write(`${escapeText(message)}\n`),
+  });
+}
+
 /** `rune executions rerun ID`: answers the exit code of the new execution, as `rune run` does. */
 export async function rerunCommand(options: RerunOptions, io: Io, session: Session): Promise<number> {
   const { id, onlyFailed, reason, requestId = newId(), resumeForMs = RESUME_FOR_MS } = options;
   const { client, call, output } = session;
+  const secretParams = await secretsOf(options, io, session);
   const send = (acknowledgeRisk: boolean): Promise<Submitted> => {
     const request = {
       executionId: id,
       onlyFailed,
       requestId,
       acknowledgeRisk,
+      ...(secretParams === undefined ? {} : { secretParams }),
       ...(reason === undefined ? {} : { reason }),
     };
     return submit((each) => client.rerunExecution(request, each), {
@@ -64,8 +83,10 @@ export async function rerunCommand(options: RerunOptions, io: Io, session: Sessi
       tell: (text) => io.stderr.write(`${escapeText(text)}\n`),
     });
   };
+  const readsStdin = options.params.some(({ kind, value }) => kind === 'file' && value === '-');
   const submitted = await send(options.acknowledgeRisk).catch(async (error: unknown) => {
-    const asks = error instanceof RuneError && error.name === 'RISK_NOT_ACKNOWLEDGED' && mayAsk(io, false);
+    const asks =
+      error instanceof RuneError && error.name === 'RISK_NOT_ACKNOWLEDGED' && mayAsk(io, readsStdin);
     if (!asks || !(await isConfirmed(options, io, session))) throw error;
     return send(true);
   });

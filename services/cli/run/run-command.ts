@@ -5,6 +5,7 @@ import { RESUME_FOR_MS } from '../commands/resume-option.js';
 import type { RunOptions } from '../commands/run.js';
 import type { Io } from '../io.js';
 import { collectParams } from '../params/collect-params.js';
+import { inputSchemaReader } from '../params/input-schema.js';
 import { mayAsk } from '../question.js';
 import { escapeText } from '../render/escape-text.js';
 import type { Deps } from '../connect.js';
@@ -21,18 +22,6 @@ import { createTally } from './tally.js';
 import { watchExecution } from './watch-execution.js';
 import { writeSubmitted } from './write-submitted.js';
 
-/** The action's input schema; asked for once. */
-function schemaReader(action: string, { client, call }: Session): () => Promise<unknown> {
-  let schema: Promise<unknown> | undefined;
-  return () => {
-    schema ??= client.getAction({ action }, call).then((answer): unknown => {
-      const text = answer.action?.inputSchema ?? '';
-      return text === '' ? {} : JSON.parse(text);
-    });
-    return schema;
-  };
-}
-
 async function paramsOf(options: RunOptions, io: Io, session: Session): Promise<Record<string, unknown>> {
   return collectParams({
     action: options.action,
@@ -40,7 +29,7 @@ async function paramsOf(options: RunOptions, io: Io, session: Session): Promise<
     paramsFile: options.paramsFile,
     stdin: io.stdin,
     signal: io.interrupts.first,
-    inputSchema: schemaReader(options.action, session),
+    inputSchema: inputSchemaReader(options.action, session),
     warn: (message) => io.stderr.write(`${escapeText(message)}\n`),
   });
 }

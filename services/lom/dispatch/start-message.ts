@@ -75,7 +75,7 @@ export function startMessage(
     ownerEpoch: identity.epoch,
     lmmInstanceId: instanceId,
     dispatchGroup: identity.dispatchGroup,
-    paramsJson: Buffer.from(JSON.stringify(plan.params)),
+    paramsJson: plan.paramsJson,
     referencedParams: referencedParams(plan.action, plan.params, run.transport),
     outputSchema: plan.action.capability.outputSchema,
     context: {

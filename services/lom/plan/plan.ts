@@ -63,6 +63,8 @@ export interface PlannedRun extends PlannedNode {
 export interface Plan {
   readonly action: Action;
   readonly params: Record<string, unknown>;
+  /** The same as mediators are told, shared by all runs. */
+  readonly paramsJson: Buffer;
   /** What the plugin gets as its arguments. */
   readonly arguments: readonly string[];
   readonly reason: string;
@@ -201,6 +203,7 @@ export function makePlan(request: PlanExecutionRequest, sources: PlanSources): P
   return {
     action,
     params,
+    paramsJson: Buffer.from(JSON.stringify(params)),
     arguments: words,
     reason: request.reason,
     dryRun: request.dryRun,

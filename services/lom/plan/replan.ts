@@ -4,6 +4,7 @@ import { isFinalRun } from '../execution/final-state.js';
 import type { Action } from '../../shared/bundle/action.js';
 import type { Intent } from '../execution/intent.js';
 import { makePlan, type PlanSources } from './plan.js';
+import { requireSecrets } from './recorded-params.js';
 import { planRollout } from './rollout.js';
 import type { ExecutionRecord, RunRecord } from '../store/store.js';
 
@@ -43,6 +44,7 @@ export function replan(
         },
       );
     }
+    requireSecrets(request.params ?? {}, recalled);
     const targets = { nodes, groups: [], labels: {}, exclude: [], allowEmpty: true };
     const plan = {
       ...makePlan(

@@ -2,6 +2,7 @@ import type { ParameterInput } from '../gen/rune/v1/lmm.js';
 import type { ActionCapability } from '../gen/rune/v1/mrs.js';
 import type { Validator } from '../schema.js';
 import type { ArgumentGroup } from './argument-template.js';
+import type { Secrets } from './secrets.js';
 
 /** A helper file, under the path that it gets beside the plugin. */
 export interface ActionFile {
@@ -30,6 +31,8 @@ export interface Action {
   readonly arguments: readonly ArgumentGroup[];
   /** How a Puppet Bolt task gets its parameters; unspecified for other protocols. */
   readonly parameterInput: ParameterInput;
+  /** Which parameters are secrets. */
+  readonly secrets: Secrets;
   /** Checks parameters and fills in their defaults. */
   readonly input: Validator;
   /** Checks the output; its text is capability.outputSchema. */

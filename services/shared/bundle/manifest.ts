@@ -52,6 +52,8 @@ export interface Manifest {
   readonly outputSchema: string;
   /** Empty for an action without a configuration. */
   readonly configurationSchema: string;
+  /** Which parameters are secrets. */
+  readonly secrets: Secrets;
   readonly input: Validator;
   readonly output: Validator;
   readonly configuration: Validator | undefined;
@@ -203,6 +205,7 @@ export function readManifest(
     outputSchema: JSON.stringify(outputSchema),
     configurationSchema:
       yaml.configuration_schema === undefined ? '' : JSON.stringify(yaml.configuration_schema),
+    secrets,
     input,
     output,
     configuration,

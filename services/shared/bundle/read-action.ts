@@ -42,8 +42,8 @@ export async function readAction(from: ActionSource, checks: BundleChecks): Prom
   const task = await readBoltTask(files, directory, source, checks);
   const manifest = readManifest(source, checks.schemas, faults, task?.task);
   if (manifest === undefined || faults.count > before) return undefined;
-  const { entrypoint, files: _files, arguments: words, parameterInput, input, output, ...rest } = manifest;
-  const { configuration, ...declared } = rest;
+  const { entrypoint, files: _files, arguments: words, parameterInput, ...rest } = manifest;
+  const { secrets, input, output, configuration, ...declared } = rest;
   const script =
     entrypoint === undefined
       ? undefined
@@ -78,6 +78,7 @@ export async function readAction(from: ActionSource, checks: BundleChecks): Prom
     files: helpers.map(({ file }) => file),
     arguments: words,
     parameterInput,
+    secrets,
     input,
     output,
     configuration:

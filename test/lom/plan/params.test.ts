@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { RuneError } from '../../../services/shared/errors.js';
 import { ParameterInput } from '../../../services/shared/gen/rune/v1/lmm.js';
 import { ActionCapability } from '../../../services/shared/gen/rune/v1/mrs.js';
+import { secretsOf } from '../../../services/shared/bundle/secrets.js';
 import { createSchemaCompiler } from '../../../services/shared/schema.js';
 import type { Action } from '../../../services/shared/bundle/action.js';
 import { checkParams } from '../../../services/lom/plan/params.js';
@@ -24,6 +25,7 @@ function actionWith(inputSchema: object): Action {
     arguments: [],
     parameterInput: ParameterInput.UNSPECIFIED,
     configuration: undefined,
+    secrets: secretsOf(inputSchema),
     file: 'manifest.yaml',
     input: compiler.compile(JSON.stringify(inputSchema), 'params'),
     output: compiler.compile('{"type":"object"}', 'output'),
