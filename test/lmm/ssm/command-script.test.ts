@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { commandScript } from '../../../services/lmm/transports/ssm/command-script.js';
+import { sizeOf } from '../../../services/lmm/transports/ssm/node-script.js';
 import { RuneError } from '../../../services/shared/errors.js';
 import { nodeOf } from '../../support/links.js';
 import { commandFor } from '../../support/run-plugin.js';
 
 const TARGET = nodeOf({ kind: 'ssm', url: '', region: 'eu-central-1', instanceIds: ['i-0123456789abcdef0'] });
-const LIMITS = { bytesMax: 48 * 1024, wholeBytesMax: 0 };
+const LIMITS = { form: 'commands', bytesMax: 48 * 1024, wholeBytesMax: 0 } as const;
 
 describe('the script of a command of Systems Manager', () => {
   it('holds nothing of plugin and input as it is, and nothing that the service would replace', () => {
@@ -14,7 +15,7 @@ describe('the script of a command of Systems Manager', () => {
       commandFor(TARGET, 'echo "{{ssm:/prod/password}}" hunter2', { input: '{"a":"{{ ssm:/b }}"}' }),
       LIMITS,
     );
-    assert.doesNotMatch(script, /\{\{|hunter2|password/);
+    assert.doesNotMatch(script.lines.join('\n'), /\{\{|hunter2|password/);
   });
 
   it('is refused beyond its limit by an error that names both sizes', () => {
@@ -32,6 +33,8 @@ describe('the script of a command of Systems Manager', () => {
   });
 
   it('leaves most of the limit to the plugin', () => {
-    assert.ok(commandScript(commandFor(TARGET, 'exit 0'), LIMITS).length < 13 * 1024);
+    const script = commandScript(commandFor(TARGET, 'exit 0'), LIMITS);
+    assert.ok(sizeOf(script, 'commands') < 13 * 1024);
+    assert.ok(sizeOf(script, 'typed') < 8 * 1024);
   });
 });

@@ -8,7 +8,7 @@ const WEB = 'i-0123456789abcdef0';
 const COMMAND = {
   instanceIds: [WEB],
   document: 'AWS-RunShellScript',
-  script: 'true',
+  parameters: { commands: ['true'] },
   comment: 'a run',
   deliverySeconds: 30,
   executionSeconds: 30,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { linesGiven } from '../../../services/lmm/transports/ssm/node-script.js';
 import { createSendTogether, type SendRun } from '../../../services/lmm/transports/ssm/send-together.js';
 import { createSsmAccess } from '../../../services/lmm/transports/ssm/ssm-access.js';
 import {
@@ -62,7 +63,7 @@ function makeWorld(groupWaitMs = GROUP_WAIT_MS): World {
       findWaitMs: 5_000,
       document: 'AWS-RunShellScript',
       deliverySeconds: 60,
-      script: { bytesMax: 48 * 1024, wholeBytesMax: 0 },
+      script: { form: 'commands', bytesMax: 48 * 1024, wholeBytesMax: 0 },
       outputBucket: undefined,
       groupWaitMs,
     },
@@ -98,8 +99,8 @@ const nameOf = async ({ fate }: Sent): Promise<string> => {
 const namesOf = (all: readonly Sent[]): Promise<string[]> => Promise.all(all.map(nameOf));
 const instancesOf = ({ taken }: World): number[] => taken.map(({ instanceIds }) => instanceIds.length);
 /** Runs that the script of a command holds. */
-const held = ({ script }: SsmCommand, all: readonly Sent[]): number =>
-  all.filter(({ command }) => script.includes(`\n${command.runId} `)).length;
+const held = ({ parameters }: SsmCommand, all: readonly Sent[]): number =>
+  all.filter(({ command }) => linesGiven(parameters).includes(`\n${command.runId} `)).length;
 
 describe('sending the runs of a dispatch group over Systems Manager', () => {
   it('takes one command for those that come within groupWait, and the runs are known by it', async () => {
@@ -147,7 +148,7 @@ describe('sending the runs of a dispatch group over Systems Manager', () => {
       instancesOf(world),
       [25, 25].flatMap((half) => [Math.ceil(half / 2), Math.floor(half / 2)]),
     );
-    for (const { script } of world.taken) assert.ok(script.length <= 48 * 1024, `${script.length}`);
+    for (const { parameters } of world.taken) assert.ok(linesGiven(parameters).length <= 48 * 1024);
     const huge = [world.send(0), world.send(1, { input: randomBytes(60_000).toString('base64') })];
     await world.clock.pass(GROUP_WAIT_MS);
     assert.deepEqual(await namesOf(huge), ['command-5', 'SSM_COMMAND_TOO_LARGE']);
@@ -271,7 +272,8 @@ describe('sending the runs of a dispatch group over Systems Manager', () => {
   it('finds the command again for all runs of a send whose fate is unknown, among others of the group', async () => {
     const world = makeWorld();
     let tries = 0;
-    world.onSend = ({ comment, script }) => {
+    world.onSend = ({ comment, parameters }) => {
+      const script = linesGiven(parameters);
       tries += 1;
       const other = script.replaceAll(all[0]?.command.runId ?? '', 'another-run');
       world.listed.push({ commandId: 'of-others', comment, script: other });

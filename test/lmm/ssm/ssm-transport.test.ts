@@ -1,7 +1,4 @@
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
@@ -16,17 +13,14 @@ import { newId } from '../../../services/shared/ids.js';
 import { eventually } from '../../support/eventually.js';
 import { nodeOf } from '../../support/links.js';
 import { commandFor, refusalOf, runPlugin, type PluginRun } from '../../support/run-plugin.js';
-import { makeAwsProgram, TOKEN_JSON } from '../../support/ssm/aws-program.js';
 import { startSsmEndpoint, type SsmEndpoint } from '../../support/ssm/ssm-endpoint.js';
 import { ssmSettings } from '../../support/ssm/ssm-settings.js';
-import type { TempDirectory } from '../../support/temp-directory.js';
 
 const WEB = 'i-0123456789abcdef0';
 const DB = 'i-0123456789abcdef1';
 const FAR = 'i-0123456789abcdef2';
 const ROLE = 'arn:aws:iam::210987654321:role/runner';
 const DENIED_ROLE = 'arn:aws:iam::210987654321:role/other';
-const BUCKET = 'rune-output';
 const quiet = new AbortController().signal;
 
 describe('the transport ssm', () => {
@@ -34,15 +28,10 @@ describe('the transport ssm', () => {
   let aws: SsmEndpoint;
   const opened: Transport[] = [];
 
-  let programs: TempDirectory;
   before(async () => {
-    programs = await makeAwsProgram();
     aws = await startSsmEndpoint({
-      programs: programs.path,
       instances: { [WEB]: {}, [DB]: {}, [FAR]: { account: '210987654321' } },
       roles: { [ROLE]: 'granted', [DENIED_ROLE]: 'denied' },
-      buckets: [BUCKET],
-      uploadMs: 300,
     });
     Object.assign(process.env, aws.env);
   });
@@ -55,7 +44,6 @@ describe('the transport ssm', () => {
     for (const name of Object.keys(aws.env)) delete process.env[name];
     Object.assign(process.env, environment);
     await aws.stop();
-    await programs.remove();
   });
 
   const open = (changes: Partial<SsmSettings> = {}): Transport => {
@@ -215,142 +203,6 @@ describe('the transport ssm', () => {
     assert.ok(Buffer.concat(out).length > 4_000);
     const [missing = 0] = dropped;
     assert.equal(missing + Buffer.concat(err).length >= 90_000, true);
-  });
-
-  describe('with references', () => {
-    /** Starts a plugin whose input has references, each to a name. */
-    const startWith = (names: readonly string[], script: string): PluginRun => {
-      const values = names.map((_, index) => `"mark-${index}"`);
-      const input = `{"params":{"open":"x",${values.map((value, index) => `"p${index}":${value}`).join()}},"more":1}`;
-      const references = names.map((name, index) => {
-        const at = input.indexOf(values[index] as string);
-        return { parameter: `p${index}`, name, start: at, end: at + (values[index] as string).length };
-      });
-      return runPlugin(
-        open({ ssmParameters: ['/rune/'] }),
-        commandFor(target(), script, { input, references }),
-      );
-    };
-
-    it('gives the plugin what its node finds, and shows it to nobody: not on a disk, in an argument or in an environment', async () => {
-      const run = startWith(
-        ['/rune/token', '/rune/token'],
-        `shopt -s extglob
-        IFS= read -r -d '' json
-        printf %s "\${json%%+( )}" | sha256sum
-        secret=\${json#*p0?:?} secret=\${secret:0:12}
-        seen() { grep -aqF -f <(printf %s "$secret") && echo "$1"; }
-        LEAK=$secret cat /proc/self/environ | seen 'one that shows it is found'
-        cat /proc/[0-9]*/{cmdline,environ} 2>/dev/null | seen 'in an argument or environment'
-        exit 0`,
-      );
-      assert.equal((await run.ending).kind, 'ended');
-      const input = `{"params":{"open":"x","p0":${TOKEN_JSON},"p1":${TOKEN_JSON}},"more":1}`;
-      const digest = createHash('sha256').update(input).digest('hex');
-      assert.equal(run.stdout(), `${digest}  -\none that shows it is found\n`, run.stderr());
-      const files = readdirSync(aws.directory, { recursive: true, withFileTypes: true })
-        .filter((entry) => entry.isFile())
-        .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'latin1'));
-      assert.ok(files.some((text) => text.includes(run.runId)));
-      assert.ok(!files.some((text) => text.includes('quoted')));
-      assert.match(
-        readFileSync(join(programs.path, 'calls'), 'utf8'),
-        /^ssm get-parameter --name \/rune\/token --with-decryption .* --region us-east-1$/m,
-      );
-    });
-
-    for (const [name, words] of [
-      [
-        '/rune/denied',
-        /\(AccessDeniedException\) when calling the GetParameter operation: no, \/rune\/denied$/,
-      ],
-      ['/rune/long', /its value is too long$/],
-    ] as const) {
-      it(`runs nothing where ${name} cannot be had, and says why`, async () => {
-        const run = startWith(['/rune/token', name], 'echo ran');
-        const refusal = await refusalOf(run);
-        assert.equal(refusal.name, 'SSM_PARAMETER_UNAVAILABLE');
-        assert.match(refusal.message, new RegExp(`it could not look up ${name} for the parameter p1: `));
-        assert.match(refusal.message, words);
-        assert.equal(run.stdout(), '');
-      });
-    }
-
-    it('runs nothing where it is stopped before the value is there', async () => {
-      const run = startWith(['/rune/slow'], 'echo ran');
-      await eventually(() => readFileSync(join(programs.path, 'calls'), 'utf8').includes('/rune/slow'), {
-        label: 'the question',
-      });
-      run.stop(StopReason.CANCEL);
-      assert.equal((await refusalOf(run)).message, `Nothing ran on ${target().name}: it was stopped before.`);
-    });
-
-    it('sends nothing for a name that its own configuration does not allow', async () => {
-      const sends = aws.record.calls('SendCommand').length;
-      for (const name of ['/prod/token', '/rune', 'rune/token'])
-        assert.equal((await refusalOf(startWith([name], 'echo ran'))).name, 'SSM_PARAMETER_NOT_ALLOWED');
-      assert.equal(aws.record.calls('SendCommand').length, sends);
-    });
-  });
-
-  describe('with a bucket', () => {
-    /** Prints more than an invocation holds, and nothing that compresses well. */
-    const LONG = 'head -c 90000 /dev/urandom; printf END; head -c 60000 /dev/urandom >&2; printf LAST >&2';
-    const runLong = async (
-      changes: Partial<SsmSettings> = {},
-    ): Promise<{ ending: NodeEnding; out: Buffer; err: Buffer; dropped: number; words: string }> => {
-      const out: Buffer[] = [];
-      const err: Buffer[] = [];
-      const words: string[] = [];
-      let dropped = 0;
-      const ending = await open({
-        ssmOutputBuckets: ['us-west-2=elsewhere', `${BUCKET}/runs`],
-        ssmS3Endpoint: aws.url,
-        ...changes,
-      }).run(
-        commandFor(target(), LONG),
-        {
-          started: () => undefined,
-          stdout: (chunk) => void out.push(chunk),
-          stderr: (chunk) => void err.push(chunk),
-          stderrDropped: (bytes) => void (dropped += bytes),
-          waiting: (said) => void words.push(said),
-        },
-        quiet,
-      );
-      return { ending, out: Buffer.concat(out), err: Buffer.concat(err), dropped, words: words.join(' ') };
-    };
-
-    it('gives the whole of outputs that an invocation cannot hold, though they come late', async () => {
-      const { ending, out, err, dropped } = await runLong();
-      assert(ending.kind === 'ended' && ending.resultCut === undefined, JSON.stringify(ending));
-      assert.deepEqual([out.length, out.subarray(-3).toString()], [90_003, 'END']);
-      assert.deepEqual([err.length, err.subarray(-4).toString(), dropped], [60_004, 'LAST', 0]);
-      const looks = aws.record.calls('GetObject').map(({ outcome }) => outcome);
-      assert.ok(looks.includes('NoSuchKey') && looks.includes('ok'), looks.join());
-    });
-
-    it('gives what an invocation holds, and says why, where the bucket may not be read', async () => {
-      aws.faults.inject({ call: 'GetObject', kind: 'denied', times: 1000 });
-      const { ending, out, err, dropped, words } = await runLong({ ssmOutputWaitMs: 400 });
-      assert(ending.kind === 'ended');
-      assert.equal(ending.resultCut?.fromBytes !== undefined && ending.resultCut.fromBytes > 90_000, true);
-      assert.match(
-        ending.resultCut?.why ?? '',
-        /the bucket rune-output does not give the rest: AccessDenied/,
-      );
-      assert.match(words, /The log is cut: the bucket rune-output/);
-      assert.ok(out.length > 4_000 && out.length < 90_000);
-      assert.ok(dropped > 0 && err.subarray(-4).toString() === 'LAST');
-    });
-
-    it('leaves an output that is longer than it may be as it is without one', async () => {
-      const before = aws.record.calls('GetObject').length;
-      const { ending } = await runLong({ ssmOutputBytesMax: 50_000 });
-      assert(ending.kind === 'ended' && ending.resultCut?.why === undefined);
-      assert.ok((ending.resultCut?.fromBytes ?? 0) > 90_000);
-      assert.equal(aws.record.calls('GetObject').length, before);
-    });
   });
 
   it('adopts a run that another process has sent, and sends nothing itself', async () => {

@@ -19,8 +19,8 @@ export interface CommandDocument {
   readonly step: string;
   /** Where below the command's prefix its output goes in S3. */
   readonly outputFolder: string;
-  /** Lines with {{ NAME }} for parameters; a line that is only a list's name becomes all its items. */
-  readonly runCommand: readonly string[];
+  /** Lines with {{ NAME }} for parameters; or nothing but the name of a list, which becomes all its items. */
+  readonly runCommand: string | readonly string[];
   readonly workingDirectory: string;
   readonly timeoutSeconds: string;
 }
@@ -47,7 +47,7 @@ export const RUN_SHELL_SCRIPT: CommandDocument = {
   },
   step: 'aws:runShellScript',
   outputFolder: 'awsrunShellScript/0.awsrunShellScript',
-  runCommand: ['{{ commands }}'],
+  runCommand: '{{ commands }}',
   workingDirectory: '{{ workingDirectory }}',
   timeoutSeconds: '{{ executionTimeout }}',
 };
@@ -61,7 +61,7 @@ export function readDocument(content: unknown): CommandDocument {
       readonly action: string;
       readonly name: string;
       readonly inputs: {
-        readonly runCommand: readonly string[];
+        readonly runCommand: string | readonly string[];
         readonly workingDirectory?: string;
         readonly timeoutSeconds?: string;
       };
@@ -97,6 +97,17 @@ export function bindParameters(
     checkValue(name, parameter, value);
     values.set(name, value);
   }
+  const listIn = (text: string): readonly string[] | undefined => {
+    const name = /^\{\{ *([\w-]+) *\}\}$/.exec(text)?.[1] ?? '';
+    return document.parameters[name]?.type === 'StringList' ? (values.get(name) ?? []) : undefined;
+  };
+  const linesOf = (runCommand: string | readonly string[]): readonly string[] => {
+    if (typeof runCommand === 'string') return listIn(runCommand) ?? [insert(runCommand)];
+    // The agent puts the whole list in the place of the line, and then cannot read the step.
+    if (runCommand.some((line) => listIn(line) !== undefined))
+      throw invalid('A list stands within the lines of runCommand.');
+    return runCommand.map(insert);
+  };
   const insert = (text: string): string =>
     text.replace(/\{\{ *([\w-]+) *\}\}/g, (whole, name: string) => {
       const value = values.get(name);
@@ -106,10 +117,7 @@ export function bindParameters(
   return {
     name: document.step,
     outputFolder: document.outputFolder,
-    lines: document.runCommand.flatMap((line) => {
-      const name = /^\{\{ *([\w-]+) *\}\}$/.exec(line)?.[1] ?? '';
-      return document.parameters[name]?.type === 'StringList' ? (values.get(name) ?? []) : [insert(line)];
-    }),
+    lines: linesOf(document.runCommand),
     workingDirectory: insert(document.workingDirectory),
     timeoutSeconds: insert(document.timeoutSeconds),
   };

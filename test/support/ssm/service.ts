@@ -37,8 +37,6 @@ export interface Service {
   readonly buckets: ReadonlySet<string>;
   /** By "BUCKET/KEY". */
   readonly objects: Map<string, Buffer>;
-  /** How long agents take to bring an output there when its command is over. */
-  readonly uploadMs: number;
   /** How long a command stays hidden from reads, and then as long again shows only now and then. */
   readonly hiddenMs: number;
   readonly deliveryMs: number;
@@ -131,7 +129,7 @@ export function takeReport(service: Service, invocation: Invocation, report: Age
     ...shown,
     combined: combineOutput(shown.stdout, shown.stderr, COMBINED_CHARACTERS_MAX),
   };
-  const upload = (): void => {
+  if (service.buckets.has(command.output.bucket)) {
     for (const [name, bytes] of [
       ['stdout', stdout],
       ['stderr', stderr],
@@ -140,10 +138,6 @@ export function takeReport(service: Service, invocation: Invocation, report: Age
       if (bytes.length > 0)
         service.objects.set([command.output.bucket, ...key.filter((part) => part !== '')].join('/'), bytes);
     }
-  };
-  if (service.buckets.has(command.output.bucket)) {
-    if (service.uploadMs === 0) upload();
-    else setTimeout(upload, service.uploadMs);
   }
   end(invocation, report.status, report.details, nowMs);
   dispatchCommand(service, command);

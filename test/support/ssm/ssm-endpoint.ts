@@ -46,8 +46,6 @@ export interface SsmEndpointOptions {
   readonly buckets?: readonly string[];
   /** A directory of programs that scripts find before those of the system. */
   readonly programs?: string;
-  /** How long agents take to bring an output to its bucket when its command is over. Default: 0. */
-  readonly uploadMs?: number;
   /** Roles by ARN: `granted` leads to the account in the ARN. */
   readonly roles?: Readonly<Record<string, 'granted' | 'denied'>>;
   /** Calls a second by operation, and as many at once; more are throttled. Default: no limit. */
@@ -148,7 +146,6 @@ export async function startSsmEndpoint(options: SsmEndpointOptions): Promise<Ssm
     ),
     buckets: new Set(options.buckets),
     objects: new Map(),
-    uploadMs: options.uploadMs ?? 0,
     hiddenMs: options.hiddenMs ?? HIDDEN_MS,
     deliveryMs: options.deliveryMs ?? 0,
     random,

@@ -2,7 +2,7 @@ import { gzipSync } from 'node:zlib';
 import { RuneError } from '../../../shared/errors.js';
 import { remoteCommand } from '../remote-command.js';
 import type { NodeCommand } from '../transport.js';
-import { nodeShell } from './node-shell.js';
+import { sizeOf, type DocumentForm, type NodeScript } from './node-script.js';
 import { weaveUpload } from './weave-upload.js';
 
 /** Characters that the agent keeps of a script's outputs, less than it does by what stands around them. */
@@ -11,10 +11,11 @@ const ERR_CHARS_MAX = 7_800;
 /** Nobody speaks on the lease: it ends with the pipe, or with the plugin's own time. */
 const LEASE_MARGIN_MS = 3_600_000;
 export const BASE64_LINE = /.{1,1000}/g;
-export const ON_NODE = nodeShell('on-node.sh');
 
 /** Limits of a script. */
 export interface ScriptLimits {
+  /** What the document takes. */
+  readonly form: DocumentForm;
   readonly bytesMax: number;
   /** Of an output that does not fit into an invocation and follows as a whole, for the bucket; 0 for none. */
   readonly wholeBytesMax: number;
@@ -35,24 +36,21 @@ export function leaseMsOf({ timeoutMs, killGraceMs }: NodeCommand): number {
  * in them is read as shell or as a reference to a parameter. Throws INVALID_REQUEST as the upload does, and SSM_COMMAND_TOO_LARGE
  * when it is longer than `bytesMax`.
  */
-export function commandScript(command: NodeCommand, limits: ScriptLimits): string {
+export function commandScript(command: NodeCommand, limits: ScriptLimits): NodeScript {
   const { bytes, holes, roomBytes, nonce, startToken } = weaveUpload(command, leaseMsOf(command));
   const upload = gzipSync(bytes, { level: 9 }).toString('base64');
-  const script = [
-    '#!/bin/sh',
-    `command -v bash >/dev/null 2>&1 || { echo 'RUNE-SSM ${command.runId} unable bash'; exit 0; }`,
-    `bash --noprofile --norc -p -c '${ON_NODE}' "$0" <<'RUNE'`,
+  const lines = [
     [command.runId, nonce, startToken, roomsOf(limits), holes.length, roomBytes].join(' '),
     Buffer.from(remoteCommand(command)).toString('base64'),
     ...holes.map(({ skip, name }) => `${skip} ${name}`),
     ...(upload.match(BASE64_LINE) ?? []),
-    'RUNE',
-    'exit 0',
-  ].join('\n');
-  if (script.length <= limits.bytesMax) return script;
+  ];
+  const script: NodeScript = { kind: 'run', lines };
+  const size = sizeOf(script, limits.form);
+  if (size <= limits.bytesMax) return script;
   throw new RuneError(
     'SSM_COMMAND_TOO_LARGE',
-    `The plugin with its parameters is a command of ${script.length} bytes; over SSM it may have ${limits.bytesMax}.`,
+    `The plugin with its parameters is a command of ${size} bytes; over SSM it may have ${limits.bytesMax}.`,
     { node: command.target.name, runId: command.runId },
   );
 }

@@ -2,8 +2,8 @@ import { gzipSync } from 'node:zlib';
 import { createHash } from 'node:crypto';
 import { encodeUploadParts, remoteCommand } from '../remote-command.js';
 import type { NodeCommand } from '../transport.js';
-import { BASE64_LINE, leaseMsOf, ON_NODE, roomsOf, type ScriptLimits } from './command-script.js';
-import { nodeShell } from './node-shell.js';
+import { BASE64_LINE, leaseMsOf, roomsOf, type ScriptLimits } from './command-script.js';
+import { sizeOf, type NodeScript } from './node-script.js';
 
 /** A run and the instance of its node. */
 export interface GroupMember {
@@ -11,13 +11,11 @@ export interface GroupMember {
   readonly instanceId: string;
 }
 
-const PICK_MEMBER = nodeShell('pick-member.sh');
-
 /**
  * The script that one command of Systems Manager runs on many instances, each of which picks its own run by its id. The runs have no references and share
  * their sharingKey, and no two of them an instance. Undefined if it is longer than `bytesMax`.
  */
-export function groupScript(members: readonly GroupMember[], limits: ScriptLimits): string | undefined {
+export function groupScript(members: readonly GroupMember[], limits: ScriptLimits): NodeScript | undefined {
   const [first] = members as readonly [GroupMember];
   const parts = members.map(({ command }) => encodeUploadParts(command, leaseMsOf(command)));
   const blobs: Buffer[] = [];
@@ -34,10 +32,7 @@ export function groupScript(members: readonly GroupMember[], limits: ScriptLimit
   const shared = add(Buffer.concat(parts[0]?.shared ?? []));
   const inputs = parts.map(({ input }) => add(input));
   const uploads = gzipSync(Buffer.concat(blobs), { level: 9 }).toString('base64');
-  const script = [
-    '#!/bin/sh',
-    `command -v bash >/dev/null 2>&1 || { echo 'RUNE-SSM - unable bash'; exit 0; }`,
-    `bash --noprofile --norc -p -c '${PICK_MEMBER}' "$0" '${ON_NODE}' <<'RUNE'`,
+  const lines = [
     // None of them has references.
     `${roomsOf(limits)} 0 0`,
     Buffer.from(remoteCommand(first.command)).toString('base64'),
@@ -48,10 +43,9 @@ export function groupScript(members: readonly GroupMember[], limits: ScriptLimit
     }),
     '',
     ...(uploads.match(BASE64_LINE) ?? []),
-    'RUNE',
-    'exit 0',
-  ].join('\n');
-  return script.length <= limits.bytesMax ? script : undefined;
+  ];
+  const script: NodeScript = { kind: 'group', lines };
+  return sizeOf(script, limits.form) <= limits.bytesMax ? script : undefined;
 }
 
 /** The line of a group's script that is for a run begins so, and no other line does. */

@@ -6,6 +6,7 @@ import { completeReport } from './complete-report.js';
 import { interpretReport } from './interpret-report.js';
 import { endOf, progressOf, type InvocationPast } from './invocation-state.js';
 import { lookScript } from './look-script.js';
+import { scriptParameters } from './node-script.js';
 import type { OutputBucket } from './output-bucket.js';
 import type { Clock } from './rate-budget.js';
 import { readReport, type NodeReport } from './report.js';
@@ -243,7 +244,7 @@ async function lookAt(run: SsmRun, deps: SsmRunDeps, sent: Sent, first: NodeRepo
     const look = {
       instanceIds: [instanceId],
       document: settings.ssmDocument,
-      script: lookScript(sent.commandId, waitMs),
+      parameters: scriptParameters(lookScript(sent.commandId, waitMs), settings.ssmDocumentForm),
       outputBucket: deps.bucket,
       comment,
       deliverySeconds: deliverySeconds(settings),

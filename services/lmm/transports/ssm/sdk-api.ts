@@ -1,4 +1,5 @@
 import type { SSMClient, SSMClientConfig } from '@aws-sdk/client-ssm';
+import { linesGiven } from './node-script.js';
 import { createObjectReader, type ObjectReader } from './sdk-objects.js';
 import { SsmFault, type SsmApi, type SsmFaultKind } from './ssm-api.js';
 
@@ -96,7 +97,9 @@ export async function createSdkApi(options: SdkApiOptions): Promise<SsmApi> {
             MaxConcurrency: '50',
             MaxErrors: '100%',
             Parameters: {
-              commands: command.script.split('\n'),
+              ...Object.fromEntries(
+                Object.entries(command.parameters).map(([name, value]) => [name, [...value]]),
+              ),
               executionTimeout: [String(command.executionSeconds)],
             },
           }),
@@ -172,7 +175,7 @@ export async function createSdkApi(options: SdkApiOptions): Promise<SsmApi> {
         items: (answer.Commands ?? []).map((each) => ({
           commandId: each.CommandId ?? '',
           comment: each.Comment ?? '',
-          script: each.Parameters?.['commands']?.join('\n') ?? '',
+          script: linesGiven(each.Parameters ?? {}),
         })),
         nextToken: answer.NextToken || undefined,
       };

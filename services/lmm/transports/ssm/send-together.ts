@@ -1,5 +1,6 @@
 import { commandScript, type ScriptLimits } from './command-script.js';
 import { groupScript, sharingKey, type GroupMember } from './group-script.js';
+import { scriptParameters } from './node-script.js';
 import type { OutputBucket } from './output-bucket.js';
 import type { Clock } from './rate-budget.js';
 import { carries, groupComment, runComment } from './run-comment.js';
@@ -79,7 +80,7 @@ export function createSendTogether(access: SsmAccess, settings: TogetherSettings
     const command = {
       instanceIds: riders.map(({ instanceId }) => instanceId),
       document,
-      script,
+      parameters: scriptParameters(script, settings.script.form),
       outputBucket,
       comment: isAlone ? runComment(runId) : groupComment(dispatchGroup),
       deliverySeconds,

@@ -23,7 +23,8 @@ export class SsmFault extends Error {
 export interface SsmCommand {
   readonly instanceIds: readonly string[];
   readonly document: string;
-  readonly script: string;
+  /** Of the document, but for executionTimeout. */
+  readonly parameters: Readonly<Record<string, readonly string[]>>;
   readonly comment: string;
   readonly deliverySeconds: number;
   readonly executionSeconds: number;

@@ -1,5 +1,6 @@
 import {
   bytesSetting,
+  choiceSetting,
   durationSetting,
   flagSetting,
   integerSetting,
@@ -26,7 +27,12 @@ export const SSM_SETTINGS = {
   ssmDocument: textSetting({
     name: 'ssm.document',
     default: 'AWS-RunShellScript',
-    doc: 'Name or ARN of the command document; one of your own takes `commands` and `executionTimeout` too.',
+    doc: 'Name or ARN of the command document.',
+  }),
+  ssmDocumentForm: choiceSetting(['commands', 'typed'], {
+    name: 'ssm.document_form',
+    default: 'commands',
+    doc: '`typed` for the document deploy/ssm/RUNE-Run.json, `commands` for one that takes any script, as that of AWS does.',
   }),
   ssmEndpoint: textSetting({
     name: 'ssm.endpoint',

@@ -156,6 +156,7 @@ function togetherSettings(settings: SsmSettings, address: SsmAddress): TogetherS
     deliverySeconds: deliverySeconds(settings),
     script: {
       bytesMax: settings.ssmCommandBytesMax,
+      form: settings.ssmDocumentForm,
       wholeBytesMax: outputBucket === undefined ? 0 : settings.ssmOutputBytesMax,
     },
     outputBucket,
