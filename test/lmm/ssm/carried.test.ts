@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createSdkApi } from '../../../services/lmm/transports/ssm/sdk-api.js';
 import { SYSTEM_CLOCK } from '../../../services/lmm/transports/ssm/rate-budget.js';
@@ -129,7 +129,11 @@ describe('what the transport ssm carries', () => {
 
   describe('with references', () => {
     /** Starts a plugin whose input has references, each to a name. */
-    const startWith = (names: readonly string[], script: string): PluginRun => {
+    const startWith = (
+      names: readonly string[],
+      script: string,
+      changes: Partial<SsmSettings> = {},
+    ): PluginRun => {
       const values = names.map((_, index) => `"mark-${index}"`);
       const input = `{"params":{"open":"x",${values.map((value, index) => `"p${index}":${value}`).join()}},"more":1}`;
       const references = names.map((name, index) => {
@@ -137,7 +141,7 @@ describe('what the transport ssm carries', () => {
         return { parameter: `p${index}`, name, start: at, end: at + (values[index] as string).length };
       });
       return runPlugin(
-        open({ ssmParameters: ['/rune/'] }),
+        open({ ssmParameters: ['/rune/'], ...changes }),
         commandFor(target(), script, { input, references }),
       );
     };
@@ -185,6 +189,19 @@ describe('what the transport ssm carries', () => {
         assert.equal(run.stdout(), '');
       });
     }
+
+    it('runs nothing where the node has no AWS command line', async () => {
+      const programsOfThisMachine = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+      const hasAws = programsOfThisMachine.split(':').some((folder) => existsSync(join(folder, 'aws')));
+      const bare = await startSsmEndpoint({ instances: { [WEB]: {} } });
+      try {
+        const refusal = await refusalOf(startWith(['/rune/token'], 'echo ran', { ssmEndpoint: bare.url }));
+        assert.equal(refusal.name, 'SSM_PARAMETER_UNAVAILABLE');
+        if (!hasAws) assert.match(refusal.message, /failed to run command .*aws.*No such file/);
+      } finally {
+        await bare.stop();
+      }
+    });
 
     it('runs nothing where it is stopped before the value is there', async () => {
       const run = startWith(['/rune/slow'], 'echo ran');

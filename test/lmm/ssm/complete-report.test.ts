@@ -21,13 +21,17 @@ function objectOf(bytes: Buffer): Buffer {
 describe('completing the report of a run over Systems Manager', () => {
   /** Completes a report of which only the first bytes fitted; `answers` are given one by one, the last one again and again. */
   const complete = async (
-    answers: readonly (Buffer | undefined | SsmFault)[],
+    answers: readonly (Buffer | undefined | SsmFault | 'stalled')[],
     changes: { readonly bytesMax?: number; readonly url?: string; readonly isWhole?: boolean } = {},
   ): Promise<{ readonly text: string; readonly why: string | undefined; readonly looks: number }> => {
     let looks = 0;
-    const object: SsmApi['object'] = () => {
+    const object: SsmApi['object'] = (_bucket, _key, _bytesMax, signal) => {
       const answer = answers[Math.min(looks, answers.length - 1)];
       looks += 1;
+      if (answer === 'stalled')
+        return new Promise((_resolve, reject) =>
+          signal.addEventListener('abort', () => reject(new SsmFault('unknown', 'AbortError', ''))),
+        );
       return answer instanceof SsmFault ? Promise.reject(answer) : Promise.resolve(answer);
     };
     const report: NodeReport = {
@@ -65,7 +69,7 @@ describe('completing the report of a run over Systems Manager', () => {
       clock,
       signal: new AbortController().signal,
     });
-    await clock.pass(20_000);
+    await clock.pass(90_000);
     const done = await completing;
     assert(done.kind === 'report');
     assert.equal(done.stderr?.bytes.toString(), 'a line');
@@ -88,6 +92,12 @@ describe('completing the report of a run over Systems Manager', () => {
     assert.ok(never.looks > 3 && never.looks < 12, `${never.looks}`);
     const { why } = await complete([undefined, new SsmFault('refused', 'AccessDenied', '')]);
     assert.equal(why, 'the bucket rune-output does not give the rest: AccessDenied');
+  });
+
+  it('leaves an object that takes too long, and lets others have their turn', async () => {
+    const { text, why, looks } = await complete(['stalled']);
+    assert.deepEqual([text, looks], ['all', 1]);
+    assert.match(why ?? '', /: it takes too long$/);
   });
 
   it('takes nothing that is not exactly what the node printed', async () => {

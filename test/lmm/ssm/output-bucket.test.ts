@@ -23,6 +23,8 @@ describe('the bucket of an output', () => {
     const bucket = { name: 'fra', keyPrefix: 'rune' };
     assert.equal(keyOfOutput(`${host}/fra/rune/${BELOW}`, bucket, COMMAND), `rune/${BELOW}`);
     assert.equal(keyOfOutput(`${host}/fra/${BELOW}`, { name: 'fra', keyPrefix: '' }, COMMAND), BELOW);
+    const ownHost = 'https://fra.s3.eu-central-1.amazonaws.com';
+    assert.equal(keyOfOutput(`${ownHost}/rune/${BELOW}`, bucket, COMMAND), `rune/${BELOW}`);
     for (const wrong of ['', `${host}/other/rune/${BELOW}`, `${host}/fra/${BELOW}`, `${host}/fra/rune/x/y`])
       assert.equal(keyOfOutput(wrong, bucket, COMMAND), undefined, wrong);
   });

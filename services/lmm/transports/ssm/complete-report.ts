@@ -17,6 +17,8 @@ export interface CompleteOptions {
   readonly signal: AbortSignal;
 }
 
+/** For one object: others wait meanwhile. */
+const DOWNLOAD_MS_MAX = 60_000;
 const FIRST_PAUSE_MS = 250;
 const PAUSE_MS_MAX = 4_000;
 /** What stands around an output in its object: the report, its part of the output, and a few words. */
@@ -70,13 +72,18 @@ async function read(
     const isLast = clock.now() >= lastLookMs;
     let leave = (): void => undefined;
     await new Promise<void>((resolve) => (leave = access.downloads.take(resolve)));
+    const tooLong = new AbortController();
+    const cancelTimer = clock.after(DOWNLOAD_MS_MAX, () => tooLong.abort());
     try {
-      const found = await access.api.object(bucket.name, key, sizeMax);
+      const limit = AbortSignal.any([signal, tooLong.signal]);
+      const found = await access.api.object(bucket.name, key, sizeMax, limit);
       if (found !== undefined) return found;
       why = 'it is not there';
     } catch (thrown) {
+      if (tooLong.signal.aborted) return 'it takes too long';
       why = thrown instanceof SsmFault ? thrown.code : 'it cannot be asked';
     } finally {
+      cancelTimer();
       leave();
     }
     if (isLast) return why;

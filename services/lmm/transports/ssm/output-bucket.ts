@@ -27,17 +27,18 @@ export function outputBucketFor(
 
 /**
  * The key of an object by its URL as the service gives it; undefined for one that is not below the command and instance in the bucket,
- * or that needs no encoding to be the key.
+ * or is written in another way than these are.
  */
 export function keyOfOutput(
   url: string,
   bucket: OutputBucket,
   { commandId, instanceId }: { readonly commandId: string; readonly instanceId: string },
 ): string | undefined {
-  const [, path] = /^https:\/\/[^/]+\/([\w./-]{1,1500})$/.exec(url) ?? [];
+  const [, host = '', path = ''] = /^https:\/\/([^/]+)\/([\w./-]{1,1500})$/.exec(url) ?? [];
+  // S3 has two ways to write it.
+  const root = host.startsWith(`${bucket.name}.s3`) ? '' : `${bucket.name}/`;
   const prefix = [bucket.keyPrefix, commandId, instanceId, ''].filter(
     (part, index) => index > 0 || part !== '',
   );
-  if (path?.startsWith(`${bucket.name}/${prefix.join('/')}`) !== true) return undefined;
-  return path.slice(bucket.name.length + 1);
+  return path.startsWith(root + prefix.join('/')) ? path.slice(root.length) : undefined;
 }

@@ -199,7 +199,7 @@ export async function createSdkApi(options: SdkApiOptions): Promise<SsmApi> {
       );
     },
 
-    async object(bucket, key, bytesMax) {
+    async object(bucket, key, bytesMax, signal) {
       objects ??= createObjectReader({
         region: options.region,
         requestHandler,
@@ -207,7 +207,7 @@ export async function createSdkApi(options: SdkApiOptions): Promise<SsmApi> {
         ...(options.s3Endpoint === undefined ? {} : { endpoint: options.s3Endpoint, forcePathStyle: true }),
       });
       const reader = await objects;
-      return call(reader.read(bucket, key, bytesMax)).catch(noneIf('NoSuchKey'));
+      return call(reader.read(bucket, key, bytesMax, signal)).catch(noneIf('NoSuchKey'));
     },
 
     close() {

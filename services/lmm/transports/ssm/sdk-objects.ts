@@ -1,10 +1,10 @@
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
-import type { Readable } from 'node:stream';
+import { addAbortSignal, type Readable } from 'node:stream';
 
 /** Reads objects of S3 as one identity. */
 export interface ObjectReader {
-  /** The first `bytesMax` bytes of an object. Rejects with what the SDK throws; NoSuchKey where there is none. */
-  read(bucket: string, key: string, bytesMax: number): Promise<Buffer>;
+  /** The first `bytesMax` bytes of an object, read until the signal aborts. Rejects with what the SDK throws; NoSuchKey where there is none. */
+  read(bucket: string, key: string, bytesMax: number, signal: AbortSignal): Promise<Buffer>;
   close(): void;
 }
 
@@ -13,13 +13,16 @@ export async function createObjectReader(config: S3ClientConfig): Promise<Object
   const { GetObjectCommand, S3Client } = await import('@aws-sdk/client-s3');
   const client = new S3Client({ ...config, followRegionRedirects: true });
   return {
-    async read(bucket, key, bytesMax) {
+    async read(bucket, key, bytesMax, signal) {
       const { Body } = await client.send(
         new GetObjectCommand({ Bucket: bucket, Key: key, Range: `bytes=0-${bytesMax - 1}` }),
+        { abortSignal: signal },
       );
       const chunks: Buffer[] = [];
       let count = 0;
-      for await (const chunk of Body as Readable as AsyncIterable<Buffer>) {
+      // The SDK's own limits end with the headers of the answer.
+      const body = addAbortSignal(signal, Body as Readable) as AsyncIterable<Buffer>;
+      for await (const chunk of body) {
         // What answers need not keep to the range; leaving the loop ends the connection.
         chunks.push(chunk.subarray(0, bytesMax - count));
         count += chunk.length;

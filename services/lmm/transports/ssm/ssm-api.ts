@@ -94,8 +94,8 @@ export interface SsmApi {
     sentAfter: Date,
     nextToken: string | undefined,
   ): Promise<SsmPage<SsmListedCommand>>;
-  /** The first `bytesMax` bytes of an object of S3; undefined while there is none. */
-  object(bucket: string, key: string, bytesMax: number): Promise<Buffer | undefined>;
+  /** The first `bytesMax` bytes of an object of S3, read until the signal aborts; undefined while there is none. */
+  object(bucket: string, key: string, bytesMax: number, signal: AbortSignal): Promise<Buffer | undefined>;
   /** Undefined for one that is not registered. */
   instance(instanceId: string): Promise<SsmInstance | undefined>;
   close(): void;
