@@ -114,7 +114,8 @@ export async function followInventory(options: FollowInventoryOptions): Promise<
   const use = (inventory: Inventory): void => {
     for (const warning of inventory.warnings) logger.warn(warning);
     for (const source of sources) {
-      for (const note of source.notes) logger.warn(`${source.name}: ${note}`);
+      for (const note of source.notes)
+        logger.warn('an inventory source says what cannot be used', { source: source.name, what: note });
       source.usedBytes = source.latestBytes;
       source.usedAtMs = source.latestAtMs;
       source.refused = '';

@@ -35,6 +35,7 @@ const names = ({ inventory }: FollowedInventory): string[] => inventory.nodes.ma
 
 describe('instances of AWS as an inventory source', () => {
   const environment = { ...process.env };
+  const logged = recordingLogger();
   let aws: Ec2Endpoint;
   let directory: TempDirectory;
   const open: FollowedInventory[] = [];
@@ -75,7 +76,7 @@ describe('instances of AWS as an inventory source', () => {
       copies,
       env: {},
       schemas,
-      logger: recordingLogger().logger,
+      logger: logged.logger,
     });
     open.push(followed);
     followed.follow(() => undefined);
@@ -101,7 +102,12 @@ describe('instances of AWS as an inventory source', () => {
     await followed.reload();
     assert.equal(names(followed).length, 5);
     assert.equal(aws.calls.length - before, 3);
-    assert.match(followed.statuses()[0]?.notes[0] ?? '', /nothing for \{tag:Name\}: i-00000000, /);
+    const note = followed.statuses()[0]?.notes[0] ?? '';
+    assert.match(note, /nothing for \{tag:Name\}: i-00000000, /);
+    const told = logged.lines.find(
+      ({ message }) => message === 'an inventory source says what cannot be used',
+    );
+    assert.deepEqual([told?.['source'], told?.['what']], ['cloud', note]);
   });
 
   it('get from a group of a file what that gives to its nodes', async () => {
