@@ -3,7 +3,7 @@ import { createSchemaCompiler } from '../../services/shared/schema.js';
 import { createFileFaults } from '../../services/shared/file-faults.js';
 import type { Inventory } from '../../services/lom/inventory/inventory.js';
 import { createInventory } from '../../services/lom/inventory/inventory.js';
-import { INVENTORY_BYTES_MAX } from '../../services/lom/inventory-sources/follow-inventory.js';
+import { INVENTORY_BYTES_MAX } from '../../services/lom/inventory-sources/inventory-source.js';
 import { readSourceFile } from '../../services/shared/source-file.js';
 import type { YamlSource } from '../../services/shared/yaml-source.js';
 import { readYaml } from '../../services/shared/yaml-source.js';

@@ -1,23 +1,22 @@
-import { mkdir, rename, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { RuneError } from '../../shared/errors.js';
 import { createFileFaults, type FileFaults } from '../../shared/file-faults.js';
-import { fileStamp } from '../../shared/file-stamp.js';
 import type { Logger } from '../../shared/logger.js';
 import type { SchemaCompiler } from '../../shared/schema.js';
-import { readSourceFile } from '../../shared/source-file.js';
-import { readYaml, type YamlSource } from '../../shared/yaml-source.js';
 import { createInventory, type Inventory } from '../inventory/inventory.js';
 import { createLiveInventory } from './live-inventory.js';
 import { impliedGroups } from './implied-groups.js';
-import { readSource } from './read-source.js';
+import {
+  askSource,
+  fileSource,
+  remoteSource,
+  setLatest,
+  unreadableWords,
+  type InventorySource,
+  type InventorySourceKind,
+} from './inventory-source.js';
 import type { InventorySourceConfig } from './source-config.js';
-import type { SourceReading } from './source-reading.js';
+import { keepCopy, readCopy } from './source-copies.js';
 
-/** Largest inventory file or answer of a source, in bytes. */
-export const INVENTORY_BYTES_MAX = 32 * 1024 * 1024;
-/** Longer answers say something. */
-const NOTHING_BYTES_MAX = 64 * 1024;
 /** A timer cannot wait longer. */
 const PAUSE_MS_MAX = 24 * 3_600_000;
 
@@ -25,7 +24,7 @@ const PAUSE_MS_MAX = 24 * 3_600_000;
 export interface InventorySourceStatus {
   /** The path of a file, or the name in the setting `inventory_sources`. */
   readonly name: string;
-  readonly kind: 'file' | InventorySourceConfig['from']['kind'];
+  readonly kind: InventorySourceKind;
   /** When the source last said what is in use, in ms since 1970. */
   readonly readAtMs: number;
   /** Why nothing newer is in use; empty while all is well. */
@@ -60,27 +59,6 @@ export interface FollowedInventory {
   close(): void;
 }
 
-interface Source {
-  readonly name: string;
-  readonly kind: InventorySourceStatus['kind'];
-  readonly refreshMs: number;
-  read(): Promise<SourceReading>;
-  /** Of a file: to see without reading it that it has not changed. */
-  stamp?: () => Promise<string>;
-  seenStamp: string;
-  dueAtMs: number;
-  /** What it said last, and what is in use. */
-  latest: YamlSource | undefined;
-  latestBytes: Buffer | undefined;
-  latestAtMs: number;
-  usedBytes: Buffer | undefined;
-  usedAtMs: number;
-  copiedBytes: Buffer | undefined;
-  unreadable: string;
-  refused: string;
-  notes: readonly string[];
-}
-
 /**
  * Reads all sources and makes the inventory of them; follows them after `follow`. What they say together is used as a whole or
  * not at all. A source that cannot be read counts with its last good copy. Throws one CONFIGURATION_INVALID with all faults if
@@ -92,8 +70,6 @@ export async function followInventory(options: FollowInventoryOptions): Promise<
     ...options.files.map((file) => fileSource(file, options.filesRefreshMs)),
     ...options.sources.map((config) => remoteSource(config, options.env)),
   ];
-  const copyOf = ({ kind, name }: Source): string | undefined =>
-    options.copies === undefined || kind === 'file' ? undefined : join(options.copies, `${name}.inventory`);
   let check: (inventory: Inventory, faults: FileFaults) => void = () => undefined;
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
@@ -122,23 +98,17 @@ export async function followInventory(options: FollowInventoryOptions): Promise<
     }
   };
   const keepCopies = async (): Promise<void> => {
-    for (const source of sources) {
-      const copy = copyOf(source);
-      if (copy === undefined || source.copiedBytes === source.usedBytes) continue;
-      await keepCopy(copy, source, logger);
-      source.copiedBytes = source.usedBytes;
-    }
+    for (const source of sources) await keepCopy(options.copies, source, logger);
   };
 
   const faults = createFileFaults();
   await Promise.all(
     sources.map(async (source) => {
-      await take(source, true);
+      await askSource(source, true);
       if (source.latest !== undefined) return;
-      const copy = copyOf(source);
-      const kept = copy === undefined ? undefined : await readCopy(copy);
+      const kept = await readCopy(options.copies, source);
       if (kept === undefined) {
-        faults.addFile(source.name, 'FILE', `the ${WHAT[source.kind]} ${source.unreadable}`);
+        faults.addFile(source.name, 'FILE', unreadableWords(source));
         return;
       }
       logger.warn('an inventory source cannot be read: its copy is used', {
@@ -154,11 +124,11 @@ export async function followInventory(options: FollowInventoryOptions): Promise<
   use(first);
   const inventory = createLiveInventory(first);
 
-  const refresh = async (due: readonly Source[], force: boolean): Promise<void> => {
+  const refresh = async (due: readonly InventorySource[], force: boolean): Promise<void> => {
     const news = await Promise.all(
       due.map(async (source) => {
         const before = source.unreadable;
-        const isNews = await take(source, force);
+        const isNews = await askSource(source, force);
         tellReadable(source, before, logger);
         return isNews;
       }),
@@ -207,12 +177,12 @@ export async function followInventory(options: FollowInventoryOptions): Promise<
   return {
     inventory,
     statuses: () =>
-      sources.map(({ name, kind, usedAtMs, unreadable, refused, notes }) => ({
-        name,
-        kind,
-        readAtMs: usedAtMs,
-        notes,
-        problem: unreadable === '' ? refused : `the ${WHAT[kind]} ${unreadable}`,
+      sources.map((source) => ({
+        name: source.name,
+        kind: source.kind,
+        readAtMs: source.usedAtMs,
+        notes: source.notes,
+        problem: unreadableWords(source) || source.refused,
       })),
     follow(checkWith) {
       check = checkWith;
@@ -231,100 +201,8 @@ export async function followInventory(options: FollowInventoryOptions): Promise<
   };
 }
 
-const WHAT = {
-  file: 'file',
-  program: 'program',
-  url: 'address',
-  ec2: 'API of EC2',
-  ssm: 'API of Systems Manager',
-} as const;
-
-const NOTHING = {
-  seenStamp: '',
-  latest: undefined,
-  latestBytes: undefined,
-  latestAtMs: 0,
-  usedBytes: undefined,
-  usedAtMs: 0,
-  copiedBytes: undefined,
-  unreadable: '',
-  refused: '',
-  notes: [],
-};
-
-function fileSource(file: string, refreshMs: number): Source {
-  return {
-    ...NOTHING,
-    name: file,
-    kind: 'file',
-    refreshMs: refreshMs === 0 ? Infinity : refreshMs,
-    dueAtMs: 0,
-    read: () => readSourceFile(file, { bytesMax: INVENTORY_BYTES_MAX }),
-    stamp: () => fileStamp([file]),
-  };
-}
-
-function remoteSource(config: InventorySourceConfig, env: FollowInventoryOptions['env']): Source {
-  const { name, refreshMs, from } = config;
-  const read = (): Promise<SourceReading> => readSource(config, INVENTORY_BYTES_MAX, env);
-  return { ...NOTHING, name, kind: from.kind, refreshMs, dueAtMs: 0, read };
-}
-
-/** Asks the source; true if it says something that it did not say before. */
-async function take(source: Source, force: boolean): Promise<boolean> {
-  const stamp = await source.stamp?.();
-  if (stamp !== undefined && stamp === source.seenStamp && source.unreadable === '' && !force) {
-    confirm(source, Date.now());
-    return false;
-  }
-  const reading = await source.read();
-  source.dueAtMs = Date.now() + source.refreshMs;
-  if ('refusal' in reading) {
-    source.unreadable = reading.refusal;
-    return false;
-  }
-  const isKnown = source.latestBytes?.equals(reading.bytes) === true;
-  // A file is written by somebody; a program whose first half failed, as before a pipe, prints nothing and ends well.
-  if (!isKnown && source.kind !== 'file' && saysNothing(reading.bytes, source.name)) {
-    source.unreadable = 'gave an empty answer; nodes: {} says that there are no nodes';
-    return false;
-  }
-  source.unreadable = '';
-  source.notes = reading.notes ?? [];
-  source.seenStamp = stamp ?? '';
-  if (isKnown) {
-    confirm(source, Date.now());
-    return false;
-  }
-  // Back to what is in use: the same object, so that it counts as such.
-  const isBack = source.usedBytes?.equals(reading.bytes) === true;
-  setLatest(source, isBack && source.usedBytes !== undefined ? source.usedBytes : reading.bytes, Date.now());
-  return true;
-}
-
-/** Whether an answer holds no value at all, or null. */
-function saysNothing(bytes: Buffer, name: string): boolean {
-  // Looked at once more only where it is short enough to be nothing but blanks and comments.
-  if (bytes.length > NOTHING_BYTES_MAX) return false;
-  const { value, faults } = readYaml(bytes, name);
-  return faults.length === 0 && value === null;
-}
-
-function confirm(source: Source, atMs: number): void {
-  source.dueAtMs = atMs + source.refreshMs;
-  source.latestAtMs = atMs;
-  if (source.latestBytes === source.usedBytes) source.usedAtMs = atMs;
-}
-
-function setLatest(source: Source, bytes: Buffer, atMs: number): void {
-  source.latestBytes = bytes;
-  source.latest = readYaml(bytes, source.name);
-  source.latestAtMs = atMs;
-  if (bytes === source.usedBytes) source.usedAtMs = atMs;
-}
-
 /** Once, not at every refresh. */
-function tellReadable(source: Source, before: string, logger: Logger): void {
+function tellReadable(source: InventorySource, before: string, logger: Logger): void {
   const { name, unreadable, usedAtMs } = source;
   if (unreadable === before) return;
   if (unreadable === '') logger.info('an inventory source can be read again', { source: name });
@@ -334,21 +212,4 @@ function tellReadable(source: Source, before: string, logger: Logger): void {
       reason: unreadable,
       read_at: new Date(usedAtMs).toISOString(),
     });
-}
-
-async function readCopy(path: string): Promise<{ bytes: Buffer; readAtMs: number } | undefined> {
-  const reading = await readSourceFile(path, { bytesMax: INVENTORY_BYTES_MAX });
-  if ('refusal' in reading) return undefined;
-  return { bytes: reading.bytes, readAtMs: (await stat(path)).mtimeMs };
-}
-
-/** A copy that cannot be kept is missed at a later start at most. */
-async function keepCopy(path: string, { name, usedBytes }: Source, logger: Logger): Promise<void> {
-  try {
-    await mkdir(join(path, '..'), { recursive: true, mode: 0o700 });
-    await writeFile(`${path}.new`, usedBytes ?? '', { mode: 0o600 });
-    await rename(`${path}.new`, path);
-  } catch (thrown) {
-    logger.warn('the copy of an inventory source cannot be kept', { source: name, err: thrown });
-  }
 }
