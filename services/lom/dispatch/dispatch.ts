@@ -151,6 +151,8 @@ export function createDispatcher(
   };
 
   const sendAcks = async (mediator: Mediator, placement: Placement): Promise<void> => {
+    // One that was set while the call before was under way: what it would send is sent now.
+    clearTimeout(mediator.ackTimer);
     mediator.ackTimer = undefined;
     const runIds = mediator.acknowledged.splice(0, ACKS_MAX);
     const header = requestHeader(undefined, 'RUN_ACK_REQUEST', 'lom', 'lmm');

@@ -13,6 +13,7 @@ import { acceptHeader } from '../../../services/shared/header.js';
 import { newId } from '../../../services/shared/ids.js';
 import { RuneError } from '../../../services/shared/errors.js';
 import { createRpcClient } from '../../../services/shared/rpc-client.js';
+import { eventually } from '../../support/eventually.js';
 import { freePort } from '../../support/free-port.js';
 import { serveMediator } from '../../support/mediator-server.js';
 import { planOf } from '../../support/recorded-execution.js';
@@ -122,6 +123,34 @@ describe('a run that is sent to a mediator', () => {
       stopped.abort();
       dispatcher.close();
       await Promise.all(servers.map((server) => server.stop()));
+    }
+  });
+});
+
+describe('outcomes that are acknowledged', () => {
+  it('are told together, those that come meanwhile after them, and never none', async () => {
+    const told: (readonly string[])[] = [];
+    const placement = { address: 'm:1', instanceId: newId() };
+    const dispatcher = createDispatcher(
+      (address) => ({
+        ...createRpcClient(LmmServiceService, { address }),
+        ackRun({ runIds }) {
+          told.push(runIds);
+          if (told.length === 1) dispatcher.acknowledge(placement, 'c');
+          return Promise.resolve({ header: undefined, lmmInstanceId: placement.instanceId });
+        },
+      }),
+      SETTINGS,
+      recordingLogger().logger,
+    );
+    try {
+      for (const runId of ['a', 'b']) dispatcher.acknowledge(placement, runId);
+      await eventually(() => told.length === 2, { label: 'both calls' });
+      // Later than any timer that was set before.
+      await new Promise((resolve) => setTimeout(resolve, SETTINGS.ackDelayMs + 1));
+      assert.deepEqual(told, [['a', 'b'], ['c']]);
+    } finally {
+      dispatcher.close();
     }
   });
 });
