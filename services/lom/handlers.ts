@@ -66,7 +66,10 @@ export function lomHandlers(
     call: CallContext,
   ): Promise<SubmitExecutionResponse> => ({
     header: replyHeader(call.header, 'EXECUTION_ACCEPTED', 'lom', true),
-    execution: executionMessage(execution, await store.runCounts(execution.id)),
+    execution: executionMessage(
+      execution,
+      (await store.runCounts([execution.id])).get(execution.id) ?? new Map(),
+    ),
     existing,
   });
   return {

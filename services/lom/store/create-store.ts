@@ -42,7 +42,7 @@ export function createStore({ database, leases, changes, serverKey, close }: Sto
     execution: (id) => callStore(() => readExecution(db, id)),
     executions: (filter, limit, before) => callStore(() => listExecutions(db, filter, limit, before)),
     runs: (executionId, page) => callStore(() => readRuns(db, executionId, page)),
-    runCounts: (executionId) => callStore(() => countRuns(db, executionId)),
+    runCounts: (executionIds) => callStore(() => countRuns(db, executionIds)),
     commit: (wanted) => callStore(() => commit(wanted)),
     coolsDownUntilMs: (key, action) => callStore(() => readCooldown(database, key, action)),
     actionUse: (action) => callStore(() => readActionUse(database, action)),

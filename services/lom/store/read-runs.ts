@@ -36,14 +36,18 @@ export async function readRuns(
 /** Store.runCounts. */
 export async function countRuns(
   db: Kysely<StoreTables>,
-  executionId: string,
-): Promise<ReadonlyMap<RunState, number>> {
+  executionIds: readonly string[],
+): Promise<ReadonlyMap<string, ReadonlyMap<RunState, number>>> {
+  const counts = new Map(executionIds.map((id) => [id, new Map<RunState, number>()]));
+  if (executionIds.length === 0) return counts;
   const rows = await db
     .selectFrom('runs')
-    .select((eb) => ['state', eb.fn.countAll<number>().as('count')])
-    .where('execution_id', '=', executionId)
-    .groupBy('state')
+    .select((eb) => ['execution_id as id', 'state', eb.fn.countAll<number>().as('count')])
+    .where('execution_id', 'in', executionIds)
+    .groupBy(['execution_id', 'state'])
+    .orderBy('execution_id')
     .orderBy('state')
     .execute();
-  return new Map(rows.map(({ state, count }) => [state, count]));
+  for (const { id, state, count } of rows) counts.get(id)?.set(state, count);
+  return counts;
 }

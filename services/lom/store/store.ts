@@ -227,8 +227,8 @@ export interface Store {
     executionId: string,
     page: { readonly after: number; readonly limit: number; readonly states?: readonly RunState[] },
   ): Promise<RunRecord[]>;
-  /** How many runs of an execution are in which state. */
-  runCounts(executionId: string): Promise<ReadonlyMap<RunState, number>>;
+  /** How many runs of these executions are in which state, by execution. */
+  runCounts(executionIds: readonly string[]): Promise<ReadonlyMap<string, ReadonlyMap<RunState, number>>>;
   /**
    * Records changes in one transaction and resolves with the ids of what was refused: executions that have a newer epoch or are gone,
    * and runs that do not get what they need; those stand in the queue now. In one call at most one change an execution. After

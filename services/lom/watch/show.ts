@@ -76,8 +76,9 @@ export async function showExecution(
     last = run.position;
   }
   const more = items.length < runs.length;
+  const counts = await store.runCounts([executionId]);
   return {
-    execution: fullExecutionMessage(record, await store.runCounts(executionId)),
+    execution: fullExecutionMessage(record, counts.get(executionId) ?? new Map()),
     runs: { items, nextPageToken: more ? makeToken(String(last)) : '' },
   };
 }
@@ -117,9 +118,8 @@ export async function listExecutions(store: Store, request: ListExecutionsReques
   const before = readToken(request.pageToken, ID);
   const records = await store.executions(filterOf(request), limit + 1, before);
   const shown = records.slice(0, limit);
-  const items = await Promise.all(
-    shown.map(async (record) => executionMessage(record, await store.runCounts(record.id))),
-  );
+  const counts = await store.runCounts(shown.map(({ id }) => id));
+  const items = shown.map((record) => executionMessage(record, counts.get(record.id) ?? new Map()));
   const last = shown.at(-1);
   const more = records.length > limit && last !== undefined;
   return { items, nextPageToken: more ? makeToken(last.id) : '' };

@@ -160,7 +160,7 @@ export function storeContract(open: () => Promise<Store>): void {
       assert.equal(ended?.state, ExecutionState.SUCCEEDED);
       assert.ok(ended.endedMs >= ended.createdMs);
       assert.deepEqual(
-        await store.runCounts(id),
+        (await store.runCounts([id])).get(id),
         new Map([
           [RunState.QUEUED, 1],
           [RunState.SUCCEEDED, 1],
@@ -183,7 +183,7 @@ export function storeContract(open: () => Promise<Store>): void {
       assert.equal((await allEvents(store, mine)).length, 2);
       assert.equal((await allEvents(store, lost)).length, 1);
       assert.deepEqual(await allEvents(store, gone), []);
-      assert.deepEqual(await store.runCounts(lost), new Map([[RunState.QUEUED, 1]]));
+      assert.deepEqual((await store.runCounts([lost])).get(lost), new Map([[RunState.QUEUED, 1]]));
     });
 
     for (const [what, seqs] of [
@@ -240,7 +240,7 @@ export function storeContract(open: () => Promise<Store>): void {
       },
     ]);
     assert.deepEqual(
-      await store.runCounts(id),
+      (await store.runCounts([id])).get(id),
       new Map([
         [RunState.SUCCEEDED, 9_900],
         [RunState.FAILED, 100],
@@ -312,6 +312,16 @@ export function storeContract(open: () => Promise<Store>): void {
       (await store.executions({ correlationId: tag, ...filter }, limit, before)).map(({ id }) =>
         ids.indexOf(id),
       );
+
+    it('have the counts of their runs all at once', async () => {
+      const [one, two] = [await create(store, { nodes: ['a', 'b'] }), await create(store, { nodes: ['a'] })];
+      const counts = await store.runCounts([one, two, 'none']);
+      assert.deepEqual(
+        [one, two, 'none'].map((id) => [...(counts.get(id) ?? [])]),
+        [[[RunState.QUEUED, 2]], [[RunState.QUEUED, 1]], []],
+      );
+      assert.deepEqual(await store.runCounts([]), new Map());
+    });
 
     it('are listed newest first, without their requests', async () => {
       assert.deepEqual(await list({}), [3, 2, 1, 0]);
@@ -439,7 +449,7 @@ export function storeContract(open: () => Promise<Store>): void {
         assert.equal(await fresh.execution(id), undefined);
         assert.deepEqual(await allEvents(fresh, id), []);
         assert.deepEqual(await fresh.runs(id, { after: -1, limit: 10 }), []);
-        assert.deepEqual(await fresh.runCounts(id), new Map());
+        assert.deepEqual((await fresh.runCounts([id])).get(id), new Map());
       }
       assert.equal((await allEvents(fresh, third)).length, 1);
       assert.equal(await fresh.deleteOld(0, 10, 10), 3);
