@@ -166,6 +166,12 @@ function acceptMetadata(metadata: MessageMetadata | undefined, nowMs: number): M
   };
 }
 
+/** How long ago a message expired, in milliseconds; undefined where it has not, or its sender's clock may say otherwise. */
+export function lateByMs(expiresAt: Date | undefined, nowMs: number): number | undefined {
+  if (expiresAt === undefined || expiresAt.getTime() + CLOCK_SLACK_MS >= nowMs) return undefined;
+  return nowMs - expiresAt.getTime();
+}
+
 function refuseExpired(expiresAt: Date | undefined, nowMs: number): void {
   if (expiresAt === undefined) return;
   const field = 'header.message_metadata.expires_at';
@@ -176,8 +182,8 @@ function refuseExpired(expiresAt: Date | undefined, nowMs: number): void {
       expectedFormat: 'a time of the years 1 to 9999',
     });
   }
-  if (expiresMs + CLOCK_SLACK_MS >= nowMs) return;
-  const lateMs = nowMs - expiresMs;
+  const lateMs = lateByMs(expiresAt, nowMs);
+  if (lateMs === undefined) return;
   throw new RuneError('MESSAGE_EXPIRED', `The request expired ${lateMs} ms ago and was not run.`, {
     field,
     originalValue: expiresAt.toISOString(),

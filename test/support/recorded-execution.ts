@@ -23,6 +23,7 @@ import { watchExecution } from '../../services/lom/watch/watch.js';
 import type { Action } from '../../services/shared/bundle/action.js';
 import { SubmitExecutionRequest, type RunResponse } from '../../services/shared/gen/rune/v1/lom.js';
 import { ExecutionState, Node } from '../../services/shared/gen/rune/v1/run.js';
+import { MessageMetadata, type RcsHeader } from '../../services/shared/gen/rune/v1/rcs.js';
 import { acceptHeader } from '../../services/shared/header.js';
 import { newId } from '../../services/shared/ids.js';
 import type { Logger } from '../../services/shared/logger.js';
@@ -90,6 +91,8 @@ export interface PerformFields {
   readonly settings?: Partial<ExecutionSettings>;
   readonly logger?: Logger;
   readonly runsMax?: number;
+  /** When the request expires. */
+  readonly expiresAt?: Date;
   /** Addresses of the mediators, in the order in which they are chosen. */
   readonly mediators?: readonly string[];
   /** Whose waiting runs wake one another. */
@@ -106,6 +109,11 @@ export interface RecordedExecution extends Omit<Execution, 'active' | 'queued'> 
 }
 
 const HEADER = acceptHeader(undefined, { identity: 'test', nowMs: Date.now() });
+
+const expiring = (expiresAt: Date | undefined): RcsHeader => ({
+  ...HEADER,
+  messageMetadata: MessageMetadata.fromPartial({ ...HEADER.messageMetadata, expiresAt }),
+});
 
 /** Records an execution of this plan for the owner "me". */
 export async function recordExecution(store: Store, plan: Plan): Promise<ExecutionRecord> {
@@ -151,7 +159,7 @@ export async function resumeExecution(
     runs,
     retries: await readRetries(store, record.id, runs),
     resultBytes: await store.outcomeBytes(record.id),
-    header: HEADER,
+    header: expiring(fields.expiresAt),
     intent: { plan, runs: new Map(plan.runs.map((run) => [run.node.name, run])) },
   };
   const execution = performExecution(owned, {

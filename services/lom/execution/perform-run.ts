@@ -3,6 +3,7 @@ import { cancelWords } from '../../shared/cancel-words.js';
 import { toEps } from '../../shared/eps.js';
 import { RuneError } from '../../shared/errors.js';
 import type { MediateResponse } from '../../shared/gen/rune/v1/lmm.js';
+import { lateByMs } from '../../shared/header.js';
 import { Outcome, RunState, StopReason } from '../../shared/gen/rune/v1/run.js';
 import type { Dispatcher, Placement, RunIdentity } from '../dispatch/dispatch.js';
 import { chooseMediator, type MediatorCandidate, type Mediators } from '../dispatch/mediators.js';
@@ -305,6 +306,11 @@ export async function performRun(
   for (let sends = 0; ;) {
     const reason = deps.cancelReason();
     if (reason !== undefined) return cancelled(reason);
+    const lateMs = lateByMs(identity.header.messageMetadata?.expiresAt, Date.now());
+    if (lateMs !== undefined) {
+      const message = `The request expired ${lateMs} ms ago, before its run could be sent.`;
+      return notStarted(new RuneError('MESSAGE_EXPIRED', message));
+    }
     const candidates = mediators.candidates(node, transport, identity.dispatchGroup);
     const candidate = chooseMediator(candidates, tried);
     if (candidate === undefined) {

@@ -7,6 +7,7 @@ import { toEps } from '../../../services/shared/eps.js';
 import { RuneError } from '../../../services/shared/errors.js';
 import type { RunResponse } from '../../../services/shared/gen/rune/v1/lom.js';
 import { ExecutionState, Outcome, RunState } from '../../../services/shared/gen/rune/v1/run.js';
+import { CLOCK_SLACK_MS } from '../../../services/shared/header.js';
 import { eventually } from '../../support/eventually.js';
 import {
   executeRecorded,
@@ -225,6 +226,23 @@ describe('an execution', () => {
         ['e', 0, 4002],
       ],
     );
+  });
+
+  it('starts nothing that its caller does not want any more by then', async () => {
+    let starts = 0;
+    const start: Script = async function* () {
+      starts += 1;
+      await eventually(() => Date.now() > Number(expiresAt) + CLOCK_SLACK_MS, { label: 'the expiry' });
+      yield* succeed();
+    };
+    // A clock of a caller may be off by that much.
+    const expiresAt = new Date(Date.now() - CLOCK_SLACK_MS + 300);
+    const plan = planOf(['a', 'b'], { maxParallel: 1 });
+    const execution = await executeRecorded(store, plan, scriptedMediators({ start }), { expiresAt });
+    const ends = outcomes(await execution.events());
+    assert.equal(ends.get('a')?.state, RunState.SUCCEEDED);
+    assert.equal(ends.get('b')?.error?.errorData?.name, 'MESSAGE_EXPIRED');
+    assert.equal(starts, 1);
   });
 
   describe('whose mediator does not take a run', () => {
