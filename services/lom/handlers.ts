@@ -76,7 +76,7 @@ export function lomHandlers(
     async *run(request, call) {
       const recorded = await orchestrator.submit(request, callerOf(call));
       const { execution } = recorded;
-      const choice = { executionId: execution.id, fromSeq: 1, nodes: [], withoutLog: false };
+      const choice = { executionId: execution.id, fromSeq: 1, nodes: [], withoutLog: false, kinds: [] };
       try {
         yield* orchestrator.watch(choice, call.header, call.signal, recorded);
       } finally {

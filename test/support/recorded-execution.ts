@@ -19,7 +19,7 @@ import type { Plan } from '../../services/lom/plan/plan.js';
 import { createRecorder, eventRecord } from '../../services/lom/execution/recorder.js';
 import type { ExecutionRecord, Store } from '../../services/lom/store/store.js';
 import { createWatchHub } from '../../services/lom/watch/watch-hub.js';
-import { watchExecution } from '../../services/lom/watch/watch.js';
+import { watchExecution, type WatchChoice } from '../../services/lom/watch/watch.js';
 import type { Action } from '../../services/shared/bundle/action.js';
 import { SubmitExecutionRequest, type RunResponse } from '../../services/shared/gen/rune/v1/lom.js';
 import { ExecutionState, Node } from '../../services/shared/gen/rune/v1/run.js';
@@ -105,7 +105,11 @@ const LOCK_POLL_MS = 60_000;
 export interface RecordedExecution extends Omit<Execution, 'active' | 'queued'> {
   readonly record: ExecutionRecord;
   /** Its events from `fromSeq` on, until the end. `seen` hears each at once. */
-  events(seen?: (event: RunResponse) => void, fromSeq?: number): Promise<RunResponse[]>;
+  events(
+    seen?: (event: RunResponse) => void,
+    fromSeq?: number,
+    choice?: Partial<WatchChoice>,
+  ): Promise<RunResponse[]>;
 }
 
 const HEADER = acceptHeader(undefined, { identity: 'test', nowMs: Date.now() });
@@ -181,11 +185,11 @@ export async function resumeExecution(
     cancel: execution.cancel,
     leave: execution.leave,
     finished: execution.finished,
-    async events(seen = () => undefined, fromSeq = 1) {
+    async events(seen = () => undefined, fromSeq = 1, choice = {}) {
       const events: RunResponse[] = [];
-      const choice = { executionId: record.id, fromSeq, nodes: [], withoutLog: false };
+      const wanted = { executionId: record.id, fromSeq, nodes: [], withoutLog: false, kinds: [], ...choice };
       const signal = new AbortController().signal;
-      for await (const event of watchExecution(choice, HEADER, signal, { store, hub, pollMs: 100 })) {
+      for await (const event of watchExecution(wanted, HEADER, signal, { store, hub, pollMs: 100 })) {
         events.push(event);
         seen(event);
       }

@@ -1,6 +1,10 @@
 import { RuneError } from '../../shared/errors.js';
 import { replyHeader } from '../../shared/header.js';
-import { RunResponse, type WatchExecutionRequest } from '../../shared/gen/rune/v1/lom.js';
+import {
+  EventKind as WantedKind,
+  RunResponse,
+  type WatchExecutionRequest,
+} from '../../shared/gen/rune/v1/lom.js';
 import type { RcsHeader } from '../../shared/gen/rune/v1/rcs.js';
 import { eventTypeOf } from './event-type.js';
 import { isFinal } from '../execution/final-state.js';
@@ -10,17 +14,22 @@ import type { WatchHub } from './watch-hub.js';
 /** Bytes of events that one reading of the store takes; what a watcher costs at most. */
 const PAGE_BYTES_MAX = 256 * 1024;
 const NODES_MAX = 1000;
-const WITHOUT_LOG: readonly EventKind[] = [
-  'execution',
-  'state',
-  'outcome',
-  'logTruncated',
-  'waiting',
-  'retry',
-];
+const KINDS = new Map<WantedKind, EventKind>([
+  [WantedKind.STATE, 'state'],
+  [WantedKind.LOG, 'log'],
+  [WantedKind.PROGRESS, 'progress'],
+  [WantedKind.OUTCOME, 'outcome'],
+  [WantedKind.LOG_TRUNCATED, 'logTruncated'],
+  [WantedKind.WAITING, 'waiting'],
+  [WantedKind.RETRY, 'retry'],
+]);
+const LOG = new Set<EventKind>(['log', 'progress']);
 
 /** Which events somebody wants to see. */
-export type WatchChoice = Pick<WatchExecutionRequest, 'executionId' | 'fromSeq' | 'nodes' | 'withoutLog'>;
+export type WatchChoice = Pick<
+  WatchExecutionRequest,
+  'executionId' | 'fromSeq' | 'nodes' | 'withoutLog' | 'kinds'
+>;
 
 /** An execution that whoever wants to watch it has just recorded. */
 export interface KnownExecution {
@@ -37,7 +46,24 @@ export interface WatchDeps {
   readonly pollMs: number;
 }
 
-function rangeOf({ nodes, withoutLog }: WatchChoice): Omit<EventRange, 'fromSeq'> {
+/** The kinds that are shown; undefined for all of them. Those of the execution itself always are. */
+function kindsOf({ kinds, withoutLog }: WatchChoice): readonly EventKind[] | undefined {
+  if (kinds.length === 0 && !withoutLog) return undefined;
+  const wanted = (kinds.length === 0 ? [...KINDS.keys()] : kinds).map((kind) => {
+    const known = KINDS.get(kind);
+    if (known !== undefined) return known;
+    throw new RuneError('FIELD_OUT_OF_RANGE', 'The request names a kind of event that is not known.', {
+      field: 'kinds',
+      originalValue: String(kind),
+      expectedFormat: 'an EventKind',
+    });
+  });
+  return ['execution', ...new Set(wanted.filter((kind) => !withoutLog || !LOG.has(kind)))];
+}
+
+function rangeOf(choice: WatchChoice): Omit<EventRange, 'fromSeq'> {
+  const { nodes } = choice;
+  const kinds = kindsOf(choice);
   if (nodes.length > NODES_MAX) {
     throw new RuneError('FIELD_OUT_OF_RANGE', `The request names ${nodes.length} nodes.`, {
       field: 'nodes',
@@ -47,7 +73,7 @@ function rangeOf({ nodes, withoutLog }: WatchChoice): Omit<EventRange, 'fromSeq'
   return {
     bytesMax: PAGE_BYTES_MAX,
     ...(nodes.length === 0 ? {} : { nodes }),
-    ...(withoutLog ? { kinds: WITHOUT_LOG } : {}),
+    ...(kinds === undefined ? {} : { kinds }),
   };
 }
 

@@ -5,7 +5,7 @@ import type { Store } from '../../../services/lom/store/store.js';
 import type { Plan } from '../../../services/lom/plan/plan.js';
 import { toEps } from '../../../services/shared/eps.js';
 import { RuneError } from '../../../services/shared/errors.js';
-import type { RunResponse } from '../../../services/shared/gen/rune/v1/lom.js';
+import { EventKind, type RunResponse } from '../../../services/shared/gen/rune/v1/lom.js';
 import { ExecutionState, Outcome, RunState } from '../../../services/shared/gen/rune/v1/run.js';
 import { CLOCK_SLACK_MS } from '../../../services/shared/header.js';
 import { eventually } from '../../support/eventually.js';
@@ -170,6 +170,31 @@ describe('an execution', () => {
     );
     await execution.finished;
     assert.equal(execution.state, ExecutionState.SUCCEEDED);
+  });
+
+  it('shows who watches only the nodes and the kinds of events that are wanted, and always how it ends', async () => {
+    const start: Script = async function* () {
+      yield accepted;
+      yield running;
+      yield logged('hello');
+      yield ended(RunState.SUCCEEDED);
+    };
+    const execution = await executeRecorded(store, planOf(['a', 'b']), scriptedMediators({ start }));
+    await execution.finished;
+    const shown = async (choice: Parameters<typeof execution.events>[2]): Promise<string[]> =>
+      (await execution.events(undefined, 1, choice)).map(({ node, event }) => `${node} ${event?.$case}`);
+    const both = [' execution', 'a outcome', 'b outcome', ' execution'];
+    assert.deepEqual((await shown({ kinds: [EventKind.OUTCOME] })).toSorted(), both.toSorted());
+    assert.deepEqual(await shown({ nodes: ['a'], kinds: [EventKind.LOG, EventKind.STATE] }), [
+      ' execution',
+      'a state',
+      'a log',
+      ' execution',
+    ]);
+    const withoutLog = { nodes: ['a'], withoutLog: true };
+    assert.deepEqual(await shown({ ...withoutLog, kinds: [EventKind.LOG] }), [' execution', ' execution']);
+    assert.deepEqual(await shown(withoutLog), [' execution', 'a state', 'a outcome', ' execution']);
+    await assert.rejects(shown({ kinds: [EventKind.UNSPECIFIED] }), { name: 'FIELD_OUT_OF_RANGE' });
   });
 
   it('records log up to its limit and then says how much followed', async () => {
