@@ -202,7 +202,7 @@ function callStream(
   const messages = readMessages(call);
   const forget = onAbort(signal, () => {
     lease.cancel();
-    messages.fail(failure(link, signal, undefined));
+    messages.fail(() => failure(link, signal, undefined));
   });
   let lingering: NodeJS.Timeout | undefined;
   call.once('status', ({ code }) => {
@@ -211,7 +211,7 @@ function callStream(
     lease.end(code === status.DEADLINE_EXCEEDED);
   });
   const leave = (): void => {
-    messages.fail(new RuneError('CALL_CANCELLED', `The call to ${link.address} was left.`));
+    messages.fail(() => new RuneError('CALL_CANCELLED', `The call to ${link.address} was left.`));
     lingering ??= setTimeout(() => lease.cancel(), LINGER_MS);
   };
 
@@ -249,15 +249,15 @@ function callStream(
 interface MessageReader {
   /** The next message; undefined after the last. Rejects when the call has failed, behind the messages before that. */
   next(): Promise<Buffer | undefined>;
-  /** Ends the reading at once with this error; what is buffered is thrown away. */
-  fail(error: RuneError): void;
+  /** Ends the reading at once with this error, which is made if anybody reads on; what is buffered is thrown away. */
+  fail(why: () => RuneError): void;
 }
 
 /** Reads a call. Reading starts now: a call that nobody reads would be buffered without a bound. */
 function readMessages(call: ClientReadableStream<Buffer>): MessageReader {
   let ended = false;
   let failed: unknown;
-  let abandoned: RuneError | undefined;
+  let abandoned: (() => RuneError) | undefined;
   let wake: (() => void) | undefined;
   const kick = (): void => {
     const resume = wake;
@@ -276,7 +276,7 @@ function readMessages(call: ClientReadableStream<Buffer>): MessageReader {
   return {
     async next() {
       for (;;) {
-        if (abandoned !== undefined) throw abandoned;
+        if (abandoned !== undefined) throw abandoned();
         const message: Buffer | null = call.read();
         if (message !== null) return message;
         if (failed !== undefined) throw failed;
@@ -284,8 +284,8 @@ function readMessages(call: ClientReadableStream<Buffer>): MessageReader {
         await new Promise<void>((resolve) => (wake = resolve));
       }
     },
-    fail(error) {
-      abandoned ??= error;
+    fail(why) {
+      abandoned ??= why;
       kick();
     },
   };
