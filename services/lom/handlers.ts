@@ -138,6 +138,7 @@ export function lomHandlers(
           ...capability,
           inputSchema: '',
           outputSchema: '',
+          configurationSchema: '',
           examples: [],
         })),
         nextPageToken: page.nextPageToken,

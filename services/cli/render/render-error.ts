@@ -17,7 +17,7 @@ function textLines(text: string): string[] {
 }
 
 function details(json: string): string[] {
-  if (json === '') return [];
+  if (json === '' || json === '{}') return [];
   try {
     return renderValue(JSON.parse(json), WIDTH);
   } catch {
