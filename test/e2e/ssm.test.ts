@@ -124,7 +124,8 @@ describe('the main job over Systems Manager', () => {
           poll_first: '100ms',
           poll_max: '1s',
           find_wait: '4s',
-          // Far beyond what a busy machine needs.
+          // Far beyond what a busy machine needs, which runs the scripts of all instances.
+          delivery_timeout: '15m',
           request_timeout: '2m',
           send_wait: '15m',
         },
@@ -314,23 +315,33 @@ describe('the main job over Systems Manager', () => {
       assert.equal(executionsOf(node, runId), [DARK, GONE].includes(node) ? 0 : 1, node);
   });
 
-  for (const [when, kind] of [
-    ['while the plugin runs', undefined],
-    ['before it knows whether the command was accepted', 'answer-stalled'],
+  for (const [when, nodes, kind] of [
+    ['while the plugin runs', [WEB], undefined],
+    ['before it knows whether their command was accepted', [WEB, ...FLEET.slice(2, 4)], 'answer-stalled'],
   ] as const) {
-    it(`goes on with a run whose mediator is killed ${when}, and sends nothing again`, async () => {
+    it(`goes on with runs whose mediator is killed ${when}, and sends nothing again`, async () => {
       const path = `/tmp/rune-ssm-${randomUUID()}`;
       if (kind !== undefined) aws.faults.inject({ call: 'SendCommand', kind });
       const before = aws.record.executions().length;
-      const running = run({ action: 'mark-file', targets: { nodes: [WEB] }, params: { path, seconds: 3 } });
-      await eventually(() => aws.record.executions().length > before, { label: 'the script' });
+      const running = run({
+        action: 'mark-file',
+        targets: { nodes: [...nodes] },
+        params: { path, seconds: 3 },
+      });
+      await eventually(() => aws.record.executions().length === before + nodes.length, {
+        label: 'the scripts',
+      });
       world.lmm.kill('SIGKILL');
       await world.restart('lmm');
       const ran = await running;
-      const [runId] = [...runIds(ran).values()];
-      assert.equal(ran.outcomes.get(WEB)?.state, RunState.SUCCEEDED, JSON.stringify(ran.outcomes.get(WEB)));
-      assert.deepEqual(await readFile(path, 'utf8'), `${runId}\n`);
-      assert.equal(executionsOf(WEB, runId ?? ''), 1);
+      for (const node of nodes) {
+        const outcome = ran.outcomes.get(node);
+        assert.equal(outcome?.state, RunState.SUCCEEDED, JSON.stringify(outcome));
+        assert.equal(executionsOf(node, runIds(ran).get(node) ?? ''), 1);
+      }
+      const marks = (await readFile(path, 'utf8')).trimEnd().split('\n');
+      assert.deepEqual(new Set(marks), new Set(runIds(ran).values()));
+      assert.equal(marks.length, nodes.length);
       await rm(path);
     });
   }

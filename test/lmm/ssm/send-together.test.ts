@@ -37,7 +37,7 @@ interface World {
   send(index: number, changes?: PluginChanges & { readonly plugin?: string }): Sent;
 }
 
-function makeWorld(groupWaitMs = GROUP_WAIT_MS): World {
+function makeWorld({ groupWaitMs = GROUP_WAIT_MS, requestsPerSecond = 1000 } = {}): World {
   const clock = createTestClock();
   const taken: SsmCommand[] = [];
   const listed: SsmListedCommand[] = [];
@@ -51,7 +51,7 @@ function makeWorld(groupWaitMs = GROUP_WAIT_MS): World {
   } as unknown as SsmApi;
   const access = createSsmAccess({
     api,
-    requestsPerSecond: 1000,
+    requestsPerSecond,
     clock,
     random: () => 0.5,
     watch: { pollFirstMs: 500, pollMaxMs: 10_000, findWaitMs: 5_000 },
@@ -122,7 +122,7 @@ describe('sending the runs of a dispatch group over Systems Manager', () => {
     await world.clock.pass(GROUP_WAIT_MS);
     assert.equal(await nameOf(alone), 'command-1');
     assert.equal(world.taken[0]?.comment, `RUNE run ${alone.command.runId}`);
-    const none = makeWorld(0);
+    const none = makeWorld({ groupWaitMs: 0 });
     const ungrouped = none.send(0);
     assert.equal(await nameOf(ungrouped), 'command-1');
   });
@@ -137,6 +137,25 @@ describe('sending the runs of a dispatch group over Systems Manager', () => {
     assert.equal((await namesOf(all)).length, 70);
   });
 
+  it('lets those go with a command that come while it waits for its turn among all requests', async () => {
+    const world = makeWorld({ requestsPerSecond: 1 });
+    const early = world.send(0);
+    await world.clock.pass(GROUP_WAIT_MS);
+    assert.equal(await nameOf(early), 'command-1');
+    const all: Sent[] = [];
+    for (let index = 1; index <= 8; index += 1) {
+      all.push(world.send(index));
+      await world.clock.pass(2 * GROUP_WAIT_MS);
+    }
+    all[0]?.stop();
+    await world.clock.pass(1_000);
+    assert.equal(await nameOf(all[0] as Sent), 'RUN_CANCELLED');
+    assert.deepEqual(new Set(await namesOf(all.slice(1))), new Set(['command-2']));
+    const late = world.send(9);
+    await world.clock.pass(2_000);
+    assert.equal(await nameOf(late), 'command-3');
+  });
+
   it('splits those that one command cannot carry, until it can', async () => {
     const world = makeWorld();
     const all = Array.from({ length: 50 }, (_, index) =>
@@ -145,9 +164,10 @@ describe('sending the runs of a dispatch group over Systems Manager', () => {
     await world.clock.pass(GROUP_WAIT_MS);
     await namesOf(all);
     assert.deepEqual(
-      instancesOf(world),
-      [25, 25].flatMap((half) => [Math.ceil(half / 2), Math.floor(half / 2)]),
+      instancesOf(world).toSorted((one, other) => one - other),
+      [12, 12, 13, 13],
     );
+    assert.equal(new Set(world.taken.flatMap(({ instanceIds }) => instanceIds)).size, 50);
     for (const { parameters } of world.taken) assert.ok(linesGiven(parameters).length <= 48 * 1024);
     const huge = [world.send(0), world.send(1, { input: randomBytes(60_000).toString('base64') })];
     await world.clock.pass(GROUP_WAIT_MS);

@@ -73,6 +73,8 @@ export function createCommandWatch({ read, clock, random, settings }: WatchOptio
   const stopper = new AbortController();
   setMaxListeners(0, stopper.signal);
   let stopTimer: (() => void) | undefined;
+  /** Requests that the last look at all took: who else sent commands since is not known. */
+  let pagesOfAll = 0;
 
   const schedule = (): void => {
     stopTimer?.();
@@ -137,8 +139,9 @@ export function createCommandWatch({ read, clock, random, settings }: WatchOptio
     const byKey = new Map([...entries].map((entry) => [keyOf(entry), entry]));
     const missing = new Set(due);
     const sentAfter = new Date(Math.min(...due.map(({ sentAt }) => sentAt.getTime())) - CLOCK_SKEW_MS);
-    let pages = Math.ceil(entries.size / PAGE_ITEMS) + PAGES_MORE;
+    const pagesMax = Math.ceil(entries.size / PAGE_ITEMS) + PAGES_MORE;
     let nextToken: string | undefined;
+    pagesOfAll = 0;
     do {
       const token: string | undefined = nextToken;
       const page: SsmPage<SsmStatus> = await read(
@@ -152,8 +155,8 @@ export function createCommandWatch({ read, clock, random, settings }: WatchOptio
         take(entry, status);
       }
       nextToken = page.nextToken;
-      pages -= 1;
-    } while (nextToken !== undefined && missing.size > 0 && pages > 0);
+      pagesOfAll += 1;
+    } while (nextToken !== undefined && missing.size > 0 && pagesOfAll < pagesMax);
     for (const entry of missing) entry.isAlone = true;
   };
 
@@ -179,7 +182,7 @@ export function createCommandWatch({ read, clock, random, settings }: WatchOptio
     const commands = [...dueIds].map((id) => free.filter(({ commandId }) => commandId === id));
     const isAlone = (command: readonly Entry[]): boolean => command.some((entry) => entry.isAlone);
     const shared = commands.filter((command) => !isAlone(command));
-    const isCheaper = shared.length > Math.max(SINGLE_MAX, Math.ceil(entries.size / PAGE_ITEMS));
+    const isCheaper = shared.length > Math.max(SINGLE_MAX, Math.ceil(entries.size / PAGE_ITEMS), pagesOfAll);
     const single = isCheaper ? commands.filter(isAlone) : commands;
     for (const command of single) {
       const { commandId } = command[0] as Entry;
@@ -218,6 +221,7 @@ export function createCommandWatch({ read, clock, random, settings }: WatchOptio
           },
         };
         signal.addEventListener('abort', onAbort, { once: true });
+        if (entries.size === 0) pagesOfAll = 0;
         entries.add(entry);
         schedule();
       });

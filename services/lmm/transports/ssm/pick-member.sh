@@ -15,7 +15,7 @@ while IFS=" " read -r RUN_ID NONCE TOKEN INSTANCE HEAD_AT HEAD INPUT_AT INPUT &&
   [ "$INSTANCE" != "${AWS_SSM_INSTANCE_ID-}" ] ||
     MINE="$RUN_ID $NONCE $TOKEN" MY_HEAD_AT=$HEAD_AT MY_HEAD=$HEAD MY_INPUT_AT=$INPUT_AT MY_INPUT=$INPUT
 done
-[ -n "$MINE" ] || { echo "RUNE-SSM - unable instance" && exit 0; }
+[ -n "$MINE" ] || { echo "RUNE-SSM - unable AWS_SSM_INSTANCE_ID" && exit 0; }
 UPLOADS=$(cat)
 
 # From so many bytes on, so many. Each part is unpacked anew: what one program reads beyond its part, no other one would get.

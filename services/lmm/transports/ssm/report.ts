@@ -41,7 +41,7 @@ export type NodeReport =
 /** More than fits into an invocation is never unpacked to more; a report that does is none. */
 const UNPACKED_BYTES_MAX = 8 * 1024 * 1024;
 const SIZES = String.raw`(\d{1,15}) (\d{1,15}) (plain|gzip) (\d{1,6}) ([0-9a-f]{64}|-)`;
-const UNABLE = /^unable (\w{1,16})(?: (\d) ?([\w+/=]{0,600}))?$/;
+const UNABLE = /^unable (\w{1,32})(?: (\d) ?([\w+/=]{0,600}))?$/;
 const REPORT = new RegExp(`^report (\\d{1,3}) ${SIZES} ${SIZES} ([0-9a-f]{32}) ([0-9a-f]{32}) ?(.*)$`);
 
 /** Reads the two outputs of an invocation as the service gives them. Every field is a claim of the node. */

@@ -116,8 +116,9 @@ export async function createSdkApi(options: SdkApiOptions): Promise<SsmApi> {
           new sdk.ListCommandInvocationsCommand({
             MaxResults: PAGE_ITEMS,
             NextToken: nextToken,
+            Details: true,
             ...('commandId' in of
-              ? { CommandId: of.commandId, Details: true }
+              ? { CommandId: of.commandId }
               : { Filters: [{ key: 'InvokedAfter', value: secondsText(of.sentAfter) }] }),
           }),
         ),

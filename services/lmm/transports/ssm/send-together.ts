@@ -45,9 +45,19 @@ interface Rider extends SentRun {
   onOff: () => void;
 }
 
-interface Forming {
-  readonly riders: Rider[];
-  readonly depart: () => void;
+/** Runs that go with one command. */
+interface Party {
+  riders: Rider[];
+  /** Aborts when each of them left before it was sent. */
+  readonly nobodyLeft: AbortController;
+  /** Nobody may join any more. */
+  readonly close: () => void;
+}
+
+/** One that others may join. */
+interface Forming extends Party {
+  /** Closes it and lets it go. */
+  readonly seal: () => void;
 }
 
 /** What the service takes. */
@@ -89,78 +99,90 @@ export function createSendTogether(access: SsmAccess, settings: TogetherSettings
     return { command, isIt: carries(first.command) };
   };
 
-  const sendPacked = async (riders: readonly Rider[], packed: LoadedCommand): Promise<void> => {
-    const nobodyLeft = new AbortController();
-    for (const rider of riders)
-      rider.onOff = () => {
-        if (!riders.some(isWaiting)) nobodyLeft.abort();
-      };
-    const parcel = {
-      load() {
-        const left = riders.filter(isWaiting);
-        if (left.length === 0) return undefined;
-        // Fewer fit where more did.
-        const loaded = left.length === riders.length ? packed : pack(left);
-        for (const rider of left) rider.state = 'loaded';
-        return loaded;
-      },
-      unload() {
-        for (const rider of riders) if (rider.state === 'loaded') rider.state = 'waiting';
-        for (const rider of riders.filter(isWaiting)) if (rider.stop.aborted) rider.fail(stoppedError(rider));
-      },
-    };
-    const sending = await sendParcel(access, parcel, { settings, clock, stop: nobodyLeft.signal });
+  /** Marks as many of them as one command can carry as loaded, and answers it; the others go on by themselves. */
+  const load = (party: Party): LoadedCommand | undefined => {
+    party.close();
+    party.riders = party.riders.filter(isWaiting);
+    if (party.riders.length === 0) return undefined;
+    try {
+      const packed = pack(party.riders);
+      if (packed !== undefined) {
+        for (const rider of party.riders) rider.state = 'loaded';
+        return packed;
+      }
+    } catch (thrown) {
+      for (const rider of party.riders) rider.fail(thrown);
+      return undefined;
+    }
+    sendApart(party.riders.splice(Math.ceil(party.riders.length / 2)));
+    return load(party);
+  };
+
+  const unload = ({ riders }: Party): void => {
+    for (const rider of riders) rider.state = 'waiting';
+    for (const rider of riders) if (rider.stop.aborted) rider.fail(stoppedError(rider));
+  };
+
+  /** Sends a party when it is its turn; until then others may join it. Never rejects. */
+  const send = async (party: Party): Promise<void> => {
+    const parcel = { load: () => load(party), unload: () => unload(party) };
+    const stop = party.nobodyLeft.signal;
+    const sending = await sendParcel(access, parcel, { settings, clock, stop }).catch((error: unknown) => {
+      for (const rider of party.riders) rider.fail(error);
+    });
+    party.close();
+    if (sending === undefined) return;
     if (sending.kind === 'sent') {
-      for (const rider of riders) if (rider.state === 'loaded') rider.arrive(sending.sent);
+      for (const rider of party.riders) rider.arrive(sending.sent);
       return;
     }
-    const left = riders.filter(isWaiting);
+    const left = party.riders.filter(isWaiting);
     if (sending.kind === 'refused' && left.length > 1 && OF_ONE_INSTANCE.has(sending.fault.code)) {
       const named = left.filter(({ instanceId }) => sending.fault.message.includes(instanceId));
       const alone = named.length === 0 ? left : named;
-      const others = left.filter((rider) => !alone.includes(rider));
-      await Promise.all([...alone.map((rider) => send([rider])), send(others)]);
+      for (const rider of alone) sendApart([rider]);
+      sendApart(left.filter((rider) => !alone.includes(rider)));
       return;
     }
     for (const rider of left) rider.fail(unsentError(sending, aboutOf(rider)));
   };
 
-  /** Sends those that still wait with one command, or with several where one cannot carry them. Never rejects. */
-  const send = async (all: readonly Rider[]): Promise<void> => {
-    const riders = all.filter(isWaiting);
+  const sendApart = (riders: readonly Rider[]): void => {
     if (riders.length === 0) return;
-    try {
-      const packed = pack(riders);
-      if (packed !== undefined) return await sendPacked(riders, packed);
-    } catch (thrown) {
-      for (const rider of riders) rider.fail(thrown);
-      return;
-    }
-    const half = Math.ceil(riders.length / 2);
-    await Promise.all([send(riders.slice(0, half)), send(riders.slice(half))]);
+    const party = createParty(() => undefined);
+    for (const rider of riders) board(party, rider);
+    void send(party);
   };
 
-  /** Lets a run wait for others that can go with it. */
+  /** Lets a run go with others that can share a command with it, and wait for such. */
   const gather = (rider: Rider, dispatchGroup: string): void => {
     const key = `${dispatchGroup} ${sharingKey(rider.command)}`;
-    const full = forming.get(key);
-    if (full?.riders.some(({ instanceId }) => instanceId === rider.instanceId) === true) full.depart();
-    const found = forming.get(key) ?? form(key);
-    found.riders.push(rider);
-    if (found.riders.length === INSTANCES_MAX) found.depart();
+    const known = forming.get(key);
+    if (known?.riders.some(({ instanceId }) => instanceId === rider.instanceId) === true) known.seal();
+    const party = forming.get(key) ?? form(key);
+    board(party, rider);
+    if (party.riders.length === INSTANCES_MAX) party.seal();
   };
 
   const form = (key: string): Forming => {
+    let isOff = false;
     const depart = (): void => {
       cancelTimer();
-      forming.delete(key);
-      void send(riders);
+      if (!isOff) void send(party);
+      isOff = true;
     };
-    const riders: Rider[] = [];
     const cancelTimer = clock.after(settings.groupWaitMs, depart);
-    const formed = { riders, depart };
-    forming.set(key, formed);
-    return formed;
+    const party: Forming = {
+      ...createParty(() => {
+        if (forming.get(key) === party) forming.delete(key);
+      }),
+      seal() {
+        party.close();
+        depart();
+      },
+    };
+    forming.set(key, party);
+    return party;
   };
 
   return (run) =>
@@ -169,9 +191,23 @@ export function createSendTogether(access: SsmAccess, settings: TogetherSettings
       const { dispatchGroup, references = [] } = run.command;
       // What a node looks up itself stands elsewhere in each upload.
       const isAlone = settings.groupWaitMs === 0 || references.length > 0;
-      if (dispatchGroup === undefined || isAlone) void send([rider]);
-      else if (isWaiting(rider)) gather(rider, dispatchGroup);
+      if (!isWaiting(rider)) return;
+      if (dispatchGroup === undefined || isAlone) sendApart([rider]);
+      else gather(rider, dispatchGroup);
     });
+}
+
+function createParty(close: () => void): Party {
+  return { riders: [], nobodyLeft: new AbortController(), close };
+}
+
+function board(party: Party, rider: Rider): void {
+  party.riders.push(rider);
+  rider.onOff = () => {
+    if (party.riders.some(isWaiting)) return;
+    party.close();
+    party.nobodyLeft.abort();
+  };
 }
 
 const aboutOf = ({ command }: SentRun): { node: string; runId: string } => ({

@@ -38,7 +38,7 @@ export interface SsmStatus {
   readonly instanceId: string;
   readonly status: string;
   readonly details: string;
-  /** Both outputs as one, cut to 2,500 characters; empty until the command is over, undefined where it was not asked for. */
+  /** Both outputs as one, cut to 2,500 characters; empty or undefined until the command is over. */
   readonly combined?: string | undefined;
 }
 
@@ -80,7 +80,7 @@ export interface SsmPage<Item> {
 export interface SsmApi {
   /** Resolves with the id of the command. */
   send(command: SsmCommand): Promise<string>;
-  /** How far one command is on each of its instances, with its output; or how far all are that were sent after a time. */
+  /** How far one command is on each of its instances, or all are that were sent after a time. */
   statuses(
     of: { readonly commandId: string } | { readonly sentAfter: Date },
     nextToken: string | undefined,
