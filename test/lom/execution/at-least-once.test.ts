@@ -24,11 +24,13 @@ describe('a run that is wanted at least once and whose mediator is killed', () =
   let store: Store;
   let dispatcher: Dispatcher;
   let address: string;
+  let bundle: string;
   let lmm: ServiceProcess;
   const startMediator = () => startService('lmm', join(directory.path, 'lmm.yaml'));
 
   before(async () => {
     directory = await makeTempDirectory();
+    bundle = await makeTestBundle(directory.path, 'durable');
     address = `127.0.0.1:${await freePort()}`;
     await directory.write({ 'lmm.yaml': stringify({ listen: address, local_enabled: true }) });
     lmm = await startMediator();
@@ -49,10 +51,12 @@ describe('a run that is wanted at least once and whose mediator is killed', () =
 
   it('runs again under another id on the next mediator, and the node has one line of each attempt', async () => {
     const file = join(directory.path, 'appended');
-    const registry = await loadBundles([await makeTestBundle(directory.path, 'durable')]);
+    const registry = await loadBundles([bundle]);
+    const params = { path: file, lines: 20, pause_ms: 50 };
     const plan = planOf(['local'], {
       action: registry.get('append-run'),
-      params: { path: file, lines: 20, pause_ms: 50 },
+      params,
+      paramsJson: Buffer.from(JSON.stringify(params)),
       timeoutMs: 60_000,
       connectTimeoutMs: 5000,
       locksNodes: true,
