@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { compactShell } from '../../shared/compact-shell.js';
 import { RuneError } from '../../shared/errors.js';
 import { packageRoot } from '../../shared/package-root.js';
 import { USER_NAME, USER_NAME_RULE } from '../../shared/user-name.js';
@@ -60,11 +61,7 @@ export interface UploadParts {
 }
 
 const SUPERVISOR = Buffer.from(
-  readFileSync(join(packageRoot, 'services/lmm/transports/supervisor.sh'), 'utf8')
-    .split('\n')
-    .map((line) => line.trimStart())
-    .filter((line) => line !== '' && !line.startsWith('#'))
-    .join('\n'),
+  compactShell(readFileSync(join(packageRoot, 'services/lmm/transports/supervisor.sh'), 'utf8')),
 );
 
 /**

@@ -1,12 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { compactShell } from '../../../shared/compact-shell.js';
 import { packageRoot } from '../../../shared/package-root.js';
 
-/** A shell program of this folder as it is sent: without comment lines and indentation. It holds no single quote. */
+/** One of the folder `scripts` as it is sent. It holds no single quote. */
 export function nodeShell(name: string): string {
-  return readFileSync(join(packageRoot, 'services/lmm/transports/ssm', name), 'utf8')
-    .split('\n')
-    .map((line) => line.trimStart())
-    .filter((line) => line !== '' && !line.startsWith('#'))
-    .join('\n');
+  return compactShell(readFileSync(join(packageRoot, 'services/lmm/transports/ssm/scripts', name), 'utf8'));
 }
