@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { toMs } from '../services/shared/duration.js';
+import { toMs } from '../services/shared/messages/duration.js';
 import type { Outcome } from '../services/shared/gen/rune/v1/run.js';
 import type { World } from '../test/support/world.js';
 import type { Bench } from './row.js';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { EXIT_CODE } from '../services/shared/errors.js';
-import { packageRoot } from '../services/shared/package-root.js';
+import { packageRoot } from '../services/shared/process/package-root.js';
 import { startServicePair } from './support/service-pair.js';
 import { startSshd, type TestSshd } from './support/sshd.js';
 import { sshNode } from './support/world.js';

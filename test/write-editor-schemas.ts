@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { editorSchemas } from '../services/cli/plugin/editor-schemas.js';
 import { typedDocument } from '../services/lmm/transports/ssm/typed-document.js';
-import { packageRoot } from '../services/shared/package-root.js';
+import { packageRoot } from '../services/shared/process/package-root.js';
 
 for (const [name, text] of editorSchemas()) writeFileSync(join(packageRoot, 'plugins', name), text);
 writeFileSync(join(packageRoot, 'deploy/ssm/RUNE-Run.json'), `${JSON.stringify(typedDocument(), null, 2)}\n`);

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { packageRoot } from '../../services/shared/package-root.js';
+import { packageRoot } from '../../services/shared/process/package-root.js';
 import { makeRow, rowWithoutPeer, type Bench, type Row } from '../row.js';
 import { prepareAnsible } from '../support/ansible.js';
 import { requirePackage } from '../support/debian-package.js';

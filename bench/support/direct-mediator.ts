@@ -4,9 +4,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LmmServiceService, MediateRequest } from '../../services/shared/gen/rune/v1/lmm.js';
 import { RunState, type Outcome } from '../../services/shared/gen/rune/v1/run.js';
-import { newId } from '../../services/shared/ids.js';
-import { packageRoot } from '../../services/shared/package-root.js';
-import { createRpcClient } from '../../services/shared/rpc-client.js';
+import { newId } from '../../services/shared/messages/ids.js';
+import { packageRoot } from '../../services/shared/process/package-root.js';
+import { createRpcClient } from '../../services/shared/rpc/rpc-client.js';
 import type { World } from '../../test/support/world.js';
 import { NODE } from './noop.js';
 

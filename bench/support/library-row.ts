@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { packageRoot } from '../../services/shared/package-root.js';
+import { packageRoot } from '../../services/shared/process/package-root.js';
 import { makeRow, type Bench, type Row } from '../row.js';
 import { describeTimes, percentile } from './percentile.js';
 import { runProgram } from './run-program.js';

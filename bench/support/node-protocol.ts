@@ -5,7 +5,7 @@ import { GO_LINE, REMOTE_COMMAND } from '../../services/lmm/transports/remote-co
 import { sshChannel, type SshChannel } from '../../services/lmm/transports/ssh/ssh-channel.js';
 import { DEFAULT_NODE_PROTOCOL, superviseRun } from '../../services/lmm/transports/supervise.js';
 import { NodeTarget } from '../../services/shared/gen/rune/v1/lmm.js';
-import { packageRoot } from '../../services/shared/package-root.js';
+import { packageRoot } from '../../services/shared/process/package-root.js';
 import { commandFor } from '../../test/support/run-plugin.js';
 import { NODE, noopInput } from './noop.js';
 

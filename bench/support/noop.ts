@@ -2,8 +2,8 @@ import type { LomClient } from '../../services/cli/client.js';
 import { BPCS } from '../../services/lmm/plugin-protocols/bpcs.js';
 import { MediateStart } from '../../services/shared/gen/rune/v1/lmm.js';
 import { ExecutionState } from '../../services/shared/gen/rune/v1/run.js';
-import { acceptHeader } from '../../services/shared/header.js';
-import { newId } from '../../services/shared/ids.js';
+import { acceptHeader } from '../../services/shared/messages/header.js';
+import { newId } from '../../services/shared/messages/ids.js';
 
 /** The node of the bench's world that is reached over SSH as an unprivileged user. */
 export const NODE = 'user';

@@ -1,11 +1,11 @@
 import { LmmServiceService, type MediateResponse } from '../../services/shared/gen/rune/v1/lmm.js';
 import { Outcome, RunState } from '../../services/shared/gen/rune/v1/run.js';
 import { RuneError } from '../../services/shared/errors.js';
-import { replyHeader } from '../../services/shared/header.js';
-import { newId } from '../../services/shared/ids.js';
-import { createLogger } from '../../services/shared/logger.js';
-import { bindService, type Handlers } from '../../services/shared/rpc-binding.js';
-import { startRpcServer } from '../../services/shared/rpc-server.js';
+import { replyHeader } from '../../services/shared/messages/header.js';
+import { newId } from '../../services/shared/messages/ids.js';
+import { createLogger } from '../../services/shared/logging/logger.js';
+import { bindService, type Handlers } from '../../services/shared/rpc/rpc-binding.js';
+import { startRpcServer } from '../../services/shared/rpc/rpc-server.js';
 
 // A mediator without nodes, as a process: each run that it gets has begun and succeeded in the same moment. Tells its parent where
 // it listens.

@@ -2,7 +2,7 @@ import { LOM_SETTINGS } from '../../services/lom/config.js';
 import { startLom } from '../../services/lom/service.js';
 import { openStore } from '../../services/lom/store/open-store.js';
 import type { ExecutionChange, Store } from '../../services/lom/store/store.js';
-import { runService } from '../../services/shared/run-service.js';
+import { runService } from '../../services/shared/process/run-service.js';
 
 // rune-lom with a store that gives each write a transaction of its own, which is what it would be without group commit.
 

@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { EXIT_CODE } from '../shared/errors.js';
-import { packageVersion } from '../shared/package-version.js';
+import { packageVersion } from '../shared/process/package-version.js';
 import { type ActionsOptions, defineActions } from './commands/actions.js';
 import { defineCompletion, type Shell } from './commands/completion.js';
 import { defineDoctor, type DoctorOptions } from './commands/doctor.js';

@@ -3,7 +3,7 @@ import {
   createRpcClient,
   type RpcClient,
   type RpcClientSettings,
-} from '../shared/rpc-client.js';
+} from '../shared/rpc/rpc-client.js';
 import {
   CancelExecutionRequest,
   type CancelExecutionResponse,
@@ -40,7 +40,7 @@ import {
   type RegisterModuleResponse,
   RegistryServiceService,
 } from '../shared/gen/rune/v1/registry.js';
-import type { ClientTls } from '../shared/rpc-tls.js';
+import type { ClientTls } from '../shared/rpc/rpc-tls.js';
 
 // What a program needs to read the answers: the entry of the package is this file.
 export { RuneError } from '../shared/errors.js';

@@ -1,6 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import { RuneError } from '../shared/errors.js';
-import type { ClientTls } from '../shared/rpc-tls.js';
+import type { ClientTls } from '../shared/rpc/rpc-tls.js';
 import type { ClientOptions, LomClient } from './client.js';
 import { configPath } from './config/load-config.js';
 import type { Connection } from './config/resolve-connection.js';

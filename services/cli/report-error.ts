@@ -30,7 +30,7 @@ export async function reportError(
     return EXIT_CODE.UNKNOWN;
   }
   const [{ toEps }, { errorDetails, errorHeadline }] = await Promise.all([
-    import('../shared/eps.js'),
+    import('../shared/messages/eps.js'),
     import('./render/render-error.js'),
   ]);
   const eps = toEps(thrown, { source: 'rune' });

@@ -1,6 +1,6 @@
 import { ERRORS } from '../shared/errors.js';
 import { RunState } from '../shared/gen/rune/v1/run.js';
-import { runStateName } from '../shared/outcome-log.js';
+import { runStateName } from '../shared/logging/outcome-log.js';
 import type { LmmMeter } from './metrics.js';
 
 /** How runs end here. */

@@ -8,9 +8,9 @@ import {
   mapSetting,
   objectSetting,
   textSetting,
-} from '../shared/settings.js';
-import { RUN_LIMIT_SETTINGS } from '../shared/run-limit-settings.js';
-import { SERVICE_SETTINGS } from '../shared/service-settings.js';
+} from '../shared/settings/settings.js';
+import { RUN_LIMIT_SETTINGS } from '../shared/settings/run-limit-settings.js';
+import { SERVICE_SETTINGS } from '../shared/settings/service-settings.js';
 import { readCredentialConfigs } from './credentials/credential-config.js';
 import { OPENSSH_SETTINGS } from './transports/openssh/openssh-settings.js';
 import { SSH_SETTINGS } from './transports/ssh/ssh-settings.js';

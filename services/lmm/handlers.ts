@@ -1,10 +1,10 @@
 import { RuneError } from '../shared/errors.js';
 import type { LmmServiceService, MediateRequest, MediateResponse } from '../shared/gen/rune/v1/lmm.js';
 import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
-import { replyHeader } from '../shared/header.js';
-import { pageOf } from '../shared/page.js';
-import { checkReason } from '../shared/reason.js';
-import type { Handlers } from '../shared/rpc-binding.js';
+import { replyHeader } from '../shared/messages/header.js';
+import { pageOf } from '../shared/messages/page.js';
+import { checkReason } from '../shared/messages/reason.js';
+import type { Handlers } from '../shared/rpc/rpc-binding.js';
 import type { MediatedEvents, Mediator } from './mediate.js';
 
 const EVENT_TYPE: Readonly<Record<NonNullable<MediateResponse['event']>['$case'], string>> = {

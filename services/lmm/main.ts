@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-import { healthCommand } from '../shared/health-command.js';
-import { runService } from '../shared/run-service.js';
+import { healthCommand } from '../shared/process/health-command.js';
+import { runService } from '../shared/process/run-service.js';
 import { LMM_SETTINGS } from './config.js';
 import { startLmm } from './service.js';
 

@@ -1,4 +1,4 @@
-import { durationText } from '../shared/duration.js';
+import { durationText } from '../shared/messages/duration.js';
 import { RuneError } from '../shared/errors.js';
 import type { Duration } from '../shared/gen/google/protobuf/duration.js';
 import type {
@@ -11,9 +11,9 @@ import type {
 } from '../shared/gen/rune/v1/lmm.js';
 import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
 import { StopReason, type NodeProbe, type Outcome } from '../shared/gen/rune/v1/run.js';
-import type { Logger } from '../shared/logger.js';
+import type { Logger } from '../shared/logging/logger.js';
 import { SILENT_METER } from '../shared/metrics/metric.js';
-import type { SchemaCompiler } from '../shared/schema.js';
+import type { SchemaCompiler } from '../shared/schema/schema.js';
 import type { BlobCache } from './blob-cache.js';
 import type { LmmMeter } from './metrics.js';
 import { within } from './request/bounds.js';

@@ -1,6 +1,6 @@
 import type { ReadersOf } from '../shared/metrics/metric.js';
 import { onceATurn } from '../shared/metrics/once-a-turn.js';
-import type { RpcServer } from '../shared/rpc-server.js';
+import type { RpcServer } from '../shared/rpc/rpc-server.js';
 import type { Mediator } from './mediate.js';
 import type { LMM_METRICS } from './metrics.js';
 import type { OpensshConnections } from './transports/openssh/openssh-connections.js';

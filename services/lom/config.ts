@@ -6,9 +6,9 @@ import {
   listSetting,
   objectSetting,
   textSetting,
-} from '../shared/settings.js';
-import { RUN_LIMIT_SETTINGS } from '../shared/run-limit-settings.js';
-import { SERVICE_SETTINGS } from '../shared/service-settings.js';
+} from '../shared/settings/settings.js';
+import { RUN_LIMIT_SETTINGS } from '../shared/settings/run-limit-settings.js';
+import { SERVICE_SETTINGS } from '../shared/settings/service-settings.js';
 import { readInventorySources } from './inventory-sources/source-config.js';
 import type { MediatorEndpoint } from './dispatch/mediators.js';
 import { STORE_SETTINGS } from './store/store-settings.js';

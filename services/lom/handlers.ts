@@ -1,4 +1,4 @@
-import { toDuration } from '../shared/duration.js';
+import { toDuration } from '../shared/messages/duration.js';
 import { RuneError } from '../shared/errors.js';
 import type {
   InventorySource,
@@ -6,10 +6,10 @@ import type {
   PlannedRun,
   SubmitExecutionResponse,
 } from '../shared/gen/rune/v1/lom.js';
-import { replyHeader } from '../shared/header.js';
-import { pageOf } from '../shared/page.js';
-import type { Handlers } from '../shared/rpc-binding.js';
-import type { CallContext } from '../shared/rpc-call.js';
+import { replyHeader } from '../shared/messages/header.js';
+import { pageOf } from '../shared/messages/page.js';
+import type { Handlers } from '../shared/rpc/rpc-binding.js';
+import type { CallContext } from '../shared/rpc/rpc-call.js';
 import type { Dispatcher } from './dispatch/dispatch.js';
 import { executionMessage } from './watch/execution-message.js';
 import type { InventorySourceStatus } from './inventory-sources/follow-inventory.js';

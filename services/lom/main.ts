@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-import { healthCommand } from '../shared/health-command.js';
-import { allSettings, runService } from '../shared/run-service.js';
+import { healthCommand } from '../shared/process/health-command.js';
+import { allSettings, runService } from '../shared/process/run-service.js';
 import { LOM_SETTINGS } from './config.js';
 import { startLom } from './service.js';
 import { storeCommand } from './store/store-command.js';

@@ -3,11 +3,11 @@ import type { PlanExecutionRequest, RerunExecutionRequest, RunResponse } from '.
 import { SubmitExecutionRequest } from '../shared/gen/rune/v1/lom.js';
 import { DeliveryMode, type RcsHeader } from '../shared/gen/rune/v1/rcs.js';
 import { ExecutionState, RunState } from '../shared/gen/rune/v1/run.js';
-import { newId } from '../shared/ids.js';
-import type { Logger } from '../shared/logger.js';
+import { newId } from '../shared/messages/ids.js';
+import type { Logger } from '../shared/logging/logger.js';
 import { SILENT_METER } from '../shared/metrics/metric.js';
-import { executionStateName, runStateName } from '../shared/outcome-log.js';
-import { checkReason } from '../shared/reason.js';
+import { executionStateName, runStateName } from '../shared/logging/outcome-log.js';
+import { checkReason } from '../shared/messages/reason.js';
 import { settledWithin } from '../shared/settled-within.js';
 import type { Dispatcher } from './dispatch/dispatch.js';
 import { beginAtZero } from './execution/begin-at-zero.js';

@@ -2,7 +2,7 @@ import { moduleTypeToJSON } from '../shared/gen/rune/v1/mrs.js';
 import { moduleStateToJSON, type RegisteredModule } from '../shared/gen/rune/v1/registry.js';
 import type { ReadersOf } from '../shared/metrics/metric.js';
 import { onceATurn } from '../shared/metrics/once-a-turn.js';
-import type { RpcServer } from '../shared/rpc-server.js';
+import type { RpcServer } from '../shared/rpc/rpc-server.js';
 import type { Catalogue } from './actions/catalogue.js';
 import type { Mediators } from './dispatch/mediators.js';
 import type { FollowedInventory } from './inventory-sources/follow-inventory.js';

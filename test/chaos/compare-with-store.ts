@@ -1,6 +1,6 @@
 import type { LomClient } from '../../services/cli/client.js';
 import { RunState, type ExecutionState } from '../../services/shared/gen/rune/v1/run.js';
-import { runStateName } from '../../services/shared/outcome-log.js';
+import { runStateName } from '../../services/shared/logging/outcome-log.js';
 import type { EventLedger } from './event-ledger.js';
 import { createPersistentCaller } from './persistent-caller.js';
 import type { Random } from './random.js';

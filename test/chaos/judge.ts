@@ -1,5 +1,5 @@
 import { ERRORS } from '../../services/shared/errors.js';
-import { isErrorName } from '../../services/shared/eps.js';
+import { isErrorName } from '../../services/shared/messages/eps.js';
 import { RunState, StopReason, type Outcome } from '../../services/shared/gen/rune/v1/run.js';
 import type { Trace } from './trace.js';
 

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LomClient } from '../../services/cli/client.js';
 import { ExecutionState, RunState, type Outcome } from '../../services/shared/gen/rune/v1/run.js';
-import { newId } from '../../services/shared/ids.js';
+import { newId } from '../../services/shared/messages/ids.js';
 import { ACTIONS, cannotStart, type ChaosNode } from './chaos-world.js';
 import type { EventLedger } from './event-ledger.js';
 import type { Asked } from './judge.js';

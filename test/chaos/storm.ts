@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Outcome } from '../../services/shared/gen/rune/v1/run.js';
-import { runStateName } from '../../services/shared/outcome-log.js';
+import { runStateName } from '../../services/shared/logging/outcome-log.js';
 import { eventually } from '../support/eventually.js';
 import { residentBytes } from '../support/resident-bytes.js';
 import type { ChaosService } from './chaos-services.js';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createClient } from '../../services/cli/client.js';
-import { packageRoot } from '../../services/shared/package-root.js';
+import { packageRoot } from '../../services/shared/process/package-root.js';
 import { RuneError } from '../../services/shared/errors.js';
 import {
   ListExecutionsResponse,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { editorSchemas } from '../../services/cli/plugin/editor-schemas.js';
-import { packageRoot } from '../../services/shared/package-root.js';
+import { packageRoot } from '../../services/shared/process/package-root.js';
 
 const plugins = join(packageRoot, 'plugins');
 

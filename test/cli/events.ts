@@ -1,7 +1,7 @@
 import { RunResponse } from '../../services/shared/gen/rune/v1/lom.js';
 import { type EpsError } from '../../services/shared/gen/rune/v1/eps.js';
 import { type ErrorName, RuneError } from '../../services/shared/errors.js';
-import { toEps } from '../../services/shared/eps.js';
+import { toEps } from '../../services/shared/messages/eps.js';
 import { ExecutionState, type Outcome, RunState } from '../../services/shared/gen/rune/v1/run.js';
 
 export const EXECUTION_ID = '0199aaaa-0000-7000-8000-000000000001';

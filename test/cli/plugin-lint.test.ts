@@ -8,7 +8,7 @@ import { manifestAdvice } from '../../services/cli/plugin/lint/manifest-advice.j
 import { withoutSharedVariables } from '../../services/cli/plugin/lint/shellcheck.js';
 import { findStdoutWrites } from '../../services/cli/plugin/lint/stdout-writes.js';
 import { definedFunctions, findUnknownFunctions } from '../../services/cli/plugin/lint/unknown-functions.js';
-import { readYaml } from '../../services/shared/yaml-source.js';
+import { readYaml } from '../../services/shared/files/yaml-source.js';
 import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
 import { createFakeIo } from './fake-io.js';
 

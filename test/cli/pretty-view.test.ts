@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createPrettyView } from '../../services/cli/run/pretty-view.js';
 import { addToTally, createTally } from '../../services/cli/run/tally.js';
-import { toEps } from '../../services/shared/eps.js';
+import { toEps } from '../../services/shared/messages/eps.js';
 import { RuneError } from '../../services/shared/errors.js';
 import { LockWait, Retry, type RunResponse } from '../../services/shared/gen/rune/v1/lom.js';
 import { ExecutionState, Result, RunState, StopReason } from '../../services/shared/gen/rune/v1/run.js';

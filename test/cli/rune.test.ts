@@ -16,7 +16,7 @@ import {
 } from '../../services/shared/gen/rune/v1/lom.js';
 import type { EpsError } from '../../services/shared/gen/rune/v1/eps.js';
 import { ExecutionState, type HostKey, Result, RunState } from '../../services/shared/gen/rune/v1/run.js';
-import { packageRoot } from '../../services/shared/package-root.js';
+import { packageRoot } from '../../services/shared/process/package-root.js';
 import { type ScriptedLom, startScriptedLom, TAIL_LOG, WEB01 } from '../support/scripted-lom.js';
 import { createEvents, EXECUTION_ID, failure } from './events.js';
 import { type RuneProcess, spawnRune, spawnRuneOnTerminal } from './spawn-rune.js';

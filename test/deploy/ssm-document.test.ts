@@ -7,7 +7,7 @@ import { groupScript } from '../../services/lmm/transports/ssm/group-script.js';
 import { lookScript } from '../../services/lmm/transports/ssm/look-script.js';
 import { linesGiven, scriptParameters } from '../../services/lmm/transports/ssm/node-script.js';
 import { typedDocument } from '../../services/lmm/transports/ssm/typed-document.js';
-import { packageRoot } from '../../services/shared/package-root.js';
+import { packageRoot } from '../../services/shared/process/package-root.js';
 import { nodeOf } from '../support/links.js';
 import { commandFor } from '../support/run-plugin.js';
 import { bindParameters, readDocument } from '../support/ssm/document.js';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { spawnRune, type RuneProcess } from '../cli/spawn-rune.js';
-import { newId } from '../../services/shared/ids.js';
+import { newId } from '../../services/shared/messages/ids.js';
 import { eventually } from '../support/eventually.js';
 import { findProcesses } from '../support/processes.js';
 import { freePort } from '../support/free-port.js';

@@ -6,7 +6,7 @@ import { stringify } from 'yaml';
 import { createClient, type LomClient } from '../../services/cli/client.js';
 import type { RunResponse } from '../../services/shared/gen/rune/v1/lom.js';
 import { ExecutionState, RunState } from '../../services/shared/gen/rune/v1/run.js';
-import { packageRoot } from '../../services/shared/package-root.js';
+import { packageRoot } from '../../services/shared/process/package-root.js';
 import { eventually } from '../support/eventually.js';
 import { appendedRuns, readStory } from '../support/execution-story.js';
 import { startService, type ServiceProcess } from '../support/service-process.js';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { LMM_METRICS } from '../../services/lmm/metrics.js';
 import { LOM_METRICS } from '../../services/lom/metrics.js';
 import type { MetricsSpec } from '../../services/shared/metrics/metric.js';
-import { packageRoot } from '../../services/shared/package-root.js';
+import { packageRoot } from '../../services/shared/process/package-root.js';
 import { eventually } from '../support/eventually.js';
 import { metricsTable } from '../support/metrics-table.js';
 import { runAction } from '../support/run-action.js';

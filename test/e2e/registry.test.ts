@@ -8,7 +8,7 @@ import {
   RegisterModuleRequest,
   type RegisteredModule,
 } from '../../services/shared/gen/rune/v1/registry.js';
-import { newId } from '../../services/shared/ids.js';
+import { newId } from '../../services/shared/messages/ids.js';
 import { startBadLinks } from '../support/bad-link.js';
 import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/free-port.js';

@@ -12,8 +12,8 @@ import {
   RegistryServiceService,
 } from '../../services/shared/gen/rune/v1/registry.js';
 import { ExecutionState } from '../../services/shared/gen/rune/v1/run.js';
-import { packageRoot } from '../../services/shared/package-root.js';
-import { createRpcClient, type RpcClient } from '../../services/shared/rpc-client.js';
+import { packageRoot } from '../../services/shared/process/package-root.js';
+import { createRpcClient, type RpcClient } from '../../services/shared/rpc/rpc-client.js';
 import { spawnRune } from '../cli/spawn-rune.js';
 import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/free-port.js';

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { ParameterInput } from '../../services/shared/gen/rune/v1/lmm.js';
 import { PluginProtocol } from '../../services/shared/gen/rune/v1/mrs.js';
 import { RunState, StopReason, type Outcome } from '../../services/shared/gen/rune/v1/run.js';
-import { acceptHeader } from '../../services/shared/header.js';
+import { acceptHeader } from '../../services/shared/messages/header.js';
 import { RuneError } from '../../services/shared/errors.js';
 import type { RunEvent } from '../../services/lmm/runs/kept-events.js';
 import type { Mediator } from '../../services/lmm/mediate.js';

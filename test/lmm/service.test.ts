@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readSettings } from '../../services/shared/config.js';
+import { readSettings } from '../../services/shared/settings/config.js';
 import { LMM_SETTINGS } from '../../services/lmm/config.js';
 import { startLmm } from '../../services/lmm/service.js';
 import { recordingLogger } from '../support/recording-logger.js';

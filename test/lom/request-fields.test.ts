@@ -5,8 +5,8 @@ import { createFileRegistry, fromBinary, type DescField, type DescMessage } from
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { RuneError } from '../../services/shared/errors.js';
 import { RunRequest } from '../../services/shared/gen/rune/v1/lom.js';
-import { acceptHeader } from '../../services/shared/header.js';
-import { packageRoot } from '../../services/shared/package-root.js';
+import { acceptHeader } from '../../services/shared/messages/header.js';
+import { packageRoot } from '../../services/shared/process/package-root.js';
 
 /** What setting each field of a request does. A field that is missing here fails the test: decide, then write it down. */
 const EFFECT: Readonly<Record<string, 'served' | 'carried' | 'refused'>> = {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { readSettings } from '../../services/shared/config.js';
+import { readSettings } from '../../services/shared/settings/config.js';
 import { RuneError } from '../../services/shared/errors.js';
 import { LOM_SETTINGS } from '../../services/lom/config.js';
 import { startLom } from '../../services/lom/service.js';

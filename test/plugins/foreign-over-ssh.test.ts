@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import type { ErrorData } from '../../services/shared/gen/rune/v1/eps.js';
 import { RunState } from '../../services/shared/gen/rune/v1/run.js';
-import { packageRoot } from '../../services/shared/package-root.js';
+import { packageRoot } from '../../services/shared/process/package-root.js';
 import { runAction } from '../support/run-action.js';
 import { startWorld, type World } from '../support/world.js';
 

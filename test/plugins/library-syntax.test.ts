@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { lintPlugin } from '../../services/cli/plugin/lint/lint-plugin.js';
 import { findNewerSyntax, NEWER_THAN_4_2 } from '../../services/cli/plugin/lint/newer-syntax.js';
-import { packageRoot } from '../../services/shared/package-root.js';
+import { packageRoot } from '../../services/shared/process/package-root.js';
 
 const library = join(packageRoot, 'plugins', 'lib', 'rune_bpcs.sh');
 

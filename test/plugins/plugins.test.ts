@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { cpus, hostname, machine, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { packageRoot } from '../../services/shared/package-root.js';
+import { packageRoot } from '../../services/shared/process/package-root.js';
 import type { BashChanges, BashEnding } from '../support/bash.js';
 import { runBash, runWithLibrary } from '../support/bash.js';
 import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, symlink } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
-import { packageRoot } from '../../services/shared/package-root.js';
+import { packageRoot } from '../../services/shared/process/package-root.js';
 import { runWithLibrary, testBash, type BashChanges } from '../support/bash.js';
 import { bpcsAnswer, bpcsInput, type BpcsAnswer } from './bpcs-document.js';
 import { manifestOf, validatorOf } from './shipped-manifest.js';

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { packageRoot } from '../../services/shared/package-root.js';
-import { createSchemaCompiler, type Validator } from '../../services/shared/schema.js';
+import { packageRoot } from '../../services/shared/process/package-root.js';
+import { createSchemaCompiler, type Validator } from '../../services/shared/schema/schema.js';
 
 /** What tests read of a shipped action's manifest. */
 export interface ShippedManifest {

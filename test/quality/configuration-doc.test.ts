@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LMM_SETTINGS } from '../../services/lmm/config.js';
 import { LOM_SETTINGS } from '../../services/lom/config.js';
-import { settingsTable } from '../../services/shared/config.js';
-import { packageRoot } from '../../services/shared/package-root.js';
+import { settingsTable } from '../../services/shared/settings/config.js';
+import { packageRoot } from '../../services/shared/process/package-root.js';
 
 /** A table without its padding, so that the page may be formatted. */
 const unpadded = (text: string): string[] =>

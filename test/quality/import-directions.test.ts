@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { packageRoot } from '../../services/shared/package-root.js';
+import { packageRoot } from '../../services/shared/process/package-root.js';
 
 /** Imports that must never be: the linter's rules are tested with them, because a rule that matches nothing says nothing. */
 const FORBIDDEN: Readonly<Record<string, string>> = {
@@ -11,7 +11,7 @@ const FORBIDDEN: Readonly<Record<string, string>> = {
   'services/shared/b.ts': '../cli/client.js',
   'services/shared/c.ts': 'winston',
   'services/shared/d.ts': '@grpc/grpc-js',
-  'services/shared/rpc-e.ts': '../lmm/mediate.js',
+  'services/shared/rpc/e.ts': '../../lmm/mediate.js',
   'services/cli/a.ts': '../lom/plan/plan.js',
   'services/cli/run/b.ts': '../../lmm/mediate.js',
   'services/cli/c.ts': '@grpc/grpc-js',
@@ -44,8 +44,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'services/lmm/transports/ssh/connection.ts': 'ssh2',
   'services/lom/store/postgres-pool.ts': 'pg',
   'services/lom/store/tables.ts': 'kysely',
-  'services/shared/logger.ts': 'winston',
-  'services/shared/rpc-server.ts': '@grpc/grpc-js',
+  'services/shared/logging/logger.ts': 'winston',
+  'services/shared/rpc/rpc-server.ts': '@grpc/grpc-js',
   'services/lmm/good.ts': '../shared/errors.js',
   'services/lom/good.ts': '../shared/gen/rune/v1/lom.js',
   'services/cli/good.ts': '../shared/rpc-client.js',

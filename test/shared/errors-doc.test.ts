@@ -5,7 +5,7 @@ import { ERRORS, EXIT_CODE, GRPC_STATUS } from '../../services/shared/errors.js'
 import { ErrorFacts } from '../../services/shared/gen/rune/v1/eps.js';
 import { RunRequest, Targets } from '../../services/shared/gen/rune/v1/lom.js';
 import { Outcome } from '../../services/shared/gen/rune/v1/run.js';
-import { packageRoot } from '../../services/shared/package-root.js';
+import { packageRoot } from '../../services/shared/process/package-root.js';
 
 /** The table as docs/errors.md has to show it. */
 function expectedTable(): string {

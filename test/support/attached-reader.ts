@@ -1,6 +1,6 @@
 import { LmmServiceService, MediateRequest } from '../../services/shared/gen/rune/v1/lmm.js';
 import { RuneError } from '../../services/shared/errors.js';
-import { createRpcClient } from '../../services/shared/rpc-client.js';
+import { createRpcClient } from '../../services/shared/rpc/rpc-client.js';
 
 // A process that attaches to a run: it tells how many events it has read at the first of them, and how its stream ended.
 const [address = '', runId = '', lmmInstanceId = ''] = process.argv.slice(2);

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { packageRoot } from '../../services/shared/package-root.js';
+import { packageRoot } from '../../services/shared/process/package-root.js';
 
 /** The bash that plugins and nodes are tested with: RUNE_TEST_BASH=/path, else the one on PATH. */
 export const testBash = process.env['RUNE_TEST_BASH'] ?? 'bash';

@@ -10,7 +10,7 @@ import { createSsmTransport } from '../../services/lmm/transports/ssm/ssm-transp
 import type { NodeProtocolSettings } from '../../services/lmm/transports/supervise.js';
 import type { RunAs, Transport } from '../../services/lmm/transports/transport.js';
 import type { NodeTarget } from '../../services/shared/gen/rune/v1/lmm.js';
-import { createLogger } from '../../services/shared/logger.js';
+import { createLogger } from '../../services/shared/logging/logger.js';
 import type { TestSshd } from './sshd.js';
 import { ssmSettings } from './ssm/ssm-settings.js';
 import { staticCredentials } from './static-credentials.js';

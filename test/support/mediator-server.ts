@@ -1,9 +1,9 @@
 import { lmmHandlers } from '../../services/lmm/handlers.js';
 import type { Mediator } from '../../services/lmm/mediate.js';
 import { LmmServiceService } from '../../services/shared/gen/rune/v1/lmm.js';
-import { bindService } from '../../services/shared/rpc-binding.js';
-import { createRpcClient, type RpcClient } from '../../services/shared/rpc-client.js';
-import { startRpcServer, type RpcServerSettings } from '../../services/shared/rpc-server.js';
+import { bindService } from '../../services/shared/rpc/rpc-binding.js';
+import { createRpcClient, type RpcClient } from '../../services/shared/rpc/rpc-client.js';
+import { startRpcServer, type RpcServerSettings } from '../../services/shared/rpc/rpc-server.js';
 import { recordingLogger } from './recording-logger.js';
 
 /** A mediator behind a real server on loopback. */

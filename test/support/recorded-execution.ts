@@ -24,9 +24,9 @@ import type { Action } from '../../services/shared/bundle/action.js';
 import { SubmitExecutionRequest, type RunResponse } from '../../services/shared/gen/rune/v1/lom.js';
 import { ExecutionState, Node } from '../../services/shared/gen/rune/v1/run.js';
 import { MessageMetadata, type RcsHeader } from '../../services/shared/gen/rune/v1/rcs.js';
-import { acceptHeader } from '../../services/shared/header.js';
-import { newId } from '../../services/shared/ids.js';
-import type { Logger } from '../../services/shared/logger.js';
+import { acceptHeader } from '../../services/shared/messages/header.js';
+import { newId } from '../../services/shared/messages/ids.js';
+import type { Logger } from '../../services/shared/logging/logger.js';
 import { recordingLogger } from './recording-logger.js';
 
 /** Settings with which nothing takes long. */

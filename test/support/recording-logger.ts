@@ -1,4 +1,4 @@
-import type { Logger, LogLevel } from '../../services/shared/logger.js';
+import type { Logger, LogLevel } from '../../services/shared/logging/logger.js';
 
 /** A logger that keeps its lines, for a look at what was logged. */
 export function recordingLogger(): { logger: Logger; lines: Record<string, unknown>[] } {

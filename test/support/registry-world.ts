@@ -9,7 +9,7 @@ import {
   RegistryServiceService,
   type RegisteredModule,
 } from '../../services/shared/gen/rune/v1/registry.js';
-import { createRpcClient, type RpcClient } from '../../services/shared/rpc-client.js';
+import { createRpcClient, type RpcClient } from '../../services/shared/rpc/rpc-client.js';
 import { eventually } from './eventually.js';
 import { freePort } from './free-port.js';
 import { startPostgres } from './postgres.js';

@@ -1,5 +1,5 @@
 import { LmmServiceService, MediateRequest } from '../../services/shared/gen/rune/v1/lmm.js';
-import { createRpcClient } from '../../services/shared/rpc-client.js';
+import { createRpcClient } from '../../services/shared/rpc/rpc-client.js';
 
 // A client process that calls Mediate of the flood server and reads only as it is told: {open: count}, {read: count},
 // "rss". It answers each with its memory and how many messages it has read.

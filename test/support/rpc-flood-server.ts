@@ -1,6 +1,6 @@
-import { bindService } from '../../services/shared/rpc-binding.js';
-import { startRpcServer } from '../../services/shared/rpc-server.js';
-import { createLogger } from '../../services/shared/logger.js';
+import { bindService } from '../../services/shared/rpc/rpc-binding.js';
+import { startRpcServer } from '../../services/shared/rpc/rpc-server.js';
+import { createLogger } from '../../services/shared/logging/logger.js';
 import { LmmServiceService } from '../../services/shared/gen/rune/v1/lmm.js';
 import type { MediateResponse } from '../../services/shared/gen/rune/v1/lmm.js';
 import { LogLevel, LogStream } from '../../services/shared/gen/rune/v1/run.js';

@@ -5,13 +5,13 @@ import {
   MediateRequest,
 } from '../../services/shared/gen/rune/v1/lmm.js';
 import type { MediateResponse } from '../../services/shared/gen/rune/v1/lmm.js';
-import { createLogger } from '../../services/shared/logger.js';
-import { bindService } from '../../services/shared/rpc-binding.js';
-import type { Handlers } from '../../services/shared/rpc-binding.js';
-import { createRpcClient } from '../../services/shared/rpc-client.js';
-import type { RpcClient, RpcClientSettings } from '../../services/shared/rpc-client.js';
-import { startRpcServer } from '../../services/shared/rpc-server.js';
-import type { RpcServer, RpcServerSettings } from '../../services/shared/rpc-server.js';
+import { createLogger } from '../../services/shared/logging/logger.js';
+import { bindService } from '../../services/shared/rpc/rpc-binding.js';
+import type { Handlers } from '../../services/shared/rpc/rpc-binding.js';
+import { createRpcClient } from '../../services/shared/rpc/rpc-client.js';
+import type { RpcClient, RpcClientSettings } from '../../services/shared/rpc/rpc-client.js';
+import { startRpcServer } from '../../services/shared/rpc/rpc-server.js';
+import type { RpcServer, RpcServerSettings } from '../../services/shared/rpc/rpc-server.js';
 
 /** The service that the tests of the gRPC adapters serve: it has unary methods and a stream. */
 export type TestService = typeof LmmServiceService;

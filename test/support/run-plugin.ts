@@ -2,7 +2,7 @@ import type { NodeCommand, NodeEnding, RunSink, Transport } from '../../services
 import type { NodeTarget } from '../../services/shared/gen/rune/v1/lmm.js';
 import type { StopReason } from '../../services/shared/gen/rune/v1/run.js';
 import { RuneError } from '../../services/shared/errors.js';
-import { newId } from '../../services/shared/ids.js';
+import { newId } from '../../services/shared/messages/ids.js';
 
 /** A run under way. */
 export interface PluginRun {

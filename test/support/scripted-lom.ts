@@ -18,9 +18,9 @@ import {
   type WatchExecutionRequest,
 } from '../../services/shared/gen/rune/v1/lom.js';
 import { Node } from '../../services/shared/gen/rune/v1/run.js';
-import { createLogger } from '../../services/shared/logger.js';
-import { bindService, type Handlers } from '../../services/shared/rpc-binding.js';
-import { startRpcServer } from '../../services/shared/rpc-server.js';
+import { createLogger } from '../../services/shared/logging/logger.js';
+import { bindService, type Handlers } from '../../services/shared/rpc/rpc-binding.js';
+import { startRpcServer } from '../../services/shared/rpc/rpc-server.js';
 
 type LomHandlers = Handlers<typeof LomServiceService>;
 

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { MediateStart } from '../../services/shared/gen/rune/v1/lmm.js';
-import { newId } from '../../services/shared/ids.js';
-import type { Logger } from '../../services/shared/logger.js';
-import { createSchemaCompiler } from '../../services/shared/schema.js';
+import { newId } from '../../services/shared/messages/ids.js';
+import type { Logger } from '../../services/shared/logging/logger.js';
+import { createSchemaCompiler } from '../../services/shared/schema/schema.js';
 import { createBlobCache } from '../../services/lmm/blob-cache.js';
 import { createMediator, type Mediator, type MediatorSettings } from '../../services/lmm/mediate.js';
 import { createLocalTransport } from '../../services/lmm/transports/local.js';

@@ -1,4 +1,4 @@
-import { fromEps, toEps } from '../../services/shared/eps.js';
+import { fromEps, toEps } from '../../services/shared/messages/eps.js';
 import { RuneError } from '../../services/shared/errors.js';
 import { MediateResponse } from '../../services/shared/gen/rune/v1/lmm.js';
 import { Outcome, RunState } from '../../services/shared/gen/rune/v1/run.js';

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
-import { packageRoot } from '../../services/shared/package-root.js';
+import { packageRoot } from '../../services/shared/process/package-root.js';
 
 /** What hangs is told from what is slow: on a machine with 17 processes for each core, starting has taken more than 20 s. */
 const READY_TIMEOUT_MS = 50_000;

@@ -1,7 +1,7 @@
 import { createClient, type LomClient } from '../../services/cli/client.js';
 import { RuneError } from '../../services/shared/errors.js';
 import { ExecutionState, RunState, type Outcome } from '../../services/shared/gen/rune/v1/run.js';
-import { newId } from '../../services/shared/ids.js';
+import { newId } from '../../services/shared/messages/ids.js';
 import { appendedRuns } from './execution-story.js';
 import { eventually } from './eventually.js';
 

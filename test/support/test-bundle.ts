@@ -1,6 +1,6 @@
 import { cp, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { packageRoot } from '../../services/shared/package-root.js';
+import { packageRoot } from '../../services/shared/process/package-root.js';
 
 /** Copies a bundle of test actions and the shipped library below `directory`; resolves with the bundle's path. */
 export async function makeTestBundle(directory: string, fixture = 'bundle'): Promise<string> {

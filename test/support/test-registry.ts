@@ -4,7 +4,7 @@ import { openModuleRegistry, type ModuleRegistry } from '../../services/lom/modu
 import type { ModuleRegistryDeps, ModuleRegistrySettings } from '../../services/lom/modules/registry-deps.js';
 import type { ModuleStore } from '../../services/lom/store/module-store.js';
 import { createBashSyntax } from '../../services/shared/bundle/bash-syntax.js';
-import { createSchemaCompiler } from '../../services/shared/schema.js';
+import { createSchemaCompiler } from '../../services/shared/schema/schema.js';
 import { recordingLogger } from './recording-logger.js';
 
 /** Settings of a registry in which nothing takes long. */

@@ -2,14 +2,14 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { RuneError } from '../../services/shared/errors.js';
-import { runService } from '../../services/shared/run-service.js';
-import { SERVICE_SETTINGS } from '../../services/shared/service-settings.js';
+import { runService } from '../../services/shared/process/run-service.js';
+import { SERVICE_SETTINGS } from '../../services/shared/settings/service-settings.js';
 import {
   choiceSetting,
   durationSetting,
   integerSetting,
   textSetting,
-} from '../../services/shared/settings.js';
+} from '../../services/shared/settings/settings.js';
 
 // A service that does nothing but start, stop and fail in the way that its settings say; for tests of the harness.
 const MODES = ['ok', 'refuse', 'throw', 'crash', 'reject', 'stop-hangs', 'stop-fails', 'chatty'] as const;

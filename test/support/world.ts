@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient, type LomClient } from '../../services/cli/client.js';
-import { packageRoot } from '../../services/shared/package-root.js';
+import { packageRoot } from '../../services/shared/process/package-root.js';
 import { startServicePair, type ServicePair } from './service-pair.js';
 import { startSshd, type SshdOptions, type TestSshd } from './sshd.js';
 import { makeTestBundle } from './test-bundle.js';

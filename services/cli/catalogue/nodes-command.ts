@@ -1,4 +1,4 @@
-import { toMs } from '../../shared/duration.js';
+import { toMs } from '../../shared/messages/duration.js';
 import { EXIT_CODE } from '../../shared/errors.js';
 import { GetNodeResponse, type InventorySource } from '../../shared/gen/rune/v1/lom.js';
 import { Node, type NodeProbe } from '../../shared/gen/rune/v1/run.js';

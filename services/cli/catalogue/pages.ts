@@ -1,5 +1,5 @@
 import { RuneError } from '../../shared/errors.js';
-import type { CallOptions } from '../../shared/rpc-client.js';
+import type { CallOptions } from '../../shared/rpc/rpc-client.js';
 import type {
   Execution,
   ExecutionRun,

@@ -1,4 +1,4 @@
-import { parseAddress } from '../../shared/rpc-address.js';
+import { parseAddress } from '../../shared/rpc/rpc-address.js';
 
 /** Whether a service can be dialled at `text`: `host:port`, `[IPv6]:port` or `unix:/path`. */
 export function isAddress(text: string): boolean {

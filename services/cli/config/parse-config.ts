@@ -2,7 +2,7 @@ import { isMap, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
 import { RuneError } from '../../shared/errors.js';
 import type { ValidationError } from '../../shared/gen/rune/v1/eps.js';
 import { OUTPUT_FORMATS, type OutputFormat } from '../output-format.js';
-import type { ClientTls } from '../../shared/rpc-tls.js';
+import type { ClientTls } from '../../shared/rpc/rpc-tls.js';
 import { isAddress } from './is-address.js';
 import { parseDuration } from './parse-duration.js';
 

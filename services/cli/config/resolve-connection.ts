@@ -1,5 +1,5 @@
 import { RuneError } from '../../shared/errors.js';
-import type { ClientTls } from '../../shared/rpc-tls.js';
+import type { ClientTls } from '../../shared/rpc/rpc-tls.js';
 import { isAddress } from './is-address.js';
 
 import type { Config, Context, Defaults } from './parse-config.js';

@@ -1,6 +1,6 @@
 import { RuneError } from '../../shared/errors.js';
 import type { EpsError } from '../../shared/gen/rune/v1/eps.js';
-import { toEps } from '../../shared/eps.js';
+import { toEps } from '../../shared/messages/eps.js';
 import type { PlannedRun } from '../../shared/gen/rune/v1/lom.js';
 import { escapeText } from '../render/escape-text.js';
 import { errorHeadline } from '../render/render-error.js';

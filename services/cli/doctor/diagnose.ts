@@ -1,8 +1,8 @@
 import { EXIT_CODE, RuneError } from '../../shared/errors.js';
-import { toEps } from '../../shared/eps.js';
+import { toEps } from '../../shared/messages/eps.js';
 import { EpsError } from '../../shared/gen/rune/v1/eps.js';
-import { RCS_VERSION } from '../../shared/header.js';
-import { packageVersion } from '../../shared/package-version.js';
+import { RCS_VERSION } from '../../shared/messages/header.js';
+import { packageVersion } from '../../shared/process/package-version.js';
 import { allActions, allNodes } from '../catalogue/pages.js';
 import { renderProbe } from '../catalogue/nodes-command.js';
 import type { DoctorOptions } from '../commands/doctor.js';

@@ -1,4 +1,4 @@
-import { toEps } from '../../shared/eps.js';
+import { toEps } from '../../shared/messages/eps.js';
 import { EXIT_CODE, RuneError } from '../../shared/errors.js';
 import { EpsError } from '../../shared/gen/rune/v1/eps.js';
 import { ExecutionState, executionStateToJSON } from '../../shared/gen/rune/v1/run.js';

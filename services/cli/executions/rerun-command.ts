@@ -1,5 +1,5 @@
 import { RuneError } from '../../shared/errors.js';
-import { newId } from '../../shared/ids.js';
+import { newId } from '../../shared/messages/ids.js';
 import { RunState } from '../../shared/gen/rune/v1/run.js';
 import type { ExecutionsOptions } from '../commands/executions.js';
 import { RESUME_FOR_MS } from '../commands/resume-option.js';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
 import { RuneError } from '../../shared/errors.js';
-import { packageRoot } from '../../shared/package-root.js';
+import { packageRoot } from '../../shared/process/package-root.js';
 
 const READY_TIMEOUT_MS = 20_000;
 /** After being asked to stop; longer than the services' own grace. */

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { RuneError } from '../../shared/errors.js';
-import { packageRoot } from '../../shared/package-root.js';
+import { packageRoot } from '../../shared/process/package-root.js';
 import type { LocalServicesOptions } from '../commands/run.js';
 import { ownCredential } from './own-credential.js';
 import { type LocalService, startService } from './start-service.js';

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { EXIT_CODE, RuneError } from '../../shared/errors.js';
-import { createFileFaults } from '../../shared/file-faults.js';
+import { createFileFaults } from '../../shared/files/file-faults.js';
 import { ModuleType } from '../../shared/gen/rune/v1/mrs.js';
 import {
   DeregisterModuleResponse,

@@ -1,5 +1,5 @@
 import type { LomClient } from '../client.js';
-import type { CallOptions } from '../../shared/rpc-client.js';
+import type { CallOptions } from '../../shared/rpc/rpc-client.js';
 
 /** The action's input schema, asked for once; empty for an action without one. */
 export function inputSchemaReader(

@@ -1,7 +1,7 @@
 import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RuneError } from '../../shared/errors.js';
-import { packageRoot } from '../../shared/package-root.js';
+import { packageRoot } from '../../shared/process/package-root.js';
 import { reasonOf } from '../read-bounded.js';
 import type { Language, RiskName } from './template-choices.js';
 

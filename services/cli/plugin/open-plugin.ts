@@ -6,10 +6,10 @@ import { type BundleChecks, type BundleFiles, YAML_BYTES_MAX } from '../../share
 import { readBundleHead } from '../../shared/bundle/bundle-head.js';
 import { NAME, NAME_RULE } from '../../shared/bundle/file-rules.js';
 import { RuneError } from '../../shared/errors.js';
-import type { FileFaults } from '../../shared/file-faults.js';
-import { createSchemaCompiler } from '../../shared/schema.js';
-import { readSourceFile } from '../../shared/source-file.js';
-import { readYaml, type YamlSource } from '../../shared/yaml-source.js';
+import type { FileFaults } from '../../shared/files/file-faults.js';
+import { createSchemaCompiler } from '../../shared/schema/schema.js';
+import { readSourceFile } from '../../shared/files/source-file.js';
+import { readYaml, type YamlSource } from '../../shared/files/yaml-source.js';
 import { requireDirectory } from './require-directory.js';
 
 const BUNDLE_FILE = 'bundle.yaml';

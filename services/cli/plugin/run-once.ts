@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RuneError } from '../../shared/errors.js';
-import { createFileFaults } from '../../shared/file-faults.js';
+import { createFileFaults } from '../../shared/files/file-faults.js';
 import type { PluginRunOptions } from '../commands/plugin.js';
 import type { Deps } from '../connect.js';
 import { reportError } from '../report-error.js';

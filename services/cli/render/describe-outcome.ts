@@ -1,4 +1,4 @@
-import { toMs } from '../../shared/duration.js';
+import { toMs } from '../../shared/messages/duration.js';
 import { formatSize } from './format-size.js';
 import { type Outcome, RunState } from '../../shared/gen/rune/v1/run.js';
 

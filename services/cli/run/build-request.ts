@@ -1,4 +1,4 @@
-import { toDuration } from '../../shared/duration.js';
+import { toDuration } from '../../shared/messages/duration.js';
 import { OnLocked } from '../../shared/gen/rune/v1/lom.js';
 import { DeliveryMode } from '../../shared/gen/rune/v1/rcs.js';
 import type { RunOptions } from '../commands/run.js';

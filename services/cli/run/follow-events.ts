@@ -1,6 +1,6 @@
 import { RuneError } from '../../shared/errors.js';
 import type { RunResponse } from '../../shared/gen/rune/v1/lom.js';
-import { NOT_CONNECTED } from '../../shared/not-connected.js';
+import { NOT_CONNECTED } from '../../shared/rpc/not-connected.js';
 import type { LomClient } from '../client.js';
 import { notAnswered } from './not-answered.js';
 import { isLost, type Patience } from './patience.js';

@@ -1,4 +1,4 @@
-import { toMs } from '../../shared/duration.js';
+import { toMs } from '../../shared/messages/duration.js';
 import type { Duration } from '../../shared/gen/google/protobuf/duration.js';
 import type { PlanExecutionResponse } from '../../shared/gen/rune/v1/lom.js';
 import { riskWords } from '../render/risk-words.js';

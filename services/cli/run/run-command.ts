@@ -1,5 +1,5 @@
 import { EXIT_CODE, RuneError } from '../../shared/errors.js';
-import { newId } from '../../shared/ids.js';
+import { newId } from '../../shared/messages/ids.js';
 import { PlanExecutionResponse } from '../../shared/gen/rune/v1/lom.js';
 import { RESUME_FOR_MS } from '../commands/resume-option.js';
 import type { RunOptions } from '../commands/run.js';

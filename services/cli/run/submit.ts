@@ -1,7 +1,7 @@
 import { RuneError } from '../../shared/errors.js';
 import type { Execution } from '../../shared/gen/rune/v1/lom.js';
-import type { CallOptions } from '../../shared/rpc-client.js';
-import { NOT_CONNECTED } from '../../shared/not-connected.js';
+import type { CallOptions } from '../../shared/rpc/rpc-client.js';
+import { NOT_CONNECTED } from '../../shared/rpc/not-connected.js';
 import { notAnswered } from './not-answered.js';
 import { createPatience, isLost } from './patience.js';
 

@@ -1,4 +1,4 @@
-import { toEps } from '../../shared/eps.js';
+import { toEps } from '../../shared/messages/eps.js';
 import { EXIT_CODE, RuneError } from '../../shared/errors.js';
 import { ExecutionState } from '../../shared/gen/rune/v1/run.js';
 import type { RunResponse } from '../../shared/gen/rune/v1/lom.js';

@@ -1,4 +1,4 @@
-import type { Complain } from '../../shared/settings.js';
+import type { Complain } from '../../shared/settings/settings.js';
 import type { CredentialConfig, SecretPlace } from './credentials.js';
 
 const TEXTS = [

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { RuneError } from '../../shared/errors.js';
-import type { Logger } from '../../shared/logger.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import {
   credentialSet,
   type Credential,
@@ -8,7 +8,7 @@ import {
   type Credentials,
   type LoadedCredential,
 } from './credentials.js';
-import { fileStamp } from '../../shared/file-stamp.js';
+import { fileStamp } from '../../shared/files/file-stamp.js';
 import { filesOf, loadCredential, type Env } from './load-credential.js';
 
 /** The setting `credentials`: a credential's name to what it consists of. */

@@ -1,10 +1,10 @@
-import { toMs } from '../../shared/duration.js';
+import { toMs } from '../../shared/messages/duration.js';
 import { RuneError } from '../../shared/errors.js';
 import type { ModuleRegistration } from '../../shared/gen/rune/v1/mrs.js';
 import { HeartbeatModuleRequest, type RegistryServiceService } from '../../shared/gen/rune/v1/registry.js';
-import { requestHeader } from '../../shared/header.js';
-import type { Logger } from '../../shared/logger.js';
-import type { RpcClient } from '../../shared/rpc-client.js';
+import { requestHeader } from '../../shared/messages/header.js';
+import type { Logger } from '../../shared/logging/logger.js';
+import type { RpcClient } from '../../shared/rpc/rpc-client.js';
 import { settledWithin } from '../../shared/settled-within.js';
 
 /** The calls that a mediator makes to an orchestrator. */

@@ -1,7 +1,7 @@
-import { packageVersion } from '../../shared/package-version.js';
+import { packageVersion } from '../../shared/process/package-version.js';
 import { RuneError } from '../../shared/errors.js';
 import { MediatorConnection, ModuleRegistration, ModuleType } from '../../shared/gen/rune/v1/mrs.js';
-import { formatAddress, parseAddress } from '../../shared/rpc-address.js';
+import { formatAddress, parseAddress } from '../../shared/rpc/rpc-address.js';
 
 /** What a mediator says of itself when it registers. */
 export interface MediatorAbout {

@@ -1,10 +1,10 @@
-import { durationText, toMs } from '../../shared/duration.js';
+import { durationText, toMs } from '../../shared/messages/duration.js';
 import { RuneError } from '../../shared/errors.js';
 import type { Duration } from '../../shared/gen/google/protobuf/duration.js';
 import type { MediateStart } from '../../shared/gen/rune/v1/lmm.js';
 import type { RcsHeader } from '../../shared/gen/rune/v1/rcs.js';
-import { idTimeMs } from '../../shared/ids.js';
-import type { SchemaCompiler } from '../../shared/schema.js';
+import { idTimeMs } from '../../shared/messages/ids.js';
+import type { SchemaCompiler } from '../../shared/schema/schema.js';
 import type { BlobCache } from '../blob-cache.js';
 import { within, type Bounds } from './bounds.js';
 import type { LiveRunSpec } from '../runs/live-run.js';

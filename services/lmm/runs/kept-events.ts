@@ -1,4 +1,4 @@
-import { weighEvent } from '../../shared/event-weight.js';
+import { weighEvent } from '../../shared/messages/event-weight.js';
 import type { MediateResponse } from '../../shared/gen/rune/v1/lmm.js';
 import { Outcome } from '../../shared/gen/rune/v1/run.js';
 import { createDroppedLog } from './dropped-log.js';

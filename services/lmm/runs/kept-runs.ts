@@ -1,7 +1,7 @@
 import { RuneError } from '../../shared/errors.js';
 import type { MediatedRun } from '../../shared/gen/rune/v1/lmm.js';
 import { RunState, StopReason, type Outcome } from '../../shared/gen/rune/v1/run.js';
-import type { Logger } from '../../shared/logger.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import { createEventLog, type EventLog } from './event-log.js';
 import type { KeptEventsLimits } from './kept-events.js';
 import type { LiveRun } from './live-run.js';

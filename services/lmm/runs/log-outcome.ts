@@ -1,8 +1,8 @@
-import { isErrorName } from '../../shared/eps.js';
+import { isErrorName } from '../../shared/messages/eps.js';
 import { ERRORS, type ErrorRow } from '../../shared/errors.js';
 import { RunState, type Outcome } from '../../shared/gen/rune/v1/run.js';
-import type { Logger } from '../../shared/logger.js';
-import { outcomeFields } from '../../shared/outcome-log.js';
+import type { Logger } from '../../shared/logging/logger.js';
+import { outcomeFields } from '../../shared/logging/outcome-log.js';
 
 /** Ends that are a matter between the plugin and its caller; every other one asks for whoever looks after the nodes. */
 const ORDINARY = new Set<ErrorRow['exit']>(['PLUGIN_FAILED', 'TIMED_OUT', 'CANCELLED']);

@@ -1,7 +1,7 @@
-import { isErrorName } from '../../shared/eps.js';
-import { toMs } from '../../shared/duration.js';
+import { isErrorName } from '../../shared/messages/eps.js';
+import { toMs } from '../../shared/messages/duration.js';
 import { stopReasonToJSON, StopReason, type Outcome } from '../../shared/gen/rune/v1/run.js';
-import { runStateName } from '../../shared/outcome-log.js';
+import { runStateName } from '../../shared/logging/outcome-log.js';
 import type { LmmMeter } from '../metrics.js';
 
 /** Counts how a run ended that was taken `seconds` ago. */

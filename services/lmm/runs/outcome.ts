@@ -1,6 +1,6 @@
-import { toDuration } from '../../shared/duration.js';
-import { toEps } from '../../shared/eps.js';
-import { cancelWords } from '../../shared/cancel-words.js';
+import { toDuration } from '../../shared/messages/duration.js';
+import { toEps } from '../../shared/messages/eps.js';
+import { cancelWords } from '../../shared/messages/cancel-words.js';
 import { RuneError } from '../../shared/errors.js';
 import type { ErrorFacts, ValidationError } from '../../shared/gen/rune/v1/eps.js';
 import type { RcsHeader } from '../../shared/gen/rune/v1/rcs.js';

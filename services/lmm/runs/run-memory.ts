@@ -1,4 +1,4 @@
-import { idTimeMs } from '../../shared/ids.js';
+import { idTimeMs } from '../../shared/messages/ids.js';
 
 /** What is remembered of a run id whose events are not kept. */
 export interface RememberedRun {

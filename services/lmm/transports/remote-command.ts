@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { compactShell } from '../../shared/compact-shell.js';
 import { RuneError } from '../../shared/errors.js';
-import { packageRoot } from '../../shared/package-root.js';
+import { packageRoot } from '../../shared/process/package-root.js';
 import { USER_NAME, USER_NAME_RULE } from '../../shared/user-name.js';
 import { becomeCommand } from './become-command.js';
 import type { NodeCommand } from './transport.js';

@@ -1,6 +1,6 @@
 import type { Action } from '../../shared/bundle/action.js';
 import type { Bundle } from '../../shared/bundle/bundle.js';
-import { createFileFaults } from '../../shared/file-faults.js';
+import { createFileFaults } from '../../shared/files/file-faults.js';
 import { contentError } from '../modules/module-faults.js';
 import { createRegistry, type Registry } from './registry.js';
 

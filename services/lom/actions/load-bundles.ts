@@ -1,9 +1,9 @@
-import type { SchemaCompiler } from '../../shared/schema.js';
-import { createSchemaCompiler } from '../../shared/schema.js';
+import type { SchemaCompiler } from '../../shared/schema/schema.js';
+import { createSchemaCompiler } from '../../shared/schema/schema.js';
 import { createBashSyntax } from '../../shared/bundle/bash-syntax.js';
 import type { Bundle } from '../../shared/bundle/bundle.js';
 import { readBundleDirectory } from '../../shared/bundle/read-bundle-directory.js';
-import { createFileFaults } from '../../shared/file-faults.js';
+import { createFileFaults } from '../../shared/files/file-faults.js';
 import type { Registry } from './registry.js';
 import { createRegistry } from './registry.js';
 

@@ -3,7 +3,7 @@ import { quoted } from '../../shared/fault.js';
 import { didYouMean } from '../../shared/suggest.js';
 import type { Action } from '../../shared/bundle/action.js';
 import type { Bundle } from '../../shared/bundle/bundle.js';
-import type { FileFaults } from '../../shared/file-faults.js';
+import type { FileFaults } from '../../shared/files/file-faults.js';
 import { compareSemver } from '../../shared/bundle/semver.js';
 
 /** The actions that can be run. */

@@ -1,12 +1,12 @@
-import { toDuration } from '../../shared/duration.js';
+import { toDuration } from '../../shared/messages/duration.js';
 import { RuneError } from '../../shared/errors.js';
-import { requestHeader } from '../../shared/header.js';
+import { requestHeader } from '../../shared/messages/header.js';
 import type { LmmServiceService, MediateResponse } from '../../shared/gen/rune/v1/lmm.js';
 import type { RcsHeader } from '../../shared/gen/rune/v1/rcs.js';
 import type { NodeProbe } from '../../shared/gen/rune/v1/run.js';
-import type { Logger } from '../../shared/logger.js';
-import { NOT_CONNECTED } from '../../shared/not-connected.js';
-import type { RpcClient } from '../../shared/rpc-client.js';
+import type { Logger } from '../../shared/logging/logger.js';
+import { NOT_CONNECTED } from '../../shared/rpc/not-connected.js';
+import type { RpcClient } from '../../shared/rpc/rpc-client.js';
 import { chooseMediator } from './mediators.js';
 import type { Plan, PlannedNode, PlannedRun } from '../plan/plan.js';
 import { createSentPlugins, type SentPlugins } from './sent-plugins.js';

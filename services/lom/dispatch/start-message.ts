@@ -1,4 +1,4 @@
-import { toDuration } from '../../shared/duration.js';
+import { toDuration } from '../../shared/messages/duration.js';
 import type { MediateStart, NodeTarget, Plugin } from '../../shared/gen/rune/v1/lmm.js';
 import type { Placement, RunIdentity } from './dispatch.js';
 import { referencedParams } from '../plan/secret-references.js';

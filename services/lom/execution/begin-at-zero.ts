@@ -1,5 +1,5 @@
 import { RunState } from '../../shared/gen/rune/v1/run.js';
-import { runStateName } from '../../shared/outcome-log.js';
+import { runStateName } from '../../shared/logging/outcome-log.js';
 import type { LomMeter } from '../metrics.js';
 import { isFinalRun } from './final-state.js';
 

@@ -1,10 +1,10 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { toEps } from '../../shared/eps.js';
+import { toEps } from '../../shared/messages/eps.js';
 import { RuneError } from '../../shared/errors.js';
-import type { Logger } from '../../shared/logger.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import { SILENT_METER } from '../../shared/metrics/metric.js';
-import { outcomeFields } from '../../shared/outcome-log.js';
+import { outcomeFields } from '../../shared/logging/outcome-log.js';
 import type { RcsHeader } from '../../shared/gen/rune/v1/rcs.js';
 import { ExecutionState, Outcome, RunState } from '../../shared/gen/rune/v1/run.js';
 import { dispatchGroupOf } from '../dispatch/dispatch-group.js';

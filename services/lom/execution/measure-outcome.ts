@@ -1,6 +1,6 @@
-import { isErrorName } from '../../shared/eps.js';
+import { isErrorName } from '../../shared/messages/eps.js';
 import type { Outcome } from '../../shared/gen/rune/v1/run.js';
-import { runStateName } from '../../shared/outcome-log.js';
+import { runStateName } from '../../shared/logging/outcome-log.js';
 import type { LomMeter } from '../metrics.js';
 
 /** Counts how a run of the action ended. */

@@ -1,5 +1,5 @@
 import { RuneError } from '../../shared/errors.js';
-import type { Logger } from '../../shared/logger.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import { SILENT_METER } from '../../shared/metrics/metric.js';
 import type { LomMeter } from '../metrics.js';
 import type { ExecutionRecord, Store } from '../store/store.js';

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { cancelWords } from '../../shared/cancel-words.js';
-import { toEps } from '../../shared/eps.js';
+import { cancelWords } from '../../shared/messages/cancel-words.js';
+import { toEps } from '../../shared/messages/eps.js';
 import { RuneError } from '../../shared/errors.js';
 import type { MediateResponse } from '../../shared/gen/rune/v1/lmm.js';
-import { lateByMs } from '../../shared/header.js';
+import { lateByMs } from '../../shared/messages/header.js';
 import { Outcome, RunState, StopReason } from '../../shared/gen/rune/v1/run.js';
 import type { Dispatcher, Placement, RunIdentity } from '../dispatch/dispatch.js';
 import { chooseMediator, type MediatorCandidate, type Mediators } from '../dispatch/mediators.js';

@@ -1,9 +1,9 @@
-import { durationText, toMs } from '../../shared/duration.js';
+import { durationText, toMs } from '../../shared/messages/duration.js';
 import { ERRORS, RuneError, type ErrorName } from '../../shared/errors.js';
 import type { PlanExecutionRequest } from '../../shared/gen/rune/v1/lom.js';
 import { DeliveryMode } from '../../shared/gen/rune/v1/rcs.js';
 import { RunState, StopReason, type Outcome } from '../../shared/gen/rune/v1/run.js';
-import { newId } from '../../shared/ids.js';
+import { newId } from '../../shared/messages/ids.js';
 import type { RunRecord } from '../store/store.js';
 import type { Action } from '../../shared/bundle/action.js';
 

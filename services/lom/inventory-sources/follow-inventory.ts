@@ -1,7 +1,7 @@
 import { RuneError } from '../../shared/errors.js';
-import { createFileFaults, type FileFaults } from '../../shared/file-faults.js';
-import type { Logger } from '../../shared/logger.js';
-import type { SchemaCompiler } from '../../shared/schema.js';
+import { createFileFaults, type FileFaults } from '../../shared/files/file-faults.js';
+import type { Logger } from '../../shared/logging/logger.js';
+import type { SchemaCompiler } from '../../shared/schema/schema.js';
 import { createInventory, type Inventory } from '../inventory/inventory.js';
 import { createLiveInventory } from './live-inventory.js';
 import { impliedGroups } from './implied-groups.js';

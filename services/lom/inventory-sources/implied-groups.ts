@@ -1,4 +1,4 @@
-import { readYaml, type YamlSource } from '../../shared/yaml-source.js';
+import { readYaml, type YamlSource } from '../../shared/files/yaml-source.js';
 
 /**
  * The groups that only nodes of AWS name, as one more source that defines them: which tags there are is not known in advance, and

@@ -1,6 +1,6 @@
-import { fileStamp } from '../../shared/file-stamp.js';
-import { readSourceFile } from '../../shared/source-file.js';
-import { readYaml, type YamlSource } from '../../shared/yaml-source.js';
+import { fileStamp } from '../../shared/files/file-stamp.js';
+import { readSourceFile } from '../../shared/files/source-file.js';
+import { readYaml, type YamlSource } from '../../shared/files/yaml-source.js';
 import { readSource } from './read-source.js';
 import type { InventorySourceConfig } from './source-config.js';
 import type { SourceReading } from './source-reading.js';

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import type { FileReading } from '../../shared/source-file.js';
+import type { FileReading } from '../../shared/files/source-file.js';
 import { startOf } from '../../shared/bounded-text.js';
 import type { ProgramSource } from './source-config.js';
 

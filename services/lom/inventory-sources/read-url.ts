@@ -1,6 +1,6 @@
 import { request } from 'node:https';
-import { readSourceFile } from '../../shared/source-file.js';
-import type { FileReading } from '../../shared/source-file.js';
+import { readSourceFile } from '../../shared/files/source-file.js';
+import type { FileReading } from '../../shared/files/source-file.js';
 import type { UrlSource } from './source-config.js';
 
 const CA_BYTES_MAX = 1024 * 1024;

@@ -1,4 +1,4 @@
-import { durationSetting, type Complain } from '../../shared/settings.js';
+import { durationSetting, type Complain } from '../../shared/settings/settings.js';
 import { readAwsSource, type AwsSource } from './aws/aws-config.js';
 
 /** Where a part of the inventory comes from, besides files. */

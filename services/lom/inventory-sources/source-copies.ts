@@ -1,7 +1,7 @@
 import { mkdir, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Logger } from '../../shared/logger.js';
-import { readSourceFile } from '../../shared/source-file.js';
+import type { Logger } from '../../shared/logging/logger.js';
+import { readSourceFile } from '../../shared/files/source-file.js';
 import { INVENTORY_BYTES_MAX, type InventorySource } from './inventory-source.js';
 
 /** The copy of a source in this directory, and when the source had said that; undefined if there is none. */

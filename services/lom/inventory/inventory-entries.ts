@@ -1,7 +1,7 @@
 import type { FaultPath } from '../../shared/fault.js';
 import { fieldName } from '../../shared/fault.js';
-import type { SchemaCompiler, Validator } from '../../shared/schema.js';
-import type { FileFaults } from '../../shared/file-faults.js';
+import type { SchemaCompiler, Validator } from '../../shared/schema/schema.js';
+import type { FileFaults } from '../../shared/files/file-faults.js';
 import type { TextRule } from './inventory-rules.js';
 import {
   ADDRESS_RULE,
@@ -16,7 +16,7 @@ import {
   WORD_RULE,
 } from './inventory-rules.js';
 import { GROUP_SCHEMA, INVENTORY_SCHEMA, NODE_SCHEMA } from './inventory-schema.js';
-import type { YamlSource } from '../../shared/yaml-source.js';
+import type { YamlSource } from '../../shared/files/yaml-source.js';
 
 /** Values of the configuration of actions, by action. */
 export type Configurations = Readonly<Record<string, Readonly<Record<string, unknown>>>>;

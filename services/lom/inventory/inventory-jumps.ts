@@ -1,7 +1,7 @@
 import { quoted } from '../../shared/fault.js';
 import type { Node } from '../../shared/gen/rune/v1/run.js';
 import { didYouMean } from '../../shared/suggest.js';
-import type { FileFaults } from '../../shared/file-faults.js';
+import type { FileFaults } from '../../shared/files/file-faults.js';
 import type { Entries, NodeEntry } from './inventory-entries.js';
 import { isOverSsh } from './is-over-ssh.js';
 

@@ -1,5 +1,5 @@
 import { CONFIGURATIONS } from '../../shared/bundle/manifest-schema.js';
-import { SCHEMA_DIALECT } from '../../shared/schema-source.js';
+import { SCHEMA_DIALECT } from '../../shared/schema/schema-source.js';
 
 const TRANSPORT = { enum: ['ssh', 'openssh', 'ssm', 'local'] };
 

@@ -2,10 +2,10 @@ import { RuneError } from '../../shared/errors.js';
 import type { FaultPath } from '../../shared/fault.js';
 import { quoted } from '../../shared/fault.js';
 import type { Node, RunAs, SsmAddress } from '../../shared/gen/rune/v1/run.js';
-import { checkJsonBounds } from '../../shared/json-bounds.js';
-import type { SchemaCompiler } from '../../shared/schema.js';
+import { checkJsonBounds } from '../../shared/schema/json-bounds.js';
+import type { SchemaCompiler } from '../../shared/schema/schema.js';
 import { didYouMean } from '../../shared/suggest.js';
-import type { FileFaults } from '../../shared/file-faults.js';
+import type { FileFaults } from '../../shared/files/file-faults.js';
 import type {
   Configurations,
   Entries,
@@ -21,7 +21,7 @@ import { routeNodes, type UnroutedNode } from './inventory-jumps.js';
 import { isOverSsh } from './is-over-ssh.js';
 import { endpointOf, lockKeyOf } from './lock-key.js';
 import { ADDRESS_RULE, INSTANCE_ID_RULE } from './inventory-rules.js';
-import type { YamlSource } from '../../shared/yaml-source.js';
+import type { YamlSource } from '../../shared/files/yaml-source.js';
 
 /** The nodes that actions can run on. */
 export interface Inventory {

@@ -10,8 +10,8 @@ import {
   type ActionCapability,
   type MediatorMetadata,
 } from '../../shared/gen/rune/v1/mrs.js';
-import { isAddressOfHost } from '../../shared/rpc-address.js';
-import type { SchemaCompiler } from '../../shared/schema.js';
+import { isAddressOfHost } from '../../shared/rpc/rpc-address.js';
+import type { SchemaCompiler } from '../../shared/schema/schema.js';
 import { createModuleFaults, type ModuleFaults } from './module-faults.js';
 
 const NAME_CHARS_MAX = 64;

@@ -1,5 +1,5 @@
 import type { DeregisterModuleRequest, RegisteredModule } from '../../shared/gen/rune/v1/registry.js';
-import { checkReason } from '../../shared/reason.js';
+import { checkReason } from '../../shared/messages/reason.js';
 import { metadataOf } from './known-mediators.js';
 import type { LiveModules } from './live-modules.js';
 import { titleOf } from './module-record.js';

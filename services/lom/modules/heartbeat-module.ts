@@ -1,4 +1,4 @@
-import { toDuration } from '../../shared/duration.js';
+import { toDuration } from '../../shared/messages/duration.js';
 import { RuneError } from '../../shared/errors.js';
 import {
   ModuleHealth,

@@ -1,4 +1,4 @@
-import { durationText } from '../../shared/duration.js';
+import { durationText } from '../../shared/messages/duration.js';
 import { ModuleType } from '../../shared/gen/rune/v1/mrs.js';
 import { ModuleHealth, ModuleState } from '../../shared/gen/rune/v1/registry.js';
 import type { ModuleRecord } from './module-record.js';

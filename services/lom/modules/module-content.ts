@@ -3,7 +3,7 @@ import { actionDigest, sha256 } from '../../shared/bundle/action-digest.js';
 import { readBundle, type Bundle } from '../../shared/bundle/bundle.js';
 import type { BundleChecks } from '../../shared/bundle/bundle-files.js';
 import { FILE_PATH, FILE_PATH_RULE } from '../../shared/bundle/file-rules.js';
-import { createFileFaults } from '../../shared/file-faults.js';
+import { createFileFaults } from '../../shared/files/file-faults.js';
 import type { ModuleContent } from '../../shared/gen/rune/v1/registry.js';
 import { contentError, createModuleFaults } from './module-faults.js';
 

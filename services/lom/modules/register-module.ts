@@ -1,8 +1,8 @@
 import { compareSemver } from '../../shared/bundle/semver.js';
-import { toDuration } from '../../shared/duration.js';
+import { toDuration } from '../../shared/messages/duration.js';
 import { RuneError } from '../../shared/errors.js';
 import { ModuleContent, type RegisterModuleResponse } from '../../shared/gen/rune/v1/registry.js';
-import { newId } from '../../shared/ids.js';
+import { newId } from '../../shared/messages/ids.js';
 import { changeRegistration, timedRegistration } from './change-registration.js';
 import { checkDependencies } from './dependencies.js';
 import { metadataOf } from './known-mediators.js';

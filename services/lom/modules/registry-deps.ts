@@ -1,6 +1,6 @@
 import type { BashSyntax } from '../../shared/bundle/bash-syntax.js';
-import type { Logger } from '../../shared/logger.js';
-import type { SchemaCompiler } from '../../shared/schema.js';
+import type { Logger } from '../../shared/logging/logger.js';
+import type { SchemaCompiler } from '../../shared/schema/schema.js';
 import type { Catalogue } from '../actions/catalogue.js';
 import type { MediatorEndpoint } from '../dispatch/mediators.js';
 import type { ModuleStore } from '../store/module-store.js';

@@ -1,8 +1,8 @@
 import { ModuleType } from '../../shared/gen/rune/v1/mrs.js';
 import { RegisteredModule, type RegistryServiceService } from '../../shared/gen/rune/v1/registry.js';
-import { replyHeader } from '../../shared/header.js';
-import { pageOf } from '../../shared/page.js';
-import type { Handlers } from '../../shared/rpc-binding.js';
+import { replyHeader } from '../../shared/messages/header.js';
+import { pageOf } from '../../shared/messages/page.js';
+import type { Handlers } from '../../shared/rpc/rpc-binding.js';
 import type { ModuleRegistry } from './module-registry.js';
 import { inShort, listKey } from './show-module.js';
 import { watchModules } from './watch-modules.js';

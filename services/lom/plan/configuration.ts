@@ -1,7 +1,7 @@
 import type { Action } from '../../shared/bundle/action.js';
 import { RuneError } from '../../shared/errors.js';
 import { quoted, toValidationError } from '../../shared/fault.js';
-import type { FileFaults } from '../../shared/file-faults.js';
+import type { FileFaults } from '../../shared/files/file-faults.js';
 import type { Node } from '../../shared/gen/rune/v1/run.js';
 import { didYouMean } from '../../shared/suggest.js';
 import type { Inventory } from '../inventory/inventory.js';

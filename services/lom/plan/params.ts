@@ -1,7 +1,7 @@
 import { RuneError } from '../../shared/errors.js';
 import { toValidationError } from '../../shared/fault.js';
 import type { ValidationError } from '../../shared/gen/rune/v1/eps.js';
-import { checkJsonBounds } from '../../shared/json-bounds.js';
+import { checkJsonBounds } from '../../shared/schema/json-bounds.js';
 import type { Action } from '../../shared/bundle/action.js';
 import { referencesIn } from './references-in.js';
 

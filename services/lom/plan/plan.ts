@@ -1,6 +1,6 @@
-import { durationText, toMs } from '../../shared/duration.js';
+import { durationText, toMs } from '../../shared/messages/duration.js';
 import { RuneError } from '../../shared/errors.js';
-import { checkReason } from '../../shared/reason.js';
+import { checkReason } from '../../shared/messages/reason.js';
 import { OnLocked, type PlanExecutionRequest } from '../../shared/gen/rune/v1/lom.js';
 import { Risk } from '../../shared/gen/rune/v1/mrs.js';
 import type { Node, RunAs } from '../../shared/gen/rune/v1/run.js';

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { RuneError } from '../../shared/errors.js';
-import type { Logger } from '../../shared/logger.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import { SILENT_METER } from '../../shared/metrics/metric.js';
 import type { LomMeter } from '../metrics.js';
 import type { ExecutionChange, Store } from './store.js';

@@ -2,7 +2,7 @@ import { Kysely, PostgresDialect, sql } from 'kysely';
 import { Pool } from 'pg';
 import type { PoolConfig } from 'pg';
 import { RuneError } from '../../shared/errors.js';
-import type { Logger } from '../../shared/logger.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import { createStore } from './create-store.js';
 import { migrate } from './migrate.js';
 import type { Migration } from './migrate.js';

@@ -1,4 +1,4 @@
-import type { Logger } from '../../shared/logger.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import { openPostgresStore } from './open-postgres-store.js';
 import { openSqliteStore } from './open-sqlite-store.js';
 import { toOpenError } from './store-fault.js';

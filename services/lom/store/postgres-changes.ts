@@ -1,8 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Client } from 'pg';
 import type { ClientConfig } from 'pg';
-import type { Logger } from '../../shared/logger.js';
-import { newSpanId } from '../../shared/ids.js';
+import type { Logger } from '../../shared/logging/logger.js';
+import { newSpanId } from '../../shared/messages/ids.js';
 import { localChanges } from './changes.js';
 import type { Changes } from './changes.js';
 

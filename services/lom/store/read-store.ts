@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { Kysely, sql } from 'kysely';
 import { RuneError } from '../../shared/errors.js';
-import type { Logger } from '../../shared/logger.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import { requireCurrentSchema } from './migrate.js';
 import { openPostgres, postgresMigration } from './open-postgres-store.js';
 import { sqliteMigration } from './open-sqlite-store.js';

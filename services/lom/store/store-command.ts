@@ -1,9 +1,9 @@
 import type { Writable } from 'node:stream';
 import { parseArgs } from 'node:util';
-import { readSettings } from '../../shared/config.js';
+import { readSettings } from '../../shared/settings/config.js';
 import { RuneError } from '../../shared/errors.js';
-import { createLogger } from '../../shared/logger.js';
-import type { SettingsOf, SettingsSpec } from '../../shared/settings.js';
+import { createLogger } from '../../shared/logging/logger.js';
+import type { SettingsOf, SettingsSpec } from '../../shared/settings/settings.js';
 import { checkStore } from './check-store.js';
 import type { StoreReport } from './check-store.js';
 import { exportStore } from './export-store.js';

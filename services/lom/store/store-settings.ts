@@ -1,5 +1,5 @@
-import { durationSetting, integerSetting, textSetting } from '../../shared/settings.js';
-import type { SettingsOf } from '../../shared/settings.js';
+import { durationSetting, integerSetting, textSetting } from '../../shared/settings/settings.js';
+import type { SettingsOf } from '../../shared/settings/settings.js';
 
 /** The settings of the store among those of rune-lom. */
 export const STORE_SETTINGS = {

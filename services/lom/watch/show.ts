@@ -9,7 +9,7 @@ import {
 import { ExecutionState, RunState, type Outcome } from '../../shared/gen/rune/v1/run.js';
 import { executionMessage, fullExecutionMessage, runMessage } from './execution-message.js';
 import { isFinal } from '../execution/final-state.js';
-import { pageSizeOf } from '../../shared/page.js';
+import { pageSizeOf } from '../../shared/messages/page.js';
 import type { ExecutionFilter, LockWait, RunRecord, Store } from '../store/store.js';
 
 /** Bytes of outcomes after which a page of runs ends. */

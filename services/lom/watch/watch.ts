@@ -1,5 +1,5 @@
 import { RuneError } from '../../shared/errors.js';
-import { replyHeader } from '../../shared/header.js';
+import { replyHeader } from '../../shared/messages/header.js';
 import {
   EventKind as WantedKind,
   RunResponse,

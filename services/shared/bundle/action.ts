@@ -1,6 +1,6 @@
 import type { ParameterInput } from '../gen/rune/v1/lmm.js';
 import type { ActionCapability } from '../gen/rune/v1/mrs.js';
-import type { Validator } from '../schema.js';
+import type { Validator } from '../schema/schema.js';
 import type { ArgumentGroup } from './argument-template.js';
 import type { Secrets } from './secrets.js';
 

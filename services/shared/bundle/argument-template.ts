@@ -1,6 +1,6 @@
 import type { FaultPath } from '../fault.js';
 import { quoted } from '../fault.js';
-import { isObject } from '../schema-graph.js';
+import { isObject } from '../schema/schema-graph.js';
 import { didYouMean } from '../suggest.js';
 import type { Secrets } from './secrets.js';
 

@@ -1,8 +1,8 @@
 import { ParameterInput } from '../gen/rune/v1/lmm.js';
-import type { FileFaults } from '../file-faults.js';
-import { SCHEMA_DIALECT } from '../schema-source.js';
-import type { SchemaCompiler } from '../schema.js';
-import type { YamlSource } from '../yaml-source.js';
+import type { FileFaults } from '../files/file-faults.js';
+import { SCHEMA_DIALECT } from '../schema/schema-source.js';
+import type { SchemaCompiler } from '../schema/schema.js';
+import type { YamlSource } from '../files/yaml-source.js';
 import { checkFileShape } from './check-file-shape.js';
 import { acceptsUndef, puppetSchema } from './puppet-schema.js';
 import { parsePuppetType } from './puppet-type.js';

@@ -1,6 +1,6 @@
-import type { FileFaults } from '../file-faults.js';
-import type { SchemaCompiler } from '../schema.js';
-import type { FileReading } from '../source-file.js';
+import type { FileFaults } from '../files/file-faults.js';
+import type { SchemaCompiler } from '../schema/schema.js';
+import type { FileReading } from '../files/source-file.js';
 import type { BashSyntax } from './bash-syntax.js';
 
 /** Largest script or library, in bytes. */

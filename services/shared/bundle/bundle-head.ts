@@ -1,7 +1,7 @@
 import type { FaultPath } from '../fault.js';
-import type { FileFaults } from '../file-faults.js';
-import type { SchemaCompiler } from '../schema.js';
-import type { YamlSource } from '../yaml-source.js';
+import type { FileFaults } from '../files/file-faults.js';
+import type { SchemaCompiler } from '../schema/schema.js';
+import type { YamlSource } from '../files/yaml-source.js';
 import { checkFileShape } from './check-file-shape.js';
 import { FILE_PATH, FILE_PATH_RULE, NAME, NAME_RULE, SEMVER_RULE } from './file-rules.js';
 import { BUNDLE_SCHEMA } from './manifest-schema.js';

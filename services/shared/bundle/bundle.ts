@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import type { FileFaults } from '../file-faults.js';
-import { readYaml, type YamlSource } from '../yaml-source.js';
+import type { FileFaults } from '../files/file-faults.js';
+import { readYaml, type YamlSource } from '../files/yaml-source.js';
 import type { Action } from './action.js';
 import { readAction } from './read-action.js';
 import {

@@ -1,7 +1,7 @@
 import { quoted } from '../fault.js';
-import type { FileFaults } from '../file-faults.js';
+import type { FileFaults } from '../files/file-faults.js';
 import { didYouMean } from '../suggest.js';
-import type { YamlSource } from '../yaml-source.js';
+import type { YamlSource } from '../files/yaml-source.js';
 import type { Action } from './action.js';
 import type { BundleHead } from './bundle-head.js';
 

@@ -1,6 +1,6 @@
-import type { FileFaults } from '../file-faults.js';
-import type { SchemaCompiler } from '../schema.js';
-import type { YamlSource } from '../yaml-source.js';
+import type { FileFaults } from '../files/file-faults.js';
+import type { SchemaCompiler } from '../schema/schema.js';
+import type { YamlSource } from '../files/yaml-source.js';
 
 /** Adds the faults of a file's shape, and tells which of its keys are there and sound, so that they can be looked into. */
 export function checkFileShape(

@@ -1,4 +1,4 @@
-import { SCHEMA_DIALECT } from '../schema-source.js';
+import { SCHEMA_DIALECT } from '../schema/schema-source.js';
 
 const text = (maxLength: number): object => ({ type: 'string', minLength: 1, maxLength });
 const flag = (description: string): object => ({ description, type: 'boolean', default: false });

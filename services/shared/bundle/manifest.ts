@@ -4,10 +4,10 @@ import { pathOfPointer } from '../fault.js';
 import type { ActionExample, Requirements } from '../gen/rune/v1/mrs.js';
 import { ParameterInput } from '../gen/rune/v1/lmm.js';
 import { Delivery, PluginProtocol, Risk } from '../gen/rune/v1/mrs.js';
-import { checkJsonBounds } from '../json-bounds.js';
-import type { SchemaCompiler, Validator } from '../schema.js';
-import type { FileFaults } from '../file-faults.js';
-import { isObject } from '../schema-graph.js';
+import { checkJsonBounds } from '../schema/json-bounds.js';
+import type { SchemaCompiler, Validator } from '../schema/schema.js';
+import type { FileFaults } from '../files/file-faults.js';
+import { isObject } from '../schema/schema-graph.js';
 import type { ArgumentGroup, ArgumentsYaml } from './argument-template.js';
 import { readArguments } from './argument-template.js';
 import type { BoltTask } from './bolt-metadata.js';
@@ -21,7 +21,7 @@ import { COMMAND_RULE, isCommand, readRequirements } from './requirements.js';
 import { secretsOf, type Secrets } from './secrets.js';
 import { isSemver } from './semver.js';
 import { USER_NAME, USER_NAME_RULE } from '../user-name.js';
-import type { YamlSource } from '../yaml-source.js';
+import type { YamlSource } from '../files/yaml-source.js';
 
 /** What an action's manifest.yaml says, with its schemas compiled. */
 export interface Manifest {

@@ -1,4 +1,4 @@
-import { compileLinearPattern } from '../linear-pattern.js';
+import { compileLinearPattern } from '../schema/linear-pattern.js';
 import type { PuppetArgument, PuppetType } from './puppet-type.js';
 
 type Schema = Readonly<Record<string, unknown>>;

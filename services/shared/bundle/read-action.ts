@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { Delivery, PluginProtocol } from '../gen/rune/v1/mrs.js';
-import { readYaml, type YamlSource } from '../yaml-source.js';
+import { readYaml, type YamlSource } from '../files/yaml-source.js';
 import type { Action, ActionFile } from './action.js';
 import { actionDigest, sha256, type DigestFile } from './action-digest.js';
 import type { BundleHead } from './bundle-head.js';

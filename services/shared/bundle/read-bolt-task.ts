@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import type { FileFaults } from '../file-faults.js';
-import type { SchemaCompiler } from '../schema.js';
-import { isObject } from '../schema-graph.js';
-import { readYaml, type YamlSource } from '../yaml-source.js';
+import type { FileFaults } from '../files/file-faults.js';
+import type { SchemaCompiler } from '../schema/schema.js';
+import { isObject } from '../schema/schema-graph.js';
+import { readYaml, type YamlSource } from '../files/yaml-source.js';
 import type { DigestFile } from './action-digest.js';
 import { readBoltMetadata, type BoltTask } from './bolt-metadata.js';
 import { YAML_BYTES_MAX, type BundleFiles } from './bundle-files.js';

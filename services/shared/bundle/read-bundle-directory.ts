@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { readSourceFile } from '../source-file.js';
+import { readSourceFile } from '../files/source-file.js';
 import { readBundle, type Bundle } from './bundle.js';
 import type { BundleChecks } from './bundle-files.js';
 

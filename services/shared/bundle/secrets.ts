@@ -1,4 +1,4 @@
-import { readSchema } from '../schema-source.js';
+import { readSchema } from '../schema/schema-source.js';
 
 /** Which parameters of an input schema are secrets, or hold one. */
 export interface Secrets {

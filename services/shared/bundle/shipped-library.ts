@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { packageRoot } from '../package-root.js';
+import { packageRoot } from '../process/package-root.js';
 
 /** Where the shell library lies in the bundle that comes with this package, and in folders that are made for plugins. */
 export const LIBRARY_PATH = 'lib/rune_bpcs.sh';

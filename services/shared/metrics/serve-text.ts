@@ -1,8 +1,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { bindError } from '../listen-faults.js';
-import { formatAddress, type RpcAddress } from '../rpc-address.js';
-import type { Logger } from '../logger.js';
+import { bindError } from '../settings/listen-faults.js';
+import { formatAddress, type RpcAddress } from '../rpc/rpc-address.js';
+import type { Logger } from '../logging/logger.js';
 
 /** A text that is made anew whenever somebody asks for it. */
 export interface ServedText {

@@ -1,7 +1,7 @@
-import { refusePlaintext } from '../listen-faults.js';
-import type { Logger } from '../logger.js';
-import { parseAddress } from '../rpc-address.js';
-import type { ServiceSettings } from '../service-settings.js';
+import { refusePlaintext } from '../settings/listen-faults.js';
+import type { Logger } from '../logging/logger.js';
+import { parseAddress } from '../rpc/rpc-address.js';
+import type { ServiceSettings } from '../settings/service-settings.js';
 import { SILENT_METER, type Meter, type MetricsSpec, type ReadersOf } from './metric.js';
 import { serveText } from './serve-text.js';
 

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { StopReason } from '../../../services/shared/gen/rune/v1/run.js';
-import { newId } from '../../../services/shared/ids.js';
+import { newId } from '../../../services/shared/messages/ids.js';
 import { DEFAULT_NODE_PROTOCOL } from '../../../services/lmm/transports/supervise.js';
 import { eventually } from '../../support/eventually.js';
 import { sshLink } from '../../support/links.js';

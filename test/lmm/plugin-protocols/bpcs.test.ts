@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { MediateStart } from '../../../services/shared/gen/rune/v1/lmm.js';
-import { acceptHeader } from '../../../services/shared/header.js';
+import { acceptHeader } from '../../../services/shared/messages/header.js';
 import { BPCS } from '../../../services/lmm/plugin-protocols/bpcs.js';
 import type { PluginAnswer } from '../../../services/lmm/plugin-protocols/plugin-protocol.js';
 import type { PluginEnd } from '../../../services/lmm/transports/transport.js';

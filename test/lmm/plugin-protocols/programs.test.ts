@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { MediateStart, ParameterInput } from '../../../services/shared/gen/rune/v1/lmm.js';
-import { acceptHeader } from '../../../services/shared/header.js';
+import { acceptHeader } from '../../../services/shared/messages/header.js';
 import { BOLT } from '../../../services/lmm/plugin-protocols/bolt.js';
 import { NAGIOS } from '../../../services/lmm/plugin-protocols/nagios.js';
 import type {

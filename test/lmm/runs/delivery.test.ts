@@ -14,8 +14,8 @@ import {
 } from '../../../services/shared/gen/rune/v1/lmm.js';
 import { RunState, StopReason, type Outcome } from '../../../services/shared/gen/rune/v1/run.js';
 import { RuneError } from '../../../services/shared/errors.js';
-import { newId } from '../../../services/shared/ids.js';
-import { packageRoot } from '../../../services/shared/package-root.js';
+import { newId } from '../../../services/shared/messages/ids.js';
+import { packageRoot } from '../../../services/shared/process/package-root.js';
 import type { MediatorSettings } from '../../../services/lmm/mediate.js';
 import { eventually } from '../../support/eventually.js';
 import { serveMediator, type MediatorServer } from '../../support/mediator-server.js';

@@ -6,7 +6,7 @@ import type { SshSettings } from '../../../services/lmm/transports/ssh/ssh-setti
 import { DEFAULT_NODE_PROTOCOL } from '../../../services/lmm/transports/supervise.js';
 import type { NodeCommand, NodeEnding, RunSink } from '../../../services/lmm/transports/transport.js';
 import type { NodeTarget } from '../../../services/shared/gen/rune/v1/lmm.js';
-import { createLogger } from '../../../services/shared/logger.js';
+import { createLogger } from '../../../services/shared/logging/logger.js';
 import { PassThrough } from 'node:stream';
 import { commandFor } from '../../support/run-plugin.js';
 import type { TestSshd } from '../../support/sshd.js';

@@ -9,7 +9,7 @@ import { createSsmTransport } from '../../../services/lmm/transports/ssm/ssm-tra
 import type { NodeEnding, Transport } from '../../../services/lmm/transports/transport.js';
 import type { NodeTarget } from '../../../services/shared/gen/rune/v1/lmm.js';
 import { StopReason, type SsmAddress } from '../../../services/shared/gen/rune/v1/run.js';
-import { newId } from '../../../services/shared/ids.js';
+import { newId } from '../../../services/shared/messages/ids.js';
 import { eventually } from '../../support/eventually.js';
 import { nodeOf } from '../../support/links.js';
 import { commandFor, refusalOf, runPlugin, type PluginRun } from '../../support/run-plugin.js';

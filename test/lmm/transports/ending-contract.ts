@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import type { NodeProtocolSettings } from '../../../services/lmm/transports/supervise.js';
 import type { NodeEnding, Transport } from '../../../services/lmm/transports/transport.js';
 import { StopReason } from '../../../services/shared/gen/rune/v1/run.js';
-import { newId } from '../../../services/shared/ids.js';
+import { newId } from '../../../services/shared/messages/ids.js';
 import { eventually } from '../../support/eventually.js';
 import { nodeOf, openLink, type Link } from '../../support/links.js';
 import { findProcesses, isAlive, parentPid, seeProcesses } from '../../support/processes.js';

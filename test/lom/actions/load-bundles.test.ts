@@ -8,8 +8,8 @@ import { RuneError } from '../../../services/shared/errors.js';
 import { Delivery, PluginProtocol, Risk } from '../../../services/shared/gen/rune/v1/mrs.js';
 import { loadBundles } from '../../../services/lom/actions/load-bundles.js';
 import type { Registry } from '../../../services/lom/actions/registry.js';
-import { packageRoot } from '../../../services/shared/package-root.js';
-import { createSchemaCompiler } from '../../../services/shared/schema.js';
+import { packageRoot } from '../../../services/shared/process/package-root.js';
+import { createSchemaCompiler } from '../../../services/shared/schema/schema.js';
 import { USER_NAME_RULE } from '../../../services/shared/user-name.js';
 import { makeTempDirectory, type TempDirectory } from '../../support/temp-directory.js';
 

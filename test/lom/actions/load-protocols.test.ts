@@ -5,7 +5,7 @@ import type { Action } from '../../../services/shared/bundle/action.js';
 import { RuneError } from '../../../services/shared/errors.js';
 import { ParameterInput } from '../../../services/shared/gen/rune/v1/lmm.js';
 import { PluginProtocol } from '../../../services/shared/gen/rune/v1/mrs.js';
-import { createSchemaCompiler } from '../../../services/shared/schema.js';
+import { createSchemaCompiler } from '../../../services/shared/schema/schema.js';
 import { loadBundles } from '../../../services/lom/actions/load-bundles.js';
 import { makeTempDirectory, type TempDirectory } from '../../support/temp-directory.js';
 

@@ -7,7 +7,7 @@ import type { Store } from '../../../services/lom/store/store.js';
 import { loadBundles } from '../../../services/lom/actions/load-bundles.js';
 import { LmmServiceService } from '../../../services/shared/gen/rune/v1/lmm.js';
 import { ExecutionState, Node, RunState } from '../../../services/shared/gen/rune/v1/run.js';
-import { createRpcClient } from '../../../services/shared/rpc-client.js';
+import { createRpcClient } from '../../../services/shared/rpc/rpc-client.js';
 import { eventually } from '../../support/eventually.js';
 import { appendedRuns } from '../../support/execution-story.js';
 import { freePort } from '../../support/free-port.js';

@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { openStore } from '../../../services/lom/store/open-store.js';
 import type { Store } from '../../../services/lom/store/store.js';
 import type { Plan } from '../../../services/lom/plan/plan.js';
-import { toEps } from '../../../services/shared/eps.js';
+import { toEps } from '../../../services/shared/messages/eps.js';
 import { RuneError } from '../../../services/shared/errors.js';
 import { EventKind, type RunResponse } from '../../../services/shared/gen/rune/v1/lom.js';
 import { ExecutionState, Outcome, RunState } from '../../../services/shared/gen/rune/v1/run.js';
-import { CLOCK_SLACK_MS } from '../../../services/shared/header.js';
+import { CLOCK_SLACK_MS } from '../../../services/shared/messages/header.js';
 import { eventually } from '../../support/eventually.js';
 import {
   executeRecorded,

@@ -4,7 +4,7 @@ import { createLockTurns } from '../../../services/lom/execution/lock-turns.js';
 import type { Plan } from '../../../services/lom/plan/plan.js';
 import { openStore } from '../../../services/lom/store/open-store.js';
 import type { Store } from '../../../services/lom/store/store.js';
-import { toEps } from '../../../services/shared/eps.js';
+import { toEps } from '../../../services/shared/messages/eps.js';
 import { RuneError } from '../../../services/shared/errors.js';
 import { ExecutionState, Outcome, RunState } from '../../../services/shared/gen/rune/v1/run.js';
 import { eventually } from '../../support/eventually.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { endOf, planRetries, repeatOf } from '../../../services/lom/execution/retries.js';
 import type { Action } from '../../../services/shared/bundle/action.js';
-import { toEps } from '../../../services/shared/eps.js';
+import { toEps } from '../../../services/shared/messages/eps.js';
 import { RuneError, type ErrorName } from '../../../services/shared/errors.js';
 import { PlanExecutionRequest } from '../../../services/shared/gen/rune/v1/lom.js';
 import { DeliveryMode } from '../../../services/shared/gen/rune/v1/rcs.js';

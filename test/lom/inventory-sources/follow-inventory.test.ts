@@ -11,7 +11,7 @@ import {
 } from '../../../services/lom/inventory-sources/follow-inventory.js';
 import { readInventorySources } from '../../../services/lom/inventory-sources/source-config.js';
 import type { InventorySourceConfig } from '../../../services/lom/inventory-sources/source-config.js';
-import { createSchemaCompiler } from '../../../services/shared/schema.js';
+import { createSchemaCompiler } from '../../../services/shared/schema/schema.js';
 import { RuneError } from '../../../services/shared/errors.js';
 import { eventually } from '../../support/eventually.js';
 import { findProcesses } from '../../support/processes.js';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { RuneError } from '../../../services/shared/errors.js';
-import { packageRoot } from '../../../services/shared/package-root.js';
-import { createSchemaCompiler } from '../../../services/shared/schema.js';
+import { packageRoot } from '../../../services/shared/process/package-root.js';
+import { createSchemaCompiler } from '../../../services/shared/schema/schema.js';
 import type { Inventory } from '../../../services/lom/inventory/inventory.js';
 import { loadInventory } from '../../support/load-inventory.js';
 import { makeTempDirectory, type TempDirectory } from '../../support/temp-directory.js';

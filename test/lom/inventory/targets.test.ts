@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { RuneError } from '../../../services/shared/errors.js';
 import { Targets } from '../../../services/shared/gen/rune/v1/lom.js';
-import { createSchemaCompiler } from '../../../services/shared/schema.js';
-import { createFileFaults } from '../../../services/shared/file-faults.js';
+import { createSchemaCompiler } from '../../../services/shared/schema/schema.js';
+import { createFileFaults } from '../../../services/shared/files/file-faults.js';
 import { createInventory } from '../../../services/lom/inventory/inventory.js';
 import { resolveTargets } from '../../../services/lom/inventory/targets.js';
-import { readYaml } from '../../../services/shared/yaml-source.js';
+import { readYaml } from '../../../services/shared/files/yaml-source.js';
 
 const INVENTORY = `
 nodes:

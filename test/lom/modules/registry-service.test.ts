@@ -20,9 +20,9 @@ import {
   type RegisterModuleRequest,
   type WatchModulesResponse,
 } from '../../../services/shared/gen/rune/v1/registry.js';
-import { bindService } from '../../../services/shared/rpc-binding.js';
-import { createRpcClient, type RpcClient } from '../../../services/shared/rpc-client.js';
-import { startRpcServer, type RpcServer } from '../../../services/shared/rpc-server.js';
+import { bindService } from '../../../services/shared/rpc/rpc-binding.js';
+import { createRpcClient, type RpcClient } from '../../../services/shared/rpc/rpc-client.js';
+import { startRpcServer, type RpcServer } from '../../../services/shared/rpc/rpc-server.js';
 import { eventually } from '../../support/eventually.js';
 import { bundleOf, bundleRequest, mediatorRequest, registrationIdOf } from '../../support/module-requests.js';
 import { recordingLogger } from '../../support/recording-logger.js';

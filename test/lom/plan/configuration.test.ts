@@ -7,8 +7,8 @@ import { loadBundles } from '../../../services/lom/actions/load-bundles.js';
 import { loadInventory } from '../../support/load-inventory.js';
 import type { Registry } from '../../../services/lom/actions/registry.js';
 import { RuneError } from '../../../services/shared/errors.js';
-import { createFileFaults } from '../../../services/shared/file-faults.js';
-import { createSchemaCompiler } from '../../../services/shared/schema.js';
+import { createFileFaults } from '../../../services/shared/files/file-faults.js';
+import { createSchemaCompiler } from '../../../services/shared/schema/schema.js';
 import { makeTempDirectory, type TempDirectory } from '../../support/temp-directory.js';
 
 const schemas = createSchemaCompiler();

@@ -3,7 +3,7 @@ import { RuneError } from '../../../services/shared/errors.js';
 import { ParameterInput } from '../../../services/shared/gen/rune/v1/lmm.js';
 import { ActionCapability } from '../../../services/shared/gen/rune/v1/mrs.js';
 import { secretsOf } from '../../../services/shared/bundle/secrets.js';
-import { createSchemaCompiler } from '../../../services/shared/schema.js';
+import { createSchemaCompiler } from '../../../services/shared/schema/schema.js';
 import type { Action } from '../../../services/shared/bundle/action.js';
 import { checkParams } from '../../../services/lom/plan/params.js';
 

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { toDuration } from '../../../services/shared/duration.js';
+import { toDuration } from '../../../services/shared/messages/duration.js';
 import { RuneError } from '../../../services/shared/errors.js';
 import { OnLocked, PlanExecutionRequest } from '../../../services/shared/gen/rune/v1/lom.js';
 import { Node } from '../../../services/shared/gen/rune/v1/run.js';
-import { packageRoot } from '../../../services/shared/package-root.js';
-import { createSchemaCompiler } from '../../../services/shared/schema.js';
+import { packageRoot } from '../../../services/shared/process/package-root.js';
+import { createSchemaCompiler } from '../../../services/shared/schema/schema.js';
 import { loadBundles } from '../../../services/lom/actions/load-bundles.js';
-import { createFileFaults } from '../../../services/shared/file-faults.js';
+import { createFileFaults } from '../../../services/shared/files/file-faults.js';
 import { createInventory } from '../../../services/lom/inventory/inventory.js';
-import { readYaml } from '../../../services/shared/yaml-source.js';
+import { readYaml } from '../../../services/shared/files/yaml-source.js';
 import { makeTempDirectory } from '../../support/temp-directory.js';
 import {
   configuredMediators,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Action } from '../../../services/shared/bundle/action.js';
 import { checkParams } from '../../../services/lom/plan/params.js';
 import { referencedParams, requireReferences } from '../../../services/lom/plan/secret-references.js';
-import { createSchemaCompiler } from '../../../services/shared/schema.js';
+import { createSchemaCompiler } from '../../../services/shared/schema/schema.js';
 
 const action = {
   capability: {

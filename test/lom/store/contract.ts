@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { ExecutionState, RunState } from '../../../services/shared/gen/rune/v1/run.js';
 import type { ExecutionChange, ExecutionFilter, Store } from '../../../services/lom/store/store.js';
-import { newId } from '../../../services/shared/ids.js';
+import { newId } from '../../../services/shared/messages/ids.js';
 import { eventually } from '../../support/eventually.js';
 import { limitContract } from './limit-contract.js';
 import { moduleContract } from './module-contract.js';

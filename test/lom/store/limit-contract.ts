@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { limitKeyOf } from '../../../services/lom/store/lock-rules.js';
 import type { LockRequest, Store, StoredRunChange } from '../../../services/lom/store/store.js';
 import { ExecutionState, RunState } from '../../../services/shared/gen/rune/v1/run.js';
-import { newId } from '../../../services/shared/ids.js';
+import { newId } from '../../../services/shared/messages/ids.js';
 import { eventually } from '../../support/eventually.js';
 import { create, event } from './new-execution.js';
 

@@ -3,7 +3,7 @@ import { FIRST_BEAT, type ModuleRecord } from '../../../services/lom/modules/mod
 import type { Store } from '../../../services/lom/store/store.js';
 import { ModuleRegistration, ModuleType } from '../../../services/shared/gen/rune/v1/mrs.js';
 import { HeartbeatModuleRequest, ModuleHealth } from '../../../services/shared/gen/rune/v1/registry.js';
-import { newId } from '../../../services/shared/ids.js';
+import { newId } from '../../../services/shared/messages/ids.js';
 
 const NOTHING = { registrationIds: [], reason: '' };
 

@@ -1,5 +1,5 @@
 import { ExecutionState } from '../../../services/shared/gen/rune/v1/run.js';
-import { newId } from '../../../services/shared/ids.js';
+import { newId } from '../../../services/shared/messages/ids.js';
 import type { EventRecord, NewExecution, Store } from '../../../services/lom/store/store.js';
 
 /** An execution on these nodes as LOM would create it, but for what is given. */

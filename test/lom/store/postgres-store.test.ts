@@ -6,7 +6,7 @@ import { postgresPool } from '../../../services/lom/store/postgres-pool.js';
 import { readStore } from '../../../services/lom/store/read-store.js';
 import type { Store } from '../../../services/lom/store/store.js';
 import { RunState } from '../../../services/shared/gen/rune/v1/run.js';
-import { newId } from '../../../services/shared/ids.js';
+import { newId } from '../../../services/shared/messages/ids.js';
 import { eventually } from '../../support/eventually.js';
 import { startPostgres, type TestPostgres } from '../../support/postgres.js';
 import { recordingLogger } from '../../support/recording-logger.js';

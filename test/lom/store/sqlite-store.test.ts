@@ -8,7 +8,7 @@ import { checkStore } from '../../../services/lom/store/check-store.js';
 import { openStore } from '../../../services/lom/store/open-store.js';
 import { readStore } from '../../../services/lom/store/read-store.js';
 import type { Store } from '../../../services/lom/store/store.js';
-import { newId } from '../../../services/shared/ids.js';
+import { newId } from '../../../services/shared/messages/ids.js';
 import { eventually } from '../../support/eventually.js';
 import { recordingLogger } from '../../support/recording-logger.js';
 import { makeTempDirectory, type TempDirectory } from '../../support/temp-directory.js';

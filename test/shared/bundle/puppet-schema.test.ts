@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { acceptsUndef, puppetSchema } from '../../../services/shared/bundle/puppet-schema.js';
 import { parsePuppetType } from '../../../services/shared/bundle/puppet-type.js';
-import { createSchemaCompiler } from '../../../services/shared/schema.js';
+import { createSchemaCompiler } from '../../../services/shared/schema/schema.js';
 
 function schemaOf(text: string): object {
   const type = parsePuppetType(text);

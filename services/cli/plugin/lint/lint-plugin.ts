@@ -1,9 +1,9 @@
-import { createFileFaults } from '../../../shared/file-faults.js';
+import { createFileFaults } from '../../../shared/files/file-faults.js';
 import { SCRIPT_BYTES_MAX } from '../../../shared/bundle/bundle-files.js';
 import { FILE_PATH } from '../../../shared/bundle/file-rules.js';
 import { shippedLibrary } from '../../../shared/bundle/shipped-library.js';
 import type { ValidationError } from '../../../shared/gen/rune/v1/eps.js';
-import { readYaml, type YamlSource } from '../../../shared/yaml-source.js';
+import { readYaml, type YamlSource } from '../../../shared/files/yaml-source.js';
 import { openPlugin, type OpenPlugin } from '../open-plugin.js';
 import { readTests } from '../test/read-tests.js';
 import type { Finding } from './finding.js';

@@ -1,6 +1,6 @@
 import type { FaultPath } from '../../../shared/fault.js';
 import { fieldName } from '../../../shared/fault.js';
-import type { YamlSource } from '../../../shared/yaml-source.js';
+import type { YamlSource } from '../../../shared/files/yaml-source.js';
 import type { Finding } from './finding.js';
 
 /** The parts of a manifest that advice is given on; it may have any faults. */

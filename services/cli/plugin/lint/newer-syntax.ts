@@ -1,4 +1,4 @@
-import { createLineIndex } from '../../../shared/line-index.js';
+import { createLineIndex } from '../../../shared/files/line-index.js';
 
 const EMPTY_ARRAY =
   'a bare "${a[@]}" of an empty array under set -u (4.4): write ${a[@]+"${a[@]}"} where it may be empty';

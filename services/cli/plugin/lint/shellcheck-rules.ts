@@ -1,5 +1,5 @@
 import { dirname, join } from 'node:path';
-import { readSourceFile } from '../../../shared/source-file.js';
+import { readSourceFile } from '../../../shared/files/source-file.js';
 
 const NAMES = ['.shellcheckrc', 'shellcheckrc'];
 const RC_BYTES_MAX = 64 * 1024;

@@ -1,4 +1,4 @@
-import { createLineIndex } from '../../../shared/line-index.js';
+import { createLineIndex } from '../../../shared/files/line-index.js';
 import { maskShell } from './mask-shell.js';
 
 const WRITE =

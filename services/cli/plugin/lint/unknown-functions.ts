@@ -1,5 +1,5 @@
 import { didYouMean } from '../../../shared/suggest.js';
-import { createLineIndex } from '../../../shared/line-index.js';
+import { createLineIndex } from '../../../shared/files/line-index.js';
 
 const DEFINITION = /^[ \t]*(?:function[ \t]+)?(rune_\w+)[ \t]*\(\)/gm;
 const COMMENT = /^[ \t]*#.*$/gm;

@@ -1,4 +1,4 @@
-import { durationText, toMs } from '../../../shared/duration.js';
+import { durationText, toMs } from '../../../shared/messages/duration.js';
 import type { RuneError } from '../../../shared/errors.js';
 import { type Outcome, RunState } from '../../../shared/gen/rune/v1/run.js';
 import { errorHeadline } from '../../render/render-error.js';

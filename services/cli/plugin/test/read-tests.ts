@@ -4,12 +4,12 @@ import { YAML_BYTES_MAX } from '../../../shared/bundle/bundle-files.js';
 import { checkFileShape } from '../../../shared/bundle/check-file-shape.js';
 import { ERRORS } from '../../../shared/errors.js';
 import { quoted } from '../../../shared/fault.js';
-import type { FileFaults } from '../../../shared/file-faults.js';
+import type { FileFaults } from '../../../shared/files/file-faults.js';
 import { Risk } from '../../../shared/gen/rune/v1/mrs.js';
-import { createSchemaCompiler } from '../../../shared/schema.js';
-import { readSourceFile } from '../../../shared/source-file.js';
+import { createSchemaCompiler } from '../../../shared/schema/schema.js';
+import { readSourceFile } from '../../../shared/files/source-file.js';
 import { didYouMean } from '../../../shared/suggest.js';
-import { readYaml, type YamlSource } from '../../../shared/yaml-source.js';
+import { readYaml, type YamlSource } from '../../../shared/files/yaml-source.js';
 import type { OpenPlugin } from '../open-plugin.js';
 import { TESTS_SCHEMA } from './tests-schema.js';
 

@@ -1,6 +1,6 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { toDuration } from '../../../shared/duration.js';
+import { toDuration } from '../../../shared/messages/duration.js';
 import { RuneError } from '../../../shared/errors.js';
 import type { LogLine, Outcome } from '../../../shared/gen/rune/v1/run.js';
 import type { LomClient } from '../../client.js';

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EXIT_CODE, RuneError } from '../../../shared/errors.js';
-import { createFileFaults } from '../../../shared/file-faults.js';
+import { createFileFaults } from '../../../shared/files/file-faults.js';
 import { didYouMean } from '../../../shared/suggest.js';
 import type { PluginTestOptions } from '../../commands/plugin.js';
 import type { Deps } from '../../connect.js';

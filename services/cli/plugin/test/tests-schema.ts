@@ -1,4 +1,4 @@
-import { SCHEMA_DIALECT } from '../../../shared/schema-source.js';
+import { SCHEMA_DIALECT } from '../../../shared/schema/schema-source.js';
 
 const text = (maxLength: number, description: string): object => ({
   type: 'string',

@@ -1,4 +1,4 @@
-import { integerSetting, textSetting } from '../../../shared/settings.js';
+import { integerSetting, textSetting } from '../../../shared/settings/settings.js';
 
 /** What the transport openssh has of its own, as settings of the mediator; all other limits are those of `ssh`. */
 export const OPENSSH_SETTINGS = {

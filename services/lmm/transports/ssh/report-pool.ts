@@ -1,4 +1,4 @@
-import type { Logger } from '../../../shared/logger.js';
+import type { Logger } from '../../../shared/logging/logger.js';
 import type { PoolMetrics } from './pool-metrics.js';
 
 /** How the counts of a pool are logged. */

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { RuneError } from '../../../shared/errors.js';
-import type { Logger } from '../../../shared/logger.js';
-import { fileStamp } from '../../../shared/file-stamp.js';
+import type { Logger } from '../../../shared/logging/logger.js';
+import { fileStamp } from '../../../shared/files/file-stamp.js';
 import { parseSshConfig, type SshConfig } from './ssh-config.js';
 
 /** An ssh_config file larger than this is refused. */

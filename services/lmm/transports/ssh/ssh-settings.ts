@@ -1,4 +1,4 @@
-import { durationSetting, integerSetting, type SettingsOf } from '../../../shared/settings.js';
+import { durationSetting, integerSetting, type SettingsOf } from '../../../shared/settings/settings.js';
 
 /** Every bound of the SSH transport, as settings of the mediator; docs/configuration.md shows the same table. */
 export const SSH_SETTINGS = {

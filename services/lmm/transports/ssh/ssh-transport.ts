@@ -1,7 +1,7 @@
 import { RuneError } from '../../../shared/errors.js';
-import { toEps } from '../../../shared/eps.js';
+import { toEps } from '../../../shared/messages/eps.js';
 import { NodeProbe } from '../../../shared/gen/rune/v1/run.js';
-import type { Logger } from '../../../shared/logger.js';
+import type { Logger } from '../../../shared/logging/logger.js';
 import type { Credentials } from '../../credentials/credentials.js';
 import type { Identities } from '../../credentials/identities.js';
 import { checkCommand, forLogin, remoteCommand } from '../remote-command.js';

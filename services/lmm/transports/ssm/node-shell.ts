@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { compactShell } from '../../../shared/compact-shell.js';
-import { packageRoot } from '../../../shared/package-root.js';
+import { packageRoot } from '../../../shared/process/package-root.js';
 
 /** One of the folder `scripts` as it is sent. It holds no single quote. */
 export function nodeShell(name: string): string {

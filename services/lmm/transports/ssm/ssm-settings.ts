@@ -6,8 +6,8 @@ import {
   integerSetting,
   listSetting,
   textSetting,
-} from '../../../shared/settings.js';
-import type { SettingsOf } from '../../../shared/settings.js';
+} from '../../../shared/settings/settings.js';
+import type { SettingsOf } from '../../../shared/settings/settings.js';
 import { OUTPUT_BUCKET } from './output-bucket.js';
 import type { SendSettings } from './send-command.js';
 

@@ -1,5 +1,5 @@
-import { toDuration } from '../../../shared/duration.js';
-import { toEps } from '../../../shared/eps.js';
+import { toDuration } from '../../../shared/messages/duration.js';
+import { toEps } from '../../../shared/messages/eps.js';
 import { RuneError } from '../../../shared/errors.js';
 import type { NodeTarget } from '../../../shared/gen/rune/v1/lmm.js';
 import { NodeProbe, type SsmAddress } from '../../../shared/gen/rune/v1/run.js';

@@ -1,4 +1,4 @@
-import { isLoopbackHost } from '../../../shared/rpc-address.js';
+import { isLoopbackHost } from '../../../shared/rpc/rpc-address.js';
 import type { FaultPath } from '../../../shared/fault.js';
 import {
   LABEL_KEY_RULE,

@@ -5,7 +5,7 @@ import {
   type FollowedInventory,
 } from '../../../../services/lom/inventory-sources/follow-inventory.js';
 import { readInventorySources } from '../../../../services/lom/inventory-sources/source-config.js';
-import { createSchemaCompiler } from '../../../../services/shared/schema.js';
+import { createSchemaCompiler } from '../../../../services/shared/schema/schema.js';
 import type { TestEc2Instance } from '../../../support/ec2/describe-instances.js';
 import { startEc2Endpoint, type Ec2Endpoint } from '../../../support/ec2/ec2-endpoint.js';
 import { recordingLogger } from '../../../support/recording-logger.js';
