@@ -22,6 +22,8 @@ export interface StormRun extends RunSpan {
   outcome: Outcome | undefined;
   /** From then on nothing of it may be alive, by its outcome. */
   overByMs: number;
+  /** Until then it may keep its lock: for the time that its mediator gave it, counted from when that was recorded. */
+  unlockedByMs: number;
 }
 
 /** Where the runs of all tasks are kept, and who hears of what must not be. */
@@ -158,14 +160,25 @@ function newRun(
     locks: task.action === ACTIONS.directory,
     cannotStart: cannotStart(node, task.action),
   };
-  const open = { began: false, mediator: '', toMs: Infinity, outcome: undefined, overByMs: Infinity };
-  return { ...about, node, address: node.address, asked, ...open };
+  const open = { began: false, mediator: '', toMs: Infinity, outcome: undefined };
+  return {
+    ...about,
+    node,
+    address: node.address,
+    asked,
+    ...open,
+    overByMs: Infinity,
+    unlockedByMs: Infinity,
+  };
 }
 
 function noteOutcome(run: StormRun, outcome: Outcome, log: TaskLog): void {
   if (run.outcome !== undefined) log.report('A run has two outcomes', run);
   run.outcome = outcome;
   run.toMs = performance.now();
-  const by = outcome.stoppedOnNodeBy;
-  run.overByMs = outcome.maySurvive && by !== undefined ? run.toMs + by.getTime() - Date.now() : run.toMs;
+  const { maySurvive, stoppedOnNodeBy, endedAt } = outcome;
+  const byMs = maySurvive ? stoppedOnNodeBy?.getTime() : undefined;
+  run.overByMs = byMs === undefined ? run.toMs : run.toMs + byMs - Date.now();
+  // It was recorded before it came here, which may be long after it was said.
+  run.unlockedByMs = byMs === undefined ? run.toMs : run.toMs + byMs - (endedAt?.getTime() ?? byMs);
 }

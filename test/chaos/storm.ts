@@ -188,7 +188,7 @@ async function storm(chaos: ChaosWorld, options: StormOptions): Promise<StormRep
           other.asked.locks &&
           other.node === run.node &&
           other.fromMs <= run.toMs &&
-          Math.max(other.toMs, other.overByMs) >= run.fromMs,
+          Math.max(other.toMs, other.unlockedByMs) >= run.fromMs,
       ));
   const judgeRun = (run: StormRun): void => {
     if (run.outcome === undefined) return;
