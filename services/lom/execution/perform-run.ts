@@ -46,6 +46,8 @@ export interface PerformDeps {
    * NODE_LOCKED or ACTION_LIMIT_REACHED when it has waited long enough.
    */
   readonly waitForLock: () => Promise<Outcome | undefined>;
+  /** Hears that nothing is known of a run that was sent, each time that its mediator was asked in vain. */
+  readonly onBreak: (placement: Placement, error: RuneError, awayMs: number) => void;
   /** Aborts when this process is to leave the run alone. */
   readonly signal: AbortSignal;
   /** Aborts then too, and when the execution is to stop: nobody waits for a mediator any more. */
@@ -253,6 +255,7 @@ export async function performRun(
         pauseMs = settings.attachRetryMs;
       }
       const awayMs = performance.now() - brokenMs;
+      deps.onBreak(placement, error, awayMs);
       const isGone = GONE.has(error.name);
       if (isGone || awayMs >= settings.attachRetryMsMax) {
         const outcome = await adopt();
