@@ -243,7 +243,12 @@ export function performExecution(owned: OwnedExecution, deps: ExecutionDeps): Ex
         action: record.action,
         cancelReason: () => cancelReason,
         onBreak({ address }, error, awayMs) {
-          const where = { node: run.node, run_id: run.runId, mediator: address, after_event: log.mediatorEvent };
+          const where = {
+            node: run.node,
+            run_id: run.runId,
+            mediator: address,
+            after_event: log.mediatorEvent,
+          };
           logger.info('a run is not found again yet', {
             ...about,
             ...where,
