@@ -8,7 +8,7 @@ export interface EventLog {
   /**
    * Adds an event; `logBytes` is what the plugin printed of it. Returns a promise when the reader is too far behind: it settles
    * when there is room again, so that the node can be held back. With no reader, or once relaxed, the oldest log and progress is
-   * dropped instead, and nobody waits.
+   * dropped instead, and nobody waits. After the outcome nothing is added: a reader that comes later would take it for the end.
    */
   push(event: PassingEvent, logBytes?: number): Promise<void> | undefined;
   /** From now on nobody is kept waiting: the node must not be held back any longer. */
@@ -62,6 +62,7 @@ export function createEventLog(limits: KeptEventsLimits, budget: ReplayBudget, w
 
   return {
     push(event, logBytes = 0) {
+      if (ended) return undefined;
       events.add(event, logBytes);
       reader?.wake();
       if (reader === undefined || relaxed || events.unreadBytes < unreadBytesMax) return undefined;

@@ -151,9 +151,10 @@ export function startLiveRun(spec: LiveRunSpec, settings: LiveRunSettings, log: 
 
   const perform = async (): Promise<Outcome> => {
     try {
-      const ending = await carryOut();
-      decoder.end();
-      batcher.flush();
+      const ending = await carryOut().finally(() => {
+        decoder.end();
+        batcher.flush();
+      });
       return endedOutcome(ending, record());
     } catch (thrown) {
       const reason = stopper.signal.aborted ? (stopper.signal.reason as StopReason) : undefined;

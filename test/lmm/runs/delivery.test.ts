@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type {
   MediateAttach,
   MediatedRun,
@@ -177,6 +178,24 @@ describe('the delivery of runs', () => {
       assert.equal(later?.lmmInstanceId, INSTANCE);
       assert.equal(later.header?.messageMetadata?.version, '1.0');
       await refused('READER_REPLACED', rest(stream));
+    });
+
+    it('ends with the outcome also where the node only said why it could not begin', async () => {
+      const why: NodeScript = (_command, sink) => {
+        void sink.stderr(Buffer.from('cannot fork\n'));
+        return Promise.reject(new RuneError('NODE_SETUP_FAILED', 'The node could not begin.'));
+      };
+      mediator = mediatorWith(why, { instanceId: INSTANCE });
+      server = await serveMediator(mediator);
+      const runId = newId();
+      const live = await rest(start({ runId }));
+      // Long enough for a batch of log that was not complete.
+      await delay(50);
+      const later = await rest(attach(runId));
+      for (const messages of [live, later]) {
+        assert.deepEqual(texts(messages), ['cannot fork']);
+        assert.equal(outcomeOf(messages).error?.errorData?.name, 'NODE_SETUP_FAILED');
+      }
     });
 
     it('goes on where a stream was cut in the middle of the log', async () => {

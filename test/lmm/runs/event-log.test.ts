@@ -126,6 +126,19 @@ describe('the events of a run', () => {
       assert.deepEqual(last?.event, { $case: 'outcome', value: outcome });
   });
 
+  it('end with the outcome: what comes after it is none of them', async () => {
+    const log = logOf();
+    accept(log);
+    end(log);
+    print(log);
+    assert.equal(log.lastEvent, 2);
+    const events = await rest(log);
+    assert.deepEqual(
+      events.map(({ event }) => event.$case),
+      ['accepted', 'outcome'],
+    );
+  });
+
   it('end a reader whose call ends, also while it waits', async () => {
     const log = logOf();
     const leaving = new AbortController();
