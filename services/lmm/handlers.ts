@@ -31,6 +31,8 @@ export function lmmHandlers(mediator: Mediator): Handlers<LmmServiceService> {
   return {
     async *mediate(request, call) {
       const run = mediated(mediator, request.command, call.header);
+      // Who attaches to a run that is silent must know that it is here.
+      call.accept();
       let first = true;
       for await (const { eventNo, at, event } of run.events(call.signal)) {
         yield {

@@ -204,8 +204,9 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
     if (request.header === undefined) throw new Error('A recorded request has no header.');
     const resultBytes = await store.outcomeBytes(record.id);
     const retries = await readRetries(store, record.id, runs);
+    const awayMs = await store.awayMs(record.id);
     const intent = replan(record, runs, request, sources);
-    perform({ record, runs, resultBytes, retries, header: request.header, intent });
+    perform({ record, runs, resultBytes, awayMs, retries, header: request.header, intent });
   };
 
   const refuseTooMany = (): void => {
@@ -270,6 +271,7 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
         record: execution,
         runs,
         resultBytes: 0,
+        awayMs: new Map(),
         retries: new Map(),
         header,
         intent,

@@ -161,6 +161,7 @@ export async function resumeExecution(
   const owned: OwnedExecution = {
     record,
     runs,
+    awayMs: await store.awayMs(record.id),
     retries: await readRetries(store, record.id, runs),
     resultBytes: await store.outcomeBytes(record.id),
     header: expiring(fields.expiresAt),

@@ -9,6 +9,8 @@ export type Script = (
   node: string,
   identity: RunIdentity,
   signal: AbortSignal,
+  /** Says that the run is there, before anything else. */
+  found?: () => void,
 ) => AsyncGenerator<Said, void, undefined>;
 
 /** One event of a mediator; its number is given by the order. */
@@ -85,11 +87,11 @@ export function scriptedMediators(scripts: {
       starts.push({ node: run.node.name, placement, runId: identity.runId });
       return numbered(identity.runId, 0, scripts.start(run.node.name, identity, signal));
     },
-    async *attach(placement, identity, afterEvent, signal) {
+    async *attach(placement, identity, afterEvent, signal, onFound) {
       attaches.push({ runId: identity.runId, afterEvent, placement });
       if (scripts.attach === undefined) throw refusal('WRONG_INSTANCE');
       const node = nodes.get(identity.runId) ?? '';
-      yield* numbered(identity.runId, afterEvent, scripts.attach(node, identity, signal));
+      yield* numbered(identity.runId, afterEvent, scripts.attach(node, identity, signal, onFound));
     },
     async cancel(_placement, identity, reason) {
       cancels.push({ runId: identity.runId, reason });

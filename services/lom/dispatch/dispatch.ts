@@ -65,12 +65,16 @@ export interface Dispatcher {
     signal: AbortSignal,
     how?: 'start' | 'adopt',
   ): AsyncGenerator<MediateResponse, void, undefined>;
-  /** Yields the messages of a run that was started there, after the one numbered `afterEvent`. Ends when the signal aborts. */
+  /**
+   * Yields the messages of a run that was started there, after the one numbered `afterEvent`. Ends when the signal aborts. `onFound`
+   * hears that the run is there, which may be long before the first of them.
+   */
   attach(
     placement: Placement,
     identity: RunIdentity,
     afterEvent: number,
     signal: AbortSignal,
+    onFound: () => void,
   ): AsyncGenerator<MediateResponse, void, undefined>;
   /** Asks the mediator to stop a run. */
   cancel(placement: Placement, identity: RunIdentity, reason: string): Promise<void>;
@@ -214,7 +218,7 @@ export function createDispatcher(
       }
     },
 
-    async *attach(placement, identity, afterEvent, signal) {
+    async *attach(placement, identity, afterEvent, signal, onFound) {
       const client = await ready(placement.address);
       const request = {
         header: requestHeader(identity.header, 'RUN_ATTACH_REQUEST', 'lom', 'lmm'),
@@ -228,7 +232,7 @@ export function createDispatcher(
           },
         },
       };
-      yield* client.mediate(request, { signal });
+      yield* client.mediate(request, { signal, onAccept: onFound });
     },
 
     async cancel(placement, identity, reason) {

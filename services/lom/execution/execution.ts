@@ -57,6 +57,8 @@ export interface OwnedExecution {
   readonly runs: readonly RunRecord[];
   /** Bytes of its results that were recorded. */
   readonly resultBytes: number;
+  /** Of runs that were sent and not heard of since, by position: for how many ms. */
+  readonly awayMs: ReadonlyMap<number, number>;
   /** Of runs that are tried again, by position: the attempt before that may have started. */
   readonly retries: ReadonlyMap<number, EarlierAttempt>;
   readonly header: RcsHeader;
@@ -208,6 +210,7 @@ export function performExecution(owned: OwnedExecution, deps: ExecutionDeps): Ex
       mayWait: epoch > 1 && !isSent,
       // Also between two attempts.
       lock: isSent || run.attempt > 1 ? lock : undefined,
+      awayMs: isSent ? (owned.awayMs.get(run.position) ?? 0) : 0,
       cooldown: { action: record.action, forMs: cooldownMs },
     });
     const skipped = (): Outcome | undefined => {

@@ -85,6 +85,8 @@ interface Break {
   readonly error: RuneError;
   /** It had brought at least one message. */
   readonly heard: boolean;
+  /** It ended as if nothing were to follow. */
+  readonly ended: boolean;
 }
 
 type Ending = Outcome | Break;
@@ -194,12 +196,12 @@ export async function performRun(
         const outcome = await log.relay(message);
         if (outcome !== undefined) return outcome;
       }
-      return { heard, error: new RuneError('INTERNAL', 'its stream ended early.') };
+      return { heard, ended: true, error: new RuneError('INTERNAL', 'its stream ended early.') };
     } catch (thrown) {
       if (thrown instanceof NotOwner || signal.aborted) throw thrown;
       const error = RuneError.from(thrown);
       if (error.name === 'STALE_OWNER') throw new NotOwner(error.message);
-      return { heard, error };
+      return { heard, ended: false, error };
     }
   };
 
@@ -239,16 +241,23 @@ export async function performRun(
   /** Finds a run that was sent; resolves with undefined on proof that it did not start. */
   const follow = async (placement: Placement): Promise<Outcome | undefined> => {
     // By a clock that nobody sets.
-    let brokenMs = performance.now();
+    let brokenMs = performance.now() - log.awayMs;
     let pauseMs = settings.attachRetryMs;
     for (;;) {
       deps.onAnswer(placement);
+      let found = false;
+      const onFound = (): void => {
+        found = true;
+        log.found();
+      };
       const ending = await listen(
         placement,
-        dispatcher.attach(placement, identity, log.mediatorEvent, signal),
+        dispatcher.attach(placement, identity, log.mediatorEvent, signal, onFound),
       );
       if (!isBreak(ending)) return ending;
-      const { heard, error } = ending;
+      const { error, ended } = ending;
+      // A stream without anything is that of a silent run until it breaks; one that ends so has nothing to tell, now and later.
+      const heard = ending.heard || (found && !ended);
       if (error.name === 'RUN_NOT_FOUND' && log.mediatorEvent === 0) return undefined;
       if (heard) {
         brokenMs = performance.now();
@@ -281,7 +290,7 @@ export async function performRun(
       if (thrown instanceof NotOwner || signal.aborted) throw thrown;
       if (error.name === 'NODE_COOLING_DOWN') return notStarted(error);
       if (error.name !== 'MEDIATOR_UNAVAILABLE') throw thrown;
-      ending = { heard: false, error };
+      ending = { heard: false, ended: false, error };
     }
     if (!isBreak(ending)) return ending;
     const { error, heard } = ending;

@@ -22,6 +22,10 @@ export interface RunLog {
   readonly placement: Placement | undefined;
   /** Number of the newest event of the mediator that was recorded, or is about to be. */
   readonly mediatorEvent: number;
+  /** For how many ms owners before this one may have looked for it in vain. */
+  readonly awayMs: number;
+  /** Takes note that it was found where it was sent. */
+  found(): void;
   /**
    * Records where the run is about to be sent, together with the locks that it needs; resolves with false, and nothing is recorded, if
    * somebody else has one of them.
@@ -78,6 +82,8 @@ export interface RunHeritage {
   readonly mayWait: boolean;
   /** … or these locks. */
   readonly lock: LockRequest | undefined;
+  /** For how many ms nothing has been heard of it. */
+  readonly awayMs: number;
   /** And after it, the action is not to start on its node for so long; 0 for no time. */
   readonly cooldown: { readonly action: string; readonly forMs: number };
 }
@@ -100,7 +106,7 @@ export function createRunLog(
   let { mediatorEvent, logBytes } = record;
   let droppedBytes = 0;
   const { cooldown } = before;
-  let { lock: held, mayWait: leavesQueue } = before;
+  let { lock: held, mayWait: leavesQueue, awayMs } = before;
 
   const cooldownAfter = ({ startedAt, state }: Outcome): Pick<RunChange, 'coolsDown'> =>
     held?.key === undefined || cooldown.forMs === 0 || (startedAt === undefined && state !== RunState.LOST)
@@ -135,8 +141,18 @@ export function createRunLog(
     get mediatorEvent() {
       return mediatorEvent;
     },
+    get awayMs() {
+      return awayMs;
+    },
+    found() {
+      if (awayMs === 0) return;
+      awayMs = 0;
+      // Whatever is recorded of it says so too, but it may be silent for hours.
+      recorder.run({ position, mediatorEvent }).catch(onFault);
+    },
     async place(chosen, lock) {
       mediatorEvent = 0;
+      awayMs = 0;
       const isRecorded = await recorder.run({
         position,
         attempt,

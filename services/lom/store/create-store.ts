@@ -1,7 +1,7 @@
 import type { Changes } from './changes.js';
 import { createExecution } from './create-execution.js';
 import type { Leases } from './leases.js';
-import { askCancel, cancelsAsked, takeOver, unfinished } from './owners.js';
+import { askCancel, cancelsAsked, readAway, takeOver, unfinished } from './owners.js';
 import { createModuleStore } from './modules.js';
 import { listExecutions, readExecution } from './read-executions.js';
 import { readActionUse, readCooldown, readLockWaits, readNodeLock } from './read-locks.js';
@@ -42,6 +42,7 @@ export function createStore({ database, leases, changes, serverKey, close }: Sto
     execution: (id) => callStore(() => readExecution(db, id)),
     executions: (filter, limit, before) => callStore(() => listExecutions(db, filter, limit, before)),
     runs: (executionId, page) => callStore(() => readRuns(db, executionId, page)),
+    awayMs: (executionId) => callStore(() => readAway(database, executionId)),
     runCounts: (executionIds) => callStore(() => countRuns(db, executionIds)),
     commit: (wanted) => callStore(() => commit(wanted)),
     coolsDownUntilMs: (key, action) => callStore(() => readCooldown(database, key, action)),

@@ -152,5 +152,6 @@ export function migrations(types: ColumnTypes): readonly (readonly string[])[] {
       ) ${options}`,
       `create index action_places_action on action_places (action)`,
     ],
+    [`alter table runs add column away_since_ms ${integer} not null default 0`],
   ];
 }

@@ -49,6 +49,20 @@ export async function unfinished(db: Kysely<StoreTables>, owner: string): Promis
 const unfinishedIds = (db: Kysely<StoreTables>) =>
   db.selectFrom('executions').select('id').where('ended_ms', '=', sql.lit(0));
 
+/** Store.awayMs. */
+export async function readAway(
+  { db, nowMs }: StoreDatabase,
+  executionId: string,
+): Promise<ReadonlyMap<number, number>> {
+  const rows = await db
+    .selectFrom('runs')
+    .select((eb) => ['position', eb(nowMs, '-', eb.ref('away_since_ms')).as('awayMs')])
+    .where('execution_id', '=', executionId)
+    .where('away_since_ms', '>', 0)
+    .execute();
+  return new Map(rows.map(({ position, awayMs }) => [position, Math.max(0, awayMs)]));
+}
+
 interface TakeOver {
   readonly limit: number;
   readonly dropped: readonly string[];
@@ -88,6 +102,14 @@ export function takeOver(
       .updateTable('executions')
       .set((eb) => ({ owner, epoch: eb('epoch', '+', 1) }))
       .where('id', 'in', ids)
+      .execute();
+    await db
+      .updateTable('runs')
+      .set({ away_since_ms: database.nowMs })
+      .where('execution_id', 'in', ids)
+      .where('mediator', '<>', '')
+      .where('ended_ms', '=', 0)
+      .where('away_since_ms', '=', 0)
       .execute();
     return readExecutionsWithRequest(db, ids);
   });

@@ -259,7 +259,8 @@ with change as (
     started_ms = coalesce(v.started_ms, r.started_ms),
     ended_ms = coalesce(v.ended_ms, r.ended_ms),
     log_bytes = coalesce(v.log_bytes, r.log_bytes),
-    outcome_seq = coalesce(v.outcome_seq, r.outcome_seq)
+    outcome_seq = coalesce(v.outcome_seq, r.outcome_seq),
+    away_since_ms = 0
   from unnest($12::text[], $13::bigint[], $14::text[], $15::bigint[], $16::bigint[], $17::text[], $18::text[], $19::bigint[],
       $20::bigint[], $21::bigint[], $22::bigint[], $23::bigint[], $24::bigint[])
     as v (id, position, run_id, attempt, state, mediator, lmm_instance_id, mediator_event, placed_ms, started_ms, ended_ms,

@@ -197,5 +197,6 @@ update runs set
   started_ms = coalesce(?, started_ms),
   ended_ms = coalesce(?, ended_ms),
   log_bytes = coalesce(?, log_bytes),
-  outcome_seq = coalesce(?, outcome_seq)
+  outcome_seq = coalesce(?, outcome_seq),
+  away_since_ms = 0
 where execution_id = ? and position = ?`;

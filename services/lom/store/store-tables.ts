@@ -93,6 +93,8 @@ interface RunsTable {
   ended_ms: number;
   log_bytes: number;
   outcome_seq: number;
+  /** When its execution last changed its owner, if nothing was heard of it since; otherwise 0. */
+  away_since_ms: number;
 }
 
 interface EventsTable {

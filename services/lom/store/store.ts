@@ -246,6 +246,8 @@ export interface Store {
     executionId: string,
     page: { readonly after: number; readonly limit: number },
   ): Promise<ReadonlyMap<number, LockWait>>;
+  /** Of sent runs of which nothing was recorded since their execution changed its owner: how many ms ago that was, by position. */
+  awayMs(executionId: string): Promise<ReadonlyMap<number, number>>;
   /** Events by seq. */
   events(executionId: string, range: EventRange): Promise<EventRecord[]>;
   /** Bytes of the events of an execution that hold outcomes. */

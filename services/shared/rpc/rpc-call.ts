@@ -1,3 +1,4 @@
+import { Metadata } from '@grpc/grpc-js';
 import type { ServerUnaryCall, ServerWritableStream, sendUnaryData } from '@grpc/grpc-js';
 import { toEps } from '../messages/eps.js';
 import { RuneError } from '../errors.js';
@@ -25,6 +26,8 @@ export interface CallContext {
   readonly deadlineMs: number;
   /** The request's header, complete. */
   readonly header: RcsHeader;
+  /** Tells the caller of a stream that it is taken, for one whose first message may be long in coming. */
+  accept(): void;
 }
 
 /** A unary handler. What it throws ends the call with a status; anything but a RuneError as INTERNAL. */
@@ -265,7 +268,10 @@ function openCall(
       timer = setTimeout(() => open.end(exceeded), deadlineMs - nowMs);
       timer.unref();
     }
-    return { request, context: { signal: controller.signal, identity, deadlineMs, header } };
+    const accept = (): void => {
+      if (!over) call.sendMetadata(new Metadata());
+    };
+    return { request, context: { signal: controller.signal, identity, deadlineMs, header, accept } };
   };
 
   return {

@@ -38,6 +38,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
   /** Ends the call with CALL_DEADLINE_EXCEEDED after this long. */
   readonly timeoutMs?: number;
+  /** Hears that the service has taken the stream, at the latest with its first message. */
+  readonly onAccept?: () => void;
 }
 
 /** The function that calls one method. */
@@ -199,6 +201,7 @@ function callStream(
   const call = lease.client.makeServerStreamRequest(method.path, same, same, bytes, new Metadata(), {
     deadline,
   });
+  if (options.onAccept !== undefined) call.once('metadata', options.onAccept);
   const messages = readMessages(call);
   const forget = onAbort(signal, () => {
     lease.cancel();

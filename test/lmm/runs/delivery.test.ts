@@ -198,6 +198,27 @@ describe('the delivery of runs', () => {
       }
     });
 
+    it('says at once that the run is there, and nothing of that where it is not', async () => {
+      await open();
+      const { runId, stream } = await begin();
+      const replaced = refused('READER_REPLACED', rest(stream));
+      const accepts: string[] = [];
+      const attachTo = (id: string): Stream => {
+        const value = { runId: id, lmmInstanceId: INSTANCE, afterEvent: 2, ownerEpoch: 0 };
+        const command = { $case: 'attach' as const, value };
+        return server.client.mediate(
+          { header: undefined, command },
+          { onAccept: () => void accepts.push(id) },
+        );
+      };
+      const silent = attachTo(runId);
+      await eventually(() => accepts.length === 1, { label: 'the answer' });
+      await silent.return();
+      await replaced;
+      await refused('RUN_NOT_FOUND', rest(attachTo(newId())));
+      assert.deepEqual(accepts, [runId]);
+    });
+
     it('goes on where a stream was cut in the middle of the log', async () => {
       await open({ unreadBytesMax: MIB, replayBytesMax: MIB });
       const { runId, stream } = await begin();

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { isFinal } from '../../../services/lom/execution/final-state.js';
 import { openStore } from '../../../services/lom/store/open-store.js';
 import type { Store } from '../../../services/lom/store/store.js';
 import type { Plan } from '../../../services/lom/plan/plan.js';
@@ -427,6 +429,34 @@ describe('an execution', () => {
       }
     });
 
+    it('has not lost one that was silent for longer than that before it broke off once more', async () => {
+      let asked = 0;
+      const attach: Script = async function* (_node, _identity, _signal, found) {
+        asked += 1;
+        if (asked === 2) yield ended(RunState.SUCCEEDED);
+        if (asked > 1) return;
+        found?.();
+        await delay(60);
+        throw new RuneError('SERVICE_UNREACHABLE', 'connection reset');
+      };
+      const mediators = scriptedMediators({ start: broken, attach });
+      const execution = await executeRecorded(store, planOf(['a']), mediators, {
+        settings: { lostAfterMs: 50 },
+      });
+      await execution.finished;
+      assert.equal(execution.state, ExecutionState.SUCCEEDED);
+    });
+
+    it('has lost it after that time when it is found again and again, and ends without an outcome', async () => {
+      const attach: Script = async function* (_node, _identity, _signal, found) {
+        yield* [];
+        found?.();
+      };
+      const mediators = scriptedMediators({ start: broken, attach });
+      const events = await (await executeRecorded(store, planOf(['a']), mediators)).events();
+      assert.equal(outcomes(events).get('a')?.state, RunState.LOST);
+    });
+
     it('before the mediator had answered sends it again only after proof that it did not start', async () => {
       let sent = 0;
       const start: Script = async function* () {
@@ -628,6 +658,32 @@ describe('an execution', () => {
         ['waiting'],
       );
       assert.equal(second.attaches.length, 1);
+    });
+
+    it('and another one before a run was lost to it has lost the run all the same', async () => {
+      const start: Script = async function* () {
+        yield accepted;
+        throw new RuneError('SERVICE_UNREACHABLE', 'connection reset');
+      };
+      const attach: Script = async function* () {
+        yield* [];
+        throw new RuneError('SERVICE_UNREACHABLE', 'still away');
+      };
+      const plan = planOf(['a']);
+      const settings = { lostAfterMs: 400 };
+      const mediators = scriptedMediators({ start, attach });
+      let owned = await executeRecorded(store, plan, mediators, { settings });
+      let owners = 1;
+      for (; !isFinal(owned.state); owners++) {
+        await Promise.race([owned.finished, delay(100)]);
+        owned.leave();
+        await owned.finished;
+        const [record] = await store.takeOver(`owner ${owners}`, 10);
+        if (record === undefined) break;
+        owned = await resumeExecution(store, record, plan, mediators, { settings });
+      }
+      assert.equal(outcomes(await owned.events()).get('a')?.state, RunState.LOST);
+      assert.ok(owners > 3 && owners < 12, `${owners} owners`);
     });
 
     it('has nothing more recorded by the old one', async () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
 import { ExecutionState, RunState } from '../../../services/shared/gen/rune/v1/run.js';
 import type { ExecutionChange, ExecutionFilter, Store } from '../../../services/lom/store/store.js';
 import { newId } from '../../../services/shared/messages/ids.js';
@@ -427,6 +428,28 @@ export function storeContract(open: () => Promise<Store>): void {
       [[dropped, 2]],
     );
     assert.equal((await store.execution(kept))?.epoch, 1);
+  });
+
+  it('knows for how long a sent run has not been heard of since its execution changed its owner', async () => {
+    const owner = newId();
+    const id = await create(store, { owner, nodes: ['sent', 'heard', 'ended', 'waiting'] });
+    const sent = { mediator: 'lmm:50052', lmmInstanceId: 'i1', attempt: 1 };
+    const change = (epoch: number, runs: ExecutionChange['runs']): Promise<unknown> =>
+      store.commit([{ executionId: id, epoch, events: [], runs }]);
+    await change(1, [
+      { position: 0, ...sent },
+      { position: 1, ...sent },
+      { position: 2, ...sent, state: RunState.FAILED, endedMs: 5 },
+    ]);
+    assert.equal((await store.awayMs(id)).size, 0);
+    await store.takeOver(owner, 1000, [id]);
+    await delay(30);
+    await store.takeOver(owner, 1000, [id]);
+    const away = await store.awayMs(id);
+    assert.deepEqual([...away.keys()].toSorted(), [0, 1]);
+    assert.ok((away.get(0) ?? 0) >= 25, `${away.get(0)} ms`);
+    await change(3, [{ position: 1, mediatorEvent: 4 }]);
+    assert.deepEqual([...(await store.awayMs(id)).keys()], [0]);
   });
 
   it('deletes ended executions by age and by number, with all that belongs to them', async () => {
