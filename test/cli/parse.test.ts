@@ -229,6 +229,7 @@ describe('the command line', () => {
   const refused: [string, RegExp][] = [
     ['', /Usage: rune/],
     ['frobnicate', /unknown command 'frobnicate'/],
+    ['nodes frobnicate web01', /'nodes' has no command 'frobnicate'/],
     ['run', /missing required argument 'action'/],
     ['run noop', /Name the nodes: --node, --group or --select/],
     ['run noop web01 web02', /did you mean --node web01,web02\?\nSee: rune run --help$/m],

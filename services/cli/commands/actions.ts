@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { LIST, listOptions } from './list-options.js';
+import { addList } from './add-list.js';
+import { listOptions } from './list-options.js';
 import {
   addServiceOptions,
   type ParsedServiceOptions,
@@ -25,9 +26,7 @@ export function defineActions(program: Command, start: (options: ActionsOptions)
     .command('actions')
     .description('what can be run: actions, their parameters and results')
     .addHelpText('after', () => listOptions(list) + EXAMPLES);
-  const list: Command = addServiceOptions(
-    command.command(LIST, { isDefault: true }).description('all actions'),
-  );
+  const list: Command = addServiceOptions(addList(command).description('all actions'));
   list.action((parsed: ParsedServiceOptions) => start({ service: serviceOptions(parsed) }));
   addServiceOptions(
     command

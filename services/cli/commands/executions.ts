@@ -2,7 +2,8 @@ import { type Command, Option } from 'commander';
 import { RuneError } from '../../shared/errors.js';
 import { parseTime, type TimePoint } from '../config/parse-time.js';
 import type { ParamAssignment } from '../params/parse-assignment.js';
-import { LIST, listOptions } from './list-options.js';
+import { addList } from './add-list.js';
+import { listOptions } from './list-options.js';
 import { collectAssignment, collectNames, parseCount } from './parse-flags.js';
 import { addResumeOption } from './resume-option.js';
 import {
@@ -123,8 +124,7 @@ interface ParsedList extends ParsedServiceOptions {
 }
 
 function defineList(executions: Command, start: Start): Command {
-  const list = executions
-    .command(LIST, { isDefault: true })
+  const list = addList(executions)
     .description('the newest executions, or those that the flags choose')
     .option('-a, --action <name>', 'of this action')
     .option('-n, --node <name>', 'with a run on this node')

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { parseDuration } from '../config/parse-duration.js';
-import { LIST, listOptions } from './list-options.js';
+import { addList } from './add-list.js';
+import { listOptions } from './list-options.js';
 import {
   addServiceOptions,
   type ParsedServiceOptions,
@@ -44,8 +45,7 @@ export function defineModules(program: Command, start: (options: ModulesOptions)
     .description('what is registered: plugin bundles and mediators')
     .addHelpText('after', () => listOptions(list) + EXAMPLES);
   const list: Command = addServiceOptions(
-    command
-      .command(LIST, { isDefault: true })
+    addList(command)
       .description('all modules and how they are')
       .addOption(new Option('--type <type>', 'only modules of this type').choices(MODULE_KINDS))
       .option('--ended', 'also those whose registration has ended'),

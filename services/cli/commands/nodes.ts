@@ -1,5 +1,6 @@
 import { Argument, type Command, Option } from 'commander';
-import { LIST, listOptions } from './list-options.js';
+import { addList } from './add-list.js';
+import { listOptions } from './list-options.js';
 import { collectLabel, collectNames } from './parse-flags.js';
 import {
   addServiceOptions,
@@ -53,8 +54,7 @@ export function defineNodes(program: Command, start: (options: NodesOptions) => 
     .description('where actions can run: the nodes of the inventory')
     .addHelpText('after', () => listOptions(list) + EXAMPLES);
   const list: Command = addServiceOptions(
-    command
-      .command(LIST, { isDefault: true })
+    addList(command)
       .description('all nodes, or those of groups and labels')
       .option('-g, --group <name>', 'nodes of a group', collectNames('--group'))
       .option('-l, --select <key=value>', 'nodes with this label; several must all match', collectLabel),
