@@ -1,12 +1,17 @@
 import { RuneError } from '../../shared/errors.js';
 import type { Plan, PlannedRun } from '../plan/plan.js';
 import type { LockRequest, RunRecord } from '../store/store.js';
-import type { Sendable } from './perform-run.js';
 
 /** What sends the runs of an execution, by node. */
 export interface Intent {
   readonly plan: Plan;
   readonly runs: ReadonlyMap<string, PlannedRun>;
+}
+
+/** What a run needs to be sent somewhere. */
+export interface Sendable {
+  readonly plan: Plan;
+  readonly run: PlannedRun;
 }
 
 /** What a run needs to have before it is sent; undefined if nothing. */
