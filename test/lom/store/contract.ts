@@ -446,7 +446,7 @@ export function storeContract(open: () => Promise<Store>): void {
     await delay(30);
     await store.takeOver(owner, 1000, [id]);
     const away = await store.awayMs(id);
-    assert.deepEqual([...away.keys()].toSorted(), [0, 1]);
+    assert.deepEqual(new Set(away.keys()), new Set([0, 1]));
     assert.ok((away.get(0) ?? 0) >= 25, `${away.get(0)} ms`);
     await change(3, [{ position: 1, mediatorEvent: 4 }]);
     assert.deepEqual([...(await store.awayMs(id)).keys()], [0]);
