@@ -11,18 +11,14 @@ import { checkReason } from '../shared/messages/reason.js';
 import { settledWithin } from '../shared/settled-within.js';
 import type { Dispatcher } from './dispatch/dispatch.js';
 import { beginAtZero } from './execution/begin-at-zero.js';
-import {
-  performExecution,
-  type Execution,
-  type ExecutionSettings,
-  type OwnedExecution,
-} from './execution/execution.js';
+import { performExecution, type Execution } from './execution/execution.js';
 import { executionStatus } from './execution/execution-status.js';
 import { createFairSlots } from './execution/fair-slots.js';
 import { loadOf, type OrchestratorLoad } from './execution/load.js';
 import { isFinal } from './execution/final-state.js';
 import type { Intent } from './execution/intent.js';
 import { createLockTurns } from './execution/lock-turns.js';
+import type { ExecutionSettings, OwnedExecution } from './execution/owned-execution.js';
 import { startOwnership, type OwnershipSettings } from './execution/ownership.js';
 import type { Mediators } from './dispatch/mediators.js';
 import type { LomMeter } from './metrics.js';

@@ -2,12 +2,8 @@ import { createCommitQueue } from '../../services/lom/store/commit-queue.js';
 import type { Dispatcher } from '../../services/lom/dispatch/dispatch.js';
 import { createFairSlots } from '../../services/lom/execution/fair-slots.js';
 import { executionStatus } from '../../services/lom/execution/execution-status.js';
-import {
-  performExecution,
-  type Execution,
-  type ExecutionSettings,
-  type OwnedExecution,
-} from '../../services/lom/execution/execution.js';
+import { performExecution, type Execution } from '../../services/lom/execution/execution.js';
+import type { ExecutionSettings, OwnedExecution } from '../../services/lom/execution/owned-execution.js';
 import {
   configuredMediators,
   createMediators,
