@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes sure that the Debian packages are there which the tests run against: a real sshd, a real PostgreSQL, a real
-# Kerberos, a real Python client, shellcheck.
+# Kerberos, a FIDO authenticator in software, a real Python client, shellcheck.
 # As root it installs what is missing; otherwise it names it and fails. With arguments, only of those packages.
 set -eu
 
@@ -32,26 +32,42 @@ need krb5-user command -v kinit
 need unzip command -v unzip
 need systemd command -v systemd-analyze
 need python3-grpc-tools /usr/bin/python3 -c 'import grpc_tools'
+# FIDO in software. As root only this one file is unpacked: the package as a whole brings a Python framework along.
+authenticator=usr/lib/openssh/regress/misc/sk-dummy/sk-dummy.so
+need openssh-tests test -f "/$authenticator"
 
 [ -n "$missing" ] || exit 0
-if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then
-  echo "installing Debian packages:$missing" >&2
-  export DEBIAN_FRONTEND=noninteractive
-  log=$(mktemp)
-  # The tests start servers of their own: the package shall make and start none.
-  no_cluster=/etc/postgresql-common/createcluster.d/rune-tests.conf
-  mkdir -p "${no_cluster%/*}"
-  echo 'create_main_cluster = off' >"$no_cluster"
-  trap 'rm -f "$no_cluster"' EXIT
-  # shellcheck disable=SC2086 # a list of package names
-  if { apt-get update && apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1; then
-    rm -f "$log"
-  else
-    cat "$log" >&2
-    rm -f "$log"
-    exit 1
-  fi
-else
+if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
   echo "The tests need these Debian packages: apt-get install$missing" >&2
   exit 1
 fi
+
+echo "installing Debian packages:$missing" >&2
+export DEBIAN_FRONTEND=noninteractive
+work=$(mktemp -d)
+# The tests start servers of their own: the package shall make and start none.
+no_cluster=/etc/postgresql-common/createcluster.d/rune-tests.conf
+trap 'rm -rf "$work" "$no_cluster"' EXIT
+mkdir -p "${no_cluster%/*}"
+echo 'create_main_cluster = off' >"$no_cluster"
+
+quietly() { # COMMAND...; its words count only if it fails
+  "$@" >"$work/log" 2>&1 || { cat "$work/log" >&2 && exit 1; }
+}
+
+install_authenticator() {
+  cd "$work"
+  quietly apt-get download -o APT::Sandbox::User=root openssh-tests
+  quietly dpkg-deb --extract openssh-tests_*.deb .
+  mkdir -p "/${authenticator%/*}"
+  cp "$authenticator" "/$authenticator"
+}
+
+packages=
+for package in $missing; do
+  [ "$package" = openssh-tests ] || packages="$packages $package"
+done
+quietly apt-get update
+# shellcheck disable=SC2086 # a list of package names
+[ -z "$packages" ] || quietly apt-get install -y --no-install-recommends $packages
+case $missing in *" openssh-tests"*) install_authenticator ;; esac
