@@ -215,9 +215,9 @@ function watchMaster(attempt: Attempt, master: Master, log: SshLog): SshConnecti
   let ending: string | undefined;
   let reason = 'the node closed the connection';
   log.forgetWords();
-  const closed = master.ended.then(async (end) => {
+  const lost = master.ended.then((end) => (reason = ending ?? describeSshLoss(log, end, context.settings)));
+  const closed = lost.then(async () => {
     await files.remove();
-    reason = ending ?? describeSshLoss(log, end, context.settings);
     return reason;
   });
   return {
@@ -241,7 +241,8 @@ function watchMaster(attempt: Attempt, master: Master, log: SshLog): SshConnecti
           node: target.node,
         },
         async lossReason() {
-          if (await settledWithin(closed, LAST_WORDS_MS)) return closed;
+          // A master that has ended tells soon why, however busy this process is.
+          if (!master.isAlive() || (await settledWithin(lost, LAST_WORDS_MS))) return lost;
           return 'its session ended without a status: the connection broke, or the shell on the node was killed or left with exit code 255';
         },
       });
