@@ -16,6 +16,7 @@ need() { # PACKAGE TEST-COMMAND...
 need openssh-server test -x /usr/sbin/sshd
 need openssh-client command -v ssh-keygen
 need procps command -v ps
+need iproute2 command -v ip
 need monitoring-plugins-basic test -x /usr/lib/nagios/plugins/check_load
 need sudo command -v sudo
 need opendoas command -v doas

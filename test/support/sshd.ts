@@ -35,6 +35,8 @@ export interface SshdOptions {
   readonly hostKeyTypes?: readonly HostKeyType[];
   /** More variables of the server. */
   readonly env?: Readonly<Record<string, string>>;
+  /** The file of the network namespace to run in, if not this one's. */
+  readonly network?: string;
 }
 
 export interface TestHostKey {
@@ -111,7 +113,10 @@ async function startIn(directory: string, options: SshdOptions): Promise<TestSsh
     const port = await freePort();
     await writeFile(join(directory, 'config'), await configText(directory, port, types, options));
     await writeFile(logPath, '');
-    const child = spawn(SSHD, ['-D', '-f', join(directory, 'config'), '-E', logPath], {
+    const args = ['-D', '-f', join(directory, 'config'), '-E', logPath];
+    const [program, words] =
+      options.network === undefined ? [SSHD, args] : ['nsenter', [`--net=${options.network}`, SSHD, ...args]];
+    const child = spawn(program, words, {
       stdio: 'ignore',
       env: { ...process.env, ...options.env },
     });
