@@ -6,13 +6,13 @@ const TESTS = dirname(fileURLToPath(import.meta.url));
 /** What starts an sshd, a database, a service or the command line as a process of its own, or is one, or needs a tool that the unit part does without. */
 const STARTERS = [
   'cli/installed-command.test.js',
-  'cli/spawn-rune.js',
   'deploy/image.test.js',
   'deploy/systemd.test.js',
   'support/postgres.js',
   'support/rpc-flood-reader.js',
   'support/rpc-flood-server.js',
   'support/service-process.js',
+  'support/spawn-rune.js',
   'support/sshd.js',
   'support/test-tools.js',
   'support/tiny-service.js',

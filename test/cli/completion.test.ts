@@ -9,7 +9,7 @@ import { candidates } from '../../services/cli/completion/candidates.js';
 import { completionScript } from '../../services/cli/completion/script.js';
 import { startScriptedLom } from '../support/scripted-lom.js';
 import { createFakeIo } from './fake-io.js';
-import { RUNE } from './spawn-rune.js';
+import { RUNE } from '../support/spawn-rune.js';
 
 const run = promisify(execFile);
 

@@ -93,3 +93,23 @@ export function createEvents(action = 'tail-log') {
 export function failure(name: ErrorName, message: string, node: string): EpsError {
   return toEps(new RuneError(name, message, { node, action: 'tail-log' }), { source: 'test' });
 }
+
+/** The stream of an execution that ends by itself. */
+export async function* play(...events: readonly RunResponse[]): AsyncGenerator<RunResponse> {
+  yield* events;
+}
+
+/** An execution of which one run of three succeeds. */
+export function threeNodes(): RunResponse[] {
+  const events = createEvents();
+  return [
+    events.accepted(3),
+    events.running('web01'),
+    events.running('web02'),
+    events.log('web01', 'reading the journal'),
+    events.succeeded('web01', { lines: ['a', 'b'], unit: 'nginx' }),
+    events.failed('web02', 'NODE_UNREACHABLE', 'web02 (192.0.2.2:22) refused the connection.'),
+    events.failed('web03', 'HOST_KEY_CHANGED', 'web03 presents another host key.'),
+    events.final(ExecutionState.PARTIAL, { SUCCEEDED: 1, FAILED: 2 }),
+  ];
+}

@@ -13,11 +13,10 @@ import {
 } from '../../services/shared/gen/rune/v1/lom.js';
 import { ExecutionState, RunState } from '../../services/shared/gen/rune/v1/run.js';
 import { eventually } from '../support/eventually.js';
-import { recorded, type ScriptedLom, startScriptedLom } from '../support/scripted-lom.js';
+import { type LomScript, recorded, type ScriptedLom } from '../support/scripted-lom.js';
+import { scriptedLoms } from '../support/scripted-loms.js';
 import { createEvents, EXECUTION_ID } from './events.js';
 import { createFakeIo, type FakeIo } from './fake-io.js';
-
-type Script = Parameters<typeof startScriptedLom>[0];
 
 const OTHER_ID = '0199aaaa-0000-7000-8000-000000000002';
 const NOW_MS = Date.parse('2026-01-02T05:00:00Z');
@@ -48,14 +47,7 @@ const execution = (fields: Parameters<typeof Execution.fromPartial>[0]) =>
   });
 
 describe('rune executions', () => {
-  const servers: ScriptedLom[] = [];
-  afterEach(() => Promise.all(servers.splice(0).map((server) => server.stop())));
-
-  const lomOf = async (script: Script) => {
-    const server = await startScriptedLom(script);
-    servers.push(server);
-    return server;
-  };
+  const lomOf = scriptedLoms();
   const start = (lom: ScriptedLom, args: readonly string[], io = fakeIo()) => ({
     io,
     ended: runCli(['executions', ...args, '--server', lom.address], io),
@@ -306,7 +298,7 @@ describe('rune executions', () => {
   });
 
   describe('cancel', () => {
-    const cancelling: Script = () => ({
+    const cancelling: LomScript = () => ({
       async cancelExecution({ executionId }) {
         if (executionId === 'gone') throw new RuneError('EXECUTION_NOT_FOUND', 'There is no execution gone.');
         const state = executionId === OTHER_ID ? ExecutionState.SUCCEEDED : ExecutionState.CANCELLING;
@@ -389,7 +381,7 @@ describe('rune executions', () => {
 
   describe('rerun', () => {
     const rerunning =
-      (risky = false): Script =>
+      (risky = false): LomScript =>
       () => ({
         ...recorded(threeNodes()),
         async rerunExecution({ acknowledgeRisk }) {

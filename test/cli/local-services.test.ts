@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { eventually } from '../support/eventually.js';
 import { makeTestBundle } from '../support/test-bundle.js';
 import { configurationFault } from '../../services/cli/local-services/start-service.js';
-import { type RuneProcess, spawnRune } from './spawn-rune.js';
+import { type RuneProcess, spawnRune } from '../support/spawn-rune.js';
 
 /** Processes whose environment holds this word: everything that the command line under test has started. */
 async function processesWith(word: string): Promise<string[]> {

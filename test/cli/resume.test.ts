@@ -5,11 +5,10 @@ import { type RunResponse, SubmitExecutionResponse } from '../../services/shared
 import { ExecutionState, RunState } from '../../services/shared/gen/rune/v1/run.js';
 import { type BadLinks, startBadLinks } from '../support/bad-link.js';
 import { eventually } from '../support/eventually.js';
-import { recorded, type ScriptedLom, startScriptedLom } from '../support/scripted-lom.js';
+import { recorded, type ScriptedLom } from '../support/scripted-lom.js';
+import { scriptedLoms } from '../support/scripted-loms.js';
 import { createEvents, EXECUTION_ID } from './events.js';
 import { createFakeIo, type FakeIo } from './fake-io.js';
-
-type Script = Parameters<typeof startScriptedLom>[0];
 
 function twoNodes(): RunResponse[] {
   const events = createEvents();
@@ -47,18 +46,9 @@ const seqs = (io: FakeIo) =>
     .map((line): number => (JSON.parse(line) as { seq: number }).seq);
 
 describe('a service that is lost while an execution is watched', () => {
-  const servers: ScriptedLom[] = [];
   const relays: BadLinks[] = [];
-  afterEach(async () => {
-    await Promise.all(relays.splice(0).map((relay) => relay.close()));
-    await Promise.all(servers.splice(0).map((server) => server.stop()));
-  });
-
-  const lomOf = async (script: Script, listen?: string) => {
-    const server = await startScriptedLom(script, listen);
-    servers.push(server);
-    return server;
-  };
+  afterEach(() => Promise.all(relays.splice(0).map((relay) => relay.close())));
+  const lomOf = scriptedLoms();
   /** The way to a server, which can be cut. */
   const relayTo = async ({ address }: ScriptedLom) => {
     const [host = '', port] = address.split(':');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { spawnRune, type RuneProcess } from '../cli/spawn-rune.js';
+import { spawnRune, type RuneProcess } from '../support/spawn-rune.js';
 import { newId } from '../../services/shared/messages/ids.js';
 import { eventually } from '../support/eventually.js';
 import { findProcesses } from '../support/processes.js';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../../services/shared/process/package-root.js';
-import { RUNE } from '../cli/spawn-rune.js';
+import { RUNE } from '../support/spawn-rune.js';
 import { runBash } from '../support/bash.js';
 import { blocksOf } from '../support/markdown-blocks.js';
 import { startSshd, type TestSshd } from '../support/sshd.js';

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { gunzipSync } from 'node:zlib';
 import { ExecutionState, RunState, StopReason } from '../../services/shared/gen/rune/v1/run.js';
-import { spawnRune } from '../cli/spawn-rune.js';
+import { spawnRune } from '../support/spawn-rune.js';
 import { eventually } from '../support/eventually.js';
 import { findProcesses } from '../support/processes.js';
 import { runAction, type Ran } from '../support/run-action.js';

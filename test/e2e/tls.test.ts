@@ -14,7 +14,7 @@ import {
 import { ExecutionState } from '../../services/shared/gen/rune/v1/run.js';
 import { packageRoot } from '../../services/shared/process/package-root.js';
 import { createRpcClient, type RpcClient } from '../../services/shared/rpc/rpc-client.js';
-import { spawnRune } from '../cli/spawn-rune.js';
+import { spawnRune } from '../support/spawn-rune.js';
 import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/free-port.js';
 import { bundleOf, bundleRequest, mediatorRequest, registrationIdOf } from '../support/module-requests.js';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { loadInventory } from '../support/load-inventory.js';
-import { spawnRune } from '../cli/spawn-rune.js';
+import { spawnRune } from '../support/spawn-rune.js';
 import { startWorld, type World } from '../support/world.js';
 
 describe('trusting the host keys of a node', () => {

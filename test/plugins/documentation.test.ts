@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TESTS_SCHEMA } from '../../services/cli/plugin/test/tests-schema.js';
 import { packageRoot } from '../../services/shared/process/package-root.js';
-import { spawnRune } from '../cli/spawn-rune.js';
+import { spawnRune } from '../support/spawn-rune.js';
 import { createSchemaCompiler } from '../../services/shared/schema/schema.js';
 import { readYaml } from '../../services/shared/files/yaml-source.js';
 import type { BashEnding } from '../support/bash.js';

@@ -24,6 +24,9 @@ import { startRpcServer } from '../../services/shared/rpc/rpc-server.js';
 
 type LomHandlers = Handlers<typeof LomServiceService>;
 
+/** The answers of a LOM that are not the usual ones; `cancelled` settles with the first cancel that arrives. */
+export type LomScript = (cancelled: Promise<void>) => Partial<LomHandlers>;
+
 /** A LomService over real gRPC whose answers a test writes. */
 export interface ScriptedLom {
   readonly address: string;
@@ -118,11 +121,8 @@ function unscripted(): never {
   throw new Error('This script has no such call.');
 }
 
-/** Starts the server, on a free loopback port unless it is told where. `handlers` replace the answers that every script has. */
-export async function startScriptedLom(
-  handlers: (cancelled: Promise<void>) => Partial<LomHandlers>,
-  listen = '127.0.0.1:0',
-): Promise<ScriptedLom> {
+/** Starts the server, on a free loopback port unless it is told where. */
+export async function startScriptedLom(script: LomScript, listen = '127.0.0.1:0'): Promise<ScriptedLom> {
   const runs: RunRequest[] = [];
   const submits: SubmitExecutionRequest[] = [];
   const watches: WatchExecutionRequest[] = [];
@@ -133,7 +133,7 @@ export async function startScriptedLom(
   const cancelled = new Promise<void>((resolve) => {
     noteCancel = resolve;
   });
-  const own = handlers(cancelled);
+  const own = script(cancelled);
   const all: LomHandlers = {
     run: unscripted,
     submitExecution: unscripted,

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { eventually } from '../support/eventually.js';
+import { eventually } from './eventually.js';
 
 /** The installed command, as a script for node. */
 export const RUNE = fileURLToPath(new URL('../../bin/rune.cjs', import.meta.url));
