@@ -1,5 +1,5 @@
-import type { RunResponse } from '../../services/shared/gen/rune/v1/lom.js';
-import { RunState, type Outcome } from '../../services/shared/gen/rune/v1/run.js';
+import { RunState } from '../../services/shared/gen/rune/v1/run.js';
+import { gate, type Gate } from './gate.js';
 import { abortOf, accepted, ended, running as isRunning, type Script } from './scripted-mediators.js';
 
 /** Runs that stay on their nodes until they are let go, and a record of who was on which node. */
@@ -18,11 +18,9 @@ export interface GuardedNodes {
 /** Makes nodes that record who is on them. */
 export function guardedNodes(): GuardedNodes {
   const begun: string[] = [];
-  const gates = new Map<string, { readonly opened: Promise<void>; readonly open: () => void }>();
-  const gateOf = (executionId: string) => {
-    let open = (): void => undefined;
-    const opened = new Promise<void>((resolve) => (open = resolve));
-    const known = gates.get(executionId) ?? { opened, open };
+  const gates = new Map<string, Gate>();
+  const gateOf = (executionId: string): Gate => {
+    const known = gates.get(executionId) ?? gate();
     gates.set(executionId, known);
     return known;
   };
@@ -50,11 +48,4 @@ export function guardedNodes(): GuardedNodes {
       yield ended(RunState.SUCCEEDED);
     },
   };
-}
-
-/** The outcome of the run on a node among these events. */
-export function outcomeOf(events: readonly RunResponse[], node = 'a'): Outcome | undefined {
-  return events
-    .flatMap((event) => (event.node === node && event.event?.$case === 'outcome' ? [event.event.value] : []))
-    .at(-1);
 }

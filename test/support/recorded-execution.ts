@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { createCommitQueue } from '../../services/lom/store/commit-queue.js';
 import type { Dispatcher } from '../../services/lom/dispatch/dispatch.js';
 import { createFairSlots } from '../../services/lom/execution/fair-slots.js';
@@ -203,4 +204,21 @@ export async function executeRecorded(
   fields: PerformFields = {},
 ): Promise<RecordedExecution> {
   return resumeExecution(store, await recordExecution(store, plan), plan, dispatcher, fields);
+}
+
+/** Gives an execution that is recorded to the next owner: who performs it now records nothing more. */
+export async function takeOver(store: Store, id: string): Promise<ExecutionRecord> {
+  const record = (await store.takeOver('me', 100, [id])).find((taken) => taken.id === id);
+  assert.ok(record !== undefined, 'nobody can take the execution over');
+  return record;
+}
+
+/** Leaves an execution to its next owner. */
+export async function handOver(
+  store: Store,
+  { id, leave, finished }: Pick<Execution, 'id' | 'leave' | 'finished'>,
+): Promise<ExecutionRecord> {
+  leave();
+  await finished;
+  return takeOver(store, id);
 }

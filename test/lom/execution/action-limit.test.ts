@@ -1,54 +1,31 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
-import { createLockTurns } from '../../../services/lom/execution/lock-turns.js';
 import type { Plan } from '../../../services/lom/plan/plan.js';
-import { openStore } from '../../../services/lom/store/open-store.js';
-import type { Store } from '../../../services/lom/store/store.js';
 import { ExecutionState, RunState } from '../../../services/shared/gen/rune/v1/run.js';
 import { eventually } from '../../support/eventually.js';
-import { guardedNodes, outcomeOf, type GuardedNodes } from '../../support/guarded-nodes.js';
-import { executeRecorded, planOf, type RecordedExecution } from '../../support/recorded-execution.js';
-import { recordingLogger } from '../../support/recording-logger.js';
-import { scriptedMediators } from '../../support/scripted-mediators.js';
-import { makeTempDirectory, type TempDirectory } from '../../support/temp-directory.js';
-
-const HOUR_MS = 3_600_000;
+import { outcomeOf } from '../../support/execution-events.js';
+import { guardedExecutions, HOUR_MS } from '../../support/guarded-executions.js';
+import { planOf, type RecordedExecution } from '../../support/recorded-execution.js';
 
 describe('an action of which only so many runs may be under way', () => {
-  let directory: TempDirectory;
-  let store: Store;
-  const turns = createLockTurns(HOUR_MS);
+  const world = guardedExecutions();
+  const { execute, begun } = world;
 
-  before(async () => {
-    directory = await makeTempDirectory();
-    const settings = { storeConnectTimeoutMs: 1000, storeStatementTimeoutMs: 1000, storeConnectionsMax: 2 };
-    store = await openStore(join(directory.path, 'rune.db'), settings, recordingLogger().logger);
-    store.onRelease(turns.wake);
-  });
-  after(async () => {
-    await store.close();
-    await directory.remove();
-  });
-
-  let nodes: GuardedNodes;
   /** The action of a test is nobody else's. */
   let action: string;
   let count = 0;
   beforeEach(() => {
-    nodes = guardedNodes();
     action = `limited-${(count += 1)}`;
   });
 
   const limited = (names: readonly string[], max: number, fields: Partial<Plan> = {}): Plan =>
     planOf(names, { limit: { action, max }, queueWaitMs: HOUR_MS, ...fields });
-  const execute = (plan: Plan): Promise<RecordedExecution> =>
-    executeRecorded(store, plan, scriptedMediators({ start: nodes.start }), { turns });
-  const begun = (runs: number): Promise<unknown> =>
-    eventually(() => nodes.begun.length === runs, { label: `${runs} runs` });
   const waits = (execution: RecordedExecution, runs: number): Promise<unknown> =>
-    eventually(async () => (await store.lockWaits(execution.id, { after: -1, limit: 10 })).size === runs, {
-      label: `${runs} runs in the queue`,
-    });
+    eventually(
+      async () => (await world.store.lockWaits(execution.id, { after: -1, limit: 10 })).size === runs,
+      {
+        label: `${runs} runs in the queue`,
+      },
+    );
 
   it('runs on so many nodes at a time, whoever asked, and in the end on all', async () => {
     const first = await execute(limited(['a', 'b', 'c'], 2));
@@ -57,12 +34,12 @@ describe('an action of which only so many runs may be under way', () => {
     const second = await execute(limited(['a', 'b'], 2));
     await waits(second, 2);
     for (const { id, finished } of [first, second]) {
-      nodes.release(id);
+      world.nodes.release(id);
       await finished;
     }
     assert.deepEqual([first.state, second.state], [ExecutionState.SUCCEEDED, ExecutionState.SUCCEEDED]);
-    assert.deepEqual([nodes.begun.length, nodes.most()], [5, 2]);
-    assert.equal((await store.actionUse(action)).running, 0);
+    assert.deepEqual([world.nodes.begun.length, world.nodes.most()], [5, 2]);
+    assert.equal((await world.store.actionUse(action)).running, 0);
   });
 
   it('tells those who wait how many run, which place they have, and until when they wait', async () => {
@@ -70,8 +47,8 @@ describe('an action of which only so many runs may be under way', () => {
     await begun(1);
     const second = await execute(limited(['b'], 1));
     await waits(second, 1);
-    nodes.release(first.id);
-    nodes.release(second.id);
+    world.nodes.release(first.id);
+    world.nodes.release(second.id);
     const told = (await second.events()).flatMap(({ event }) =>
       event?.$case === 'waiting' ? [event.value] : [],
     );
@@ -102,9 +79,9 @@ describe('an action of which only so many runs may be under way', () => {
       assert.equal(outcome.startedAt, undefined);
       assert.equal(outcome.error?.errorData?.name, 'ACTION_LIMIT_REACHED');
       assert.match(outcome.error.errorData.message, message);
-      nodes.release(first.id);
+      world.nodes.release(first.id);
       await first.finished;
-      assert.equal(nodes.begun.length, 1);
+      assert.equal(world.nodes.begun.length, 1);
     });
   }
 
@@ -117,13 +94,13 @@ describe('an action of which only so many runs may be under way', () => {
     const elsewhere = await execute(limited(['b'], 1));
     await begun(2);
     const events = both.events();
-    nodes.release(there.id);
+    world.nodes.release(there.id);
     const key = async (): Promise<string | undefined> =>
-      (await store.lockWaits(both.id, { after: -1, limit: 1 })).get(0)?.key;
+      (await world.store.lockWaits(both.id, { after: -1, limit: 1 })).get(0)?.key;
     await eventually(async () => (await key()) === `action=${action}`, { label: 'the wait for a place' });
-    assert.equal((await store.nodeLock('a')).holder, undefined);
-    nodes.release(elsewhere.id);
-    nodes.release(both.id);
+    assert.equal((await world.store.nodeLock('a')).holder, undefined);
+    world.nodes.release(elsewhere.id);
+    world.nodes.release(both.id);
     const told = (await events).flatMap(({ event }) => (event?.$case === 'waiting' ? [event.value] : []));
     assert.deepEqual(
       told.map(({ limit, holder }) => limit?.action ?? holder?.executionId),

@@ -2,8 +2,6 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { createDispatcher, type Dispatcher } from '../../../services/lom/dispatch/dispatch.js';
-import { openStore } from '../../../services/lom/store/open-store.js';
-import type { Store } from '../../../services/lom/store/store.js';
 import { loadBundles } from '../../../services/lom/actions/load-bundles.js';
 import { LmmServiceService } from '../../../services/shared/gen/rune/v1/lmm.js';
 import { ExecutionState, Node, RunState } from '../../../services/shared/gen/rune/v1/run.js';
@@ -15,13 +13,14 @@ import { executeRecorded, planOf } from '../../support/recorded-execution.js';
 import { recordingLogger } from '../../support/recording-logger.js';
 import { startService, type ServiceProcess } from '../../support/service-process.js';
 import { makeTempDirectory, type TempDirectory } from '../../support/temp-directory.js';
+import { makeTempStore, type TempStore } from '../../support/temp-store.js';
 import { makeTestBundle } from '../../support/test-bundle.js';
 
 const { logger } = recordingLogger();
 
 describe('a run that is wanted at least once and whose mediator is killed', () => {
   let directory: TempDirectory;
-  let store: Store;
+  let temp: TempStore;
   let dispatcher: Dispatcher;
   let address: string;
   let bundle: string;
@@ -34,8 +33,7 @@ describe('a run that is wanted at least once and whose mediator is killed', () =
     address = `127.0.0.1:${await freePort()}`;
     await directory.write({ 'lmm.yaml': stringify({ listen: address, local_enabled: true }) });
     lmm = await startMediator();
-    const timeouts = { storeConnectTimeoutMs: 1000, storeStatementTimeoutMs: 1000, storeConnectionsMax: 2 };
-    store = await openStore(join(directory.path, 'rune.db'), timeouts, logger);
+    temp = await makeTempStore();
     dispatcher = createDispatcher(
       (at) => createRpcClient(LmmServiceService, { address: at }),
       { mediatorConnectTimeoutMs: 5000, orphanAfterMs: 60_000, streamMarginMs: 60_000, ackDelayMs: 10 },
@@ -44,7 +42,7 @@ describe('a run that is wanted at least once and whose mediator is killed', () =
   });
   after(async () => {
     dispatcher.close();
-    await store.close();
+    await temp.remove();
     await lmm.stop();
     await directory.remove();
   });
@@ -71,7 +69,7 @@ describe('a run that is wanted at least once and whose mediator is killed', () =
     });
     const runs = plan.runs.map((run) => ({ ...run, node, transport: 'local' }));
     const fields = { mediators: [address], settings: { lostAfterMs: 2000, mediatorWaitMs: 10_000 } };
-    const execution = await executeRecorded(store, { ...plan, runs }, dispatcher, fields);
+    const execution = await executeRecorded(temp.store, { ...plan, runs }, dispatcher, fields);
     const events = execution.events();
     await eventually(async () => (await appendedRuns(file)).size === 1, { label: 'the first attempt' });
     lmm.kill('SIGKILL');

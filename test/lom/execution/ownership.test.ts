@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { startOwnership, type OwnershipSettings } from '../../../services/lom/execution/ownership.js';
-import { openSqliteStore } from '../../../services/lom/store/open-sqlite-store.js';
 import type { Store } from '../../../services/lom/store/store.js';
 import { eventually } from '../../support/eventually.js';
 import { planOf, recordExecution } from '../../support/recorded-execution.js';
 import { recordingLogger } from '../../support/recording-logger.js';
-import { makeTempDirectory, type TempDirectory } from '../../support/temp-directory.js';
+import { makeTempStore, type TempStore } from '../../support/temp-store.js';
 
 const QUICK: OwnershipSettings = {
   leaseMs: 30,
@@ -17,17 +15,13 @@ const QUICK: OwnershipSettings = {
 };
 
 describe('the ownership of executions', () => {
-  let directory: TempDirectory;
+  let temp: TempStore;
   let store: Store;
-
   beforeEach(async () => {
-    directory = await makeTempDirectory();
-    store = await openSqliteStore(join(directory.path, 'rune.db'));
+    temp = await makeTempStore();
+    ({ store } = temp);
   });
-  afterEach(async () => {
-    await store.close();
-    await directory.remove();
-  });
+  afterEach(() => temp.remove());
 
   it('goes on with all others where one cannot be gone on with, and with that one when it can', async () => {
     const ids = [];

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { createCatalogue, type Catalogue } from '../../../services/lom/actions/catalogue.js';
 import type { ModuleRegistry } from '../../../services/lom/modules/module-registry.js';
-import { openStore } from '../../../services/lom/store/open-store.js';
+import { openSqliteStore } from '../../../services/lom/store/open-sqlite-store.js';
 import type { Store } from '../../../services/lom/store/store.js';
 import { RuneError } from '../../../services/shared/errors.js';
 import {
@@ -21,11 +21,9 @@ import {
   registrationIdOf as idOf,
   type RegisterFields,
 } from '../../support/module-requests.js';
-import { recordingLogger } from '../../support/recording-logger.js';
 import { makeTempDirectory, type TempDirectory } from '../../support/temp-directory.js';
 import { openTestRegistry, QUICK_REGISTRY } from '../../support/test-registry.js';
 
-const STORE = { storeConnectTimeoutMs: 1000, storeStatementTimeoutMs: 1000, storeConnectionsMax: 2 };
 /** So many mediators that have ended are remembered. */
 const ENDED_MEDIATORS_MAX = 100;
 
@@ -44,7 +42,7 @@ describe('the registry of modules', () => {
     });
   const fresh = async (): Promise<void> => {
     path = join(directory.path, `${Math.random()}.db`);
-    store = await openStore(path, STORE, recordingLogger().logger);
+    store = await openSqliteStore(path);
     catalogue = createCatalogue([], 'No bundle');
     registry = await open();
   };
@@ -55,7 +53,7 @@ describe('the registry of modules', () => {
   /** As a restart of the process. */
   const restart = async (): Promise<void> => {
     await leave();
-    store = await openStore(path, STORE, recordingLogger().logger);
+    store = await openSqliteStore(path);
     catalogue = createCatalogue([], 'No bundle');
     registry = await open();
   };

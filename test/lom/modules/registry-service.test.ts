@@ -1,11 +1,8 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { createCatalogue } from '../../../services/lom/actions/catalogue.js';
 import type { ModuleRegistry } from '../../../services/lom/modules/module-registry.js';
 import { registryHandlers } from '../../../services/lom/modules/registry-handlers.js';
 import { watchModules } from '../../../services/lom/modules/watch-modules.js';
-import { openStore } from '../../../services/lom/store/open-store.js';
-import type { Store } from '../../../services/lom/store/store.js';
 import { RuneError } from '../../../services/shared/errors.js';
 import { ErrorClassification } from '../../../services/shared/gen/rune/v1/eps.js';
 import { ModuleType } from '../../../services/shared/gen/rune/v1/mrs.js';
@@ -26,11 +23,10 @@ import { startRpcServer, type RpcServer } from '../../../services/shared/rpc/rpc
 import { eventually } from '../../support/eventually.js';
 import { bundleOf, bundleRequest, mediatorRequest, registrationIdOf } from '../../support/module-requests.js';
 import { recordingLogger } from '../../support/recording-logger.js';
-import { makeTempDirectory, type TempDirectory } from '../../support/temp-directory.js';
+import { makeTempStore, type TempStore } from '../../support/temp-store.js';
 import { openTestRegistry, QUICK_REGISTRY } from '../../support/test-registry.js';
 
 const WATCHER = 'loopback';
-const STORE = { storeConnectTimeoutMs: 1000, storeStatementTimeoutMs: 1000, storeConnectionsMax: 2 };
 const CHANGES = 40;
 
 type Watched = NonNullable<WatchModulesResponse['event']>;
@@ -48,8 +44,7 @@ function words(event: Watched | undefined): string {
 }
 
 describe('the registry as it is called', () => {
-  let directory: TempDirectory;
-  let store: Store;
+  let temp: TempStore;
   let registry: ModuleRegistry;
   let server: RpcServer;
   let client: RpcClient<RegistryServiceService>;
@@ -57,9 +52,8 @@ describe('the registry as it is called', () => {
   let listening: number;
 
   beforeEach(async () => {
-    directory = await makeTempDirectory();
-    store = await openStore(join(directory.path, 'rune.db'), STORE, recordingLogger().logger);
-    registry = await openTestRegistry(store.modules, createCatalogue([], 'No bundle'), {
+    temp = await makeTempStore();
+    registry = await openTestRegistry(temp.store.modules, createCatalogue([], 'No bundle'), {
       settings: {
         ...QUICK_REGISTRY,
         // Nothing falls silent by itself here.
@@ -92,8 +86,7 @@ describe('the registry as it is called', () => {
     client.close();
     await server.stop(0);
     await registry.stop();
-    await store.close();
-    await directory.remove();
+    await temp.remove();
   });
 
   const registerTools = (version: string) =>

@@ -1,30 +1,22 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
-import { openStore } from '../../../services/lom/store/open-store.js';
 import type { Store } from '../../../services/lom/store/store.js';
 import { listExecutions, showExecution } from '../../../services/lom/watch/show.js';
 import { RuneError } from '../../../services/shared/errors.js';
 import { GetExecutionRequest, ListExecutionsRequest } from '../../../services/shared/gen/rune/v1/lom.js';
 import { ExecutionState, RunState } from '../../../services/shared/gen/rune/v1/run.js';
-import { recordingLogger } from '../../support/recording-logger.js';
-import { makeTempDirectory, type TempDirectory } from '../../support/temp-directory.js';
+import { makeTempStore, type TempStore } from '../../support/temp-store.js';
 
-const STORE = { storeConnectTimeoutMs: 1000, storeStatementTimeoutMs: 1000, storeConnectionsMax: 2 };
 /** More than a statement of SQLite can carry. */
 const STATES = 100_000;
 
 describe('a request for recorded executions', () => {
-  let directory: TempDirectory;
+  let temp: TempStore;
   let store: Store;
-
   before(async () => {
-    directory = await makeTempDirectory();
-    store = await openStore(join(directory.path, 'rune.db'), STORE, recordingLogger().logger);
+    temp = await makeTempStore();
+    ({ store } = temp);
   });
-  after(async () => {
-    await store.close();
-    await directory.remove();
-  });
+  after(() => temp.remove());
 
   const named = (name: string) => (error: unknown) => RuneError.from(error).name === name;
 
