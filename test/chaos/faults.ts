@@ -1,6 +1,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BadLink, LinkEnd } from '../support/bad-link.js';
+import { gate } from '../support/gate.js';
 import type { Deed } from './journal.js';
 import { CORRUPTION, LINK_DEEDS } from './link-deeds.js';
 import {
@@ -161,13 +162,13 @@ function signalOne(signal: 'SIGKILL' | 'SIGSTOP'): Fault {
 const reboot: Fault = async (world) => {
   const { random, addresses, links, temporaryDirectory, note } = world;
   const address = random.pick(addresses);
-  let isUp = (): void => undefined;
+  const isUp = gate();
   note({
     on: 'node',
     what: 'reboot',
     address,
     hits: 'link',
-    over: new Promise<void>((resolve) => (isUp = resolve)),
+    over: isUp.opened,
   });
   // What is stopped forks nothing more: then nothing can slip through.
   const victims = new Map<number, NamedProcess>();
@@ -182,7 +183,7 @@ const reboot: Fault = async (world) => {
   for (const link of links()) if (link.address === address) link.destroy();
   const folder = temporaryDirectory(address);
   for (const name of await readdir(folder)) await rm(join(folder, name), { recursive: true, force: true });
-  isUp();
+  isUp.open();
 };
 
 /** The logins on a node, their sshd, and everything that plugins started there. */

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RuneError } from '../../services/shared/errors.js';
 import { ExecutionState, RunState } from '../../services/shared/gen/rune/v1/run.js';
+import { gate } from '../support/gate.js';
 import { runeWorld } from '../support/rune-world.js';
 import { type LomScript } from '../support/scripted-lom.js';
 import { createEvents, EXECUTION_ID, failure } from './events.js';
@@ -80,22 +81,20 @@ describe('an interrupt', () => {
   });
 
   it('before the execution is accepted cancels it as soon as it is', async () => {
-    let accept: () => void = () => undefined;
-    const accepting = new Promise<void>((resolve) => (accept = resolve));
-    let asked: () => void = () => undefined;
-    const request = new Promise<void>((resolve) => (asked = resolve));
+    const acceptance = gate();
+    const request = gate();
     const lom = await lomOf((cancelled) => ({
       async *run(...call) {
-        asked();
-        await accepting;
+        request.open();
+        await acceptance.opened;
         yield* untilCancelled(cancelled).run!(...call);
       },
     }));
     const process = start(['run', 'tail-log', '--node', 'web01', '--server', lom.address]);
-    await request;
+    await request.opened;
     process.child.kill('SIGINT');
     await process.says('cancelling');
-    accept();
+    acceptance.open();
     assert.equal(await process.exited, 130);
     assert.equal(lom.cancels.length, 1);
   });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { ExecutionState } from '../../services/shared/gen/rune/v1/run.js';
+import { gate } from '../support/gate.js';
 import { runeWorld } from '../support/rune-world.js';
 import { createEvents, play, threeNodes } from './events.js';
 
@@ -7,15 +8,14 @@ describe('rune run on a terminal', () => {
   const { lomOf, startOnTerminal } = runeWorld();
 
   it('redraws one line a node in place, in colour', async () => {
-    let finish: () => void = () => undefined;
-    const finishing = new Promise<void>((resolve) => (finish = resolve));
+    const end = gate();
     const lom = await lomOf(() => ({
       async *run() {
         const events = createEvents();
         yield events.accepted(2);
         yield events.running('web01');
         yield events.progress('web01', 40, 'pulling');
-        await finishing;
+        await end.opened;
         yield events.succeeded('web01', { ok: true });
         yield events.succeeded('web02', { ok: true });
         yield events.final(ExecutionState.SUCCEEDED);
@@ -23,7 +23,7 @@ describe('rune run on a terminal', () => {
     }));
     const process = startOnTerminal(['run', 'tail-log', '--group', 'web', '--server', lom.address]);
     await process.says('40 % pulling');
-    finish();
+    end.open();
     assert.equal(await process.exited, 0);
     assert.match(process.out(), /\x1b\[2mweb01 {2}running .*40 % pulling/);
     assert.match(process.out(), /0 of 2 done/);

@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { packageRoot } from '../../services/shared/process/package-root.js';
+import { gate } from '../support/gate.js';
 import { runeWorld } from '../support/rune-world.js';
 
 describe('rune', () => {
@@ -109,16 +110,15 @@ describe('a call that answers once', () => {
   });
 
   it('ends with 130 at Ctrl-C', async () => {
-    let asked: () => void = () => undefined;
-    const request = new Promise<void>((resolve) => (asked = resolve));
+    const request = gate();
     const lom = await lomOf(() => ({
       listActions: () => {
-        asked();
+        request.open();
         return new Promise(() => undefined);
       },
     }));
     const process = start(['actions', '--server', lom.address, '--call-timeout', '1m']);
-    await request;
+    await request.opened;
     process.child.kill('SIGINT');
     assert.equal(await process.exited, 130);
   });

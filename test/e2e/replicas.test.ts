@@ -9,6 +9,7 @@ import { packageRoot } from '../../services/shared/process/package-root.js';
 import { startBadLinks, type BadLinks } from '../support/bad-link.js';
 import { eventually } from '../support/eventually.js';
 import { appendedRuns, readStory, type ExecutionStory } from '../support/execution-story.js';
+import { gate } from '../support/gate.js';
 import { startPostgres, type TestPostgres } from '../support/postgres.js';
 import { findProcesses } from '../support/processes.js';
 import { startService, type ServiceProcess } from '../support/service-process.js';
@@ -167,13 +168,12 @@ describe('several orchestrators over one PostgreSQL', () => {
     readonly runIds: ReadonlySet<string>;
   } => {
     const runIds = new Set<string>();
-    let ran = (): void => undefined;
-    const running = new Promise<void>((resolve) => (ran = resolve));
+    const running = gate();
     const events = watch(from, executionId, ({ runId, event }) => {
       if (event?.$case === 'log') runIds.add(runId);
-      if (runIds.size === NODES.length) ran();
+      if (runIds.size === NODES.length) running.open();
     });
-    return { events, running: Promise.race([running, events]), runIds };
+    return { events, running: Promise.race([running.opened, events]), runIds };
   };
 
   /** All that must be true of an execution that nothing but its orchestrators disturbed. */

@@ -21,6 +21,7 @@ import { Node } from '../../services/shared/gen/rune/v1/run.js';
 import { createLogger } from '../../services/shared/logging/logger.js';
 import { bindService, type Handlers } from '../../services/shared/rpc/rpc-binding.js';
 import { startRpcServer } from '../../services/shared/rpc/rpc-server.js';
+import { gate } from './gate.js';
 
 type LomHandlers = Handlers<typeof LomServiceService>;
 
@@ -129,11 +130,8 @@ export async function startScriptedLom(script: LomScript, listen = '127.0.0.1:0'
   const lists: ListExecutionsRequest[] = [];
   const reruns: RerunExecutionRequest[] = [];
   const cancels: CancelExecutionRequest[] = [];
-  let noteCancel: () => void = () => undefined;
-  const cancelled = new Promise<void>((resolve) => {
-    noteCancel = resolve;
-  });
-  const own = script(cancelled);
+  const cancelled = gate();
+  const own = script(cancelled.opened);
   const all: LomHandlers = {
     run: unscripted,
     submitExecution: unscripted,
@@ -177,7 +175,7 @@ export async function startScriptedLom(script: LomScript, listen = '127.0.0.1:0'
         },
         cancelExecution: (request, call) => {
           cancels.push(request);
-          noteCancel();
+          cancelled.open();
           return all.cancelExecution(request, call);
         },
       }),
@@ -186,5 +184,5 @@ export async function startScriptedLom(script: LomScript, listen = '127.0.0.1:0'
     source: 'scripted-lom',
   });
   const requests = { runs, submits, watches, lists, reruns, cancels };
-  return { address: server.address, ...requests, cancelled, stop: () => server.stop(0) };
+  return { address: server.address, ...requests, cancelled: cancelled.opened, stop: () => server.stop(0) };
 }

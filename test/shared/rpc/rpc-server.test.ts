@@ -20,6 +20,7 @@ import type { RpcServer, RpcServerOptions } from '../../../services/shared/rpc/r
 import type { ClientTls, ServerTls } from '../../../services/shared/rpc/rpc-tls.js';
 import { createCertificate } from '../../support/x509.js';
 import { eventually } from '../../support/eventually.js';
+import { gate } from '../../support/gate.js';
 import { EMPTY_HANDLERS, aborted, mediateRequest, numbered, startPair } from '../../support/rpc-pair.js';
 
 const never = (): Promise<never> => new Promise(() => undefined);
@@ -322,12 +323,11 @@ describe('the limits of calls', () => {
 
 describe('a graceful stop', () => {
   it('lets open calls finish and refuses new ones', async () => {
-    let finish: (() => void) | undefined;
-    const gate = new Promise<void>((resolve) => (finish = resolve));
+    const end = gate();
     const pair = await startPair({
       async *mediate() {
         yield numbered(1);
-        await gate;
+        await end.opened;
         yield numbered(2);
       },
     });
@@ -340,7 +340,7 @@ describe('a graceful stop', () => {
       assert.equal(error.row.grpc, 'UNAVAILABLE');
       return true;
     });
-    finish?.();
+    end.open();
     assert.equal((await messages.next()).value?.eventNo, 2);
     assert.equal((await messages.next()).done, true);
     await stopped;
