@@ -33,14 +33,26 @@ export function createExecution(
   });
 }
 
+// Field by field: leaving fields out of a copy takes several times as long as the rest of the call.
 function newRecord(execution: NewExecution, createdMs: number): ExecutionRecord {
-  const { runs, event, requestDigest: _, ...rest } = execution;
   return {
-    ...rest,
-    runs: runs.length,
+    id: execution.id,
+    state: execution.state,
+    action: execution.action,
+    version: execution.version,
+    digest: execution.digest,
+    reason: execution.reason,
+    triggeredBy: execution.triggeredBy,
+    correlationId: execution.correlationId,
+    requestId: execution.requestId,
+    dryRun: execution.dryRun,
+    rerunOf: execution.rerunOf,
+    owner: execution.owner,
+    request: execution.request,
+    runs: execution.runs.length,
     createdMs,
     endedMs: 0,
-    lastSeq: event.seq,
+    lastSeq: execution.event.seq,
     cancelAsked: false,
     cancelReason: '',
     epoch: 1,

@@ -36,7 +36,33 @@ export function toExecutionRecord(row: ExecutionRow, request: Buffer): Execution
 }
 
 /** The row that a new execution becomes, but for its time. */
-export function toExecutionValues(execution: NewExecution): Omit<StoreTables['executions'], 'created_ms'> {
+type ExecutionValues = Omit<StoreTables['executions'], 'created_ms'>;
+
+/** The columns of that row. */
+export const EXECUTION_VALUES = Object.keys({
+  id: true,
+  state: true,
+  action: true,
+  version: true,
+  digest: true,
+  reason: true,
+  triggered_by: true,
+  correlation_id: true,
+  request_id: true,
+  request_digest: true,
+  dry_run: true,
+  rerun_of: true,
+  runs: true,
+  ended_ms: true,
+  last_seq: true,
+  cancel_asked: true,
+  cancel_reason: true,
+  owner: true,
+  epoch: true,
+} satisfies Record<keyof ExecutionValues, true>) as (keyof ExecutionValues)[];
+
+/** The values of a new execution in that row. */
+export function toExecutionValues(execution: NewExecution): ExecutionValues {
   return {
     id: execution.id,
     state: execution.state,

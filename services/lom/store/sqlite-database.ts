@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import { RunState } from '../../shared/gen/rune/v1/run.js';
-import { toExecutionValues } from './execution-columns.js';
+import { EXECUTION_VALUES, toExecutionValues } from './execution-columns.js';
 import { shareTransactions } from './shared-transaction.js';
 import type { SqliteStatements } from './sqlite-statements.js';
 import type { StoreDatabase, Written } from './store-database.js';
@@ -17,22 +17,26 @@ const NOW_MS = `cast(round(unixepoch('subsec') * 1000) as integer)`;
  * themselves, inside the transaction that has the connection: built and awaited one by one they would cost more than the disk.
  */
 export function sqliteDatabase(db: Kysely<StoreTables>, statements: SqliteStatements): StoreDatabase {
+  const share = shareTransactions(db);
   return {
     db,
     nowMs: sql.raw<number>(NOW_MS),
     nowSql: NOW_MS,
     skipLocked: false,
-    alone: shareTransactions(db),
+    alone: share,
     async insertExecution(_inTransaction, execution) {
       return insertExecution(statements, execution);
     },
-    writeChanges: (changes) => db.transaction().execute(async () => writeChanges(statements, changes)),
+    writeChanges: (changes) => share(async () => writeChanges(statements, changes)),
   };
 }
 
 function insertExecution(statements: SqliteStatements, execution: NewExecution): number | undefined {
   const values = toExecutionValues(execution);
-  const { rows } = statements.perform(insertExecutionSql(Object.keys(values)), Object.values(values));
+  const { rows } = statements.perform(
+    INSERT_EXECUTION,
+    EXECUTION_VALUES.map((column) => values[column]),
+  );
   const createdMs = rows[0]?.['created_ms'];
   if (createdMs === undefined) return undefined;
   const { id, request, runs, event } = execution;
@@ -123,8 +127,9 @@ function eventValues(executionId: string, { seq, node, kind, body }: EventRecord
   return [executionId, seq, node, kind, body.length, body];
 }
 
-const insertExecutionSql = (columns: readonly string[]): string => `
-insert into executions (${columns.join(', ')}, created_ms) values (${columns.map(() => '?').join(', ')}, ${NOW_MS})
+const INSERT_EXECUTION = `
+insert into executions (${EXECUTION_VALUES.join(', ')}, created_ms)
+values (${EXECUTION_VALUES.map(() => '?').join(', ')}, ${NOW_MS})
 on conflict do nothing returning created_ms`;
 
 const INSERT_EVENT =
