@@ -9,6 +9,8 @@ const DEPTH_MAX = 6;
 const ITEMS_MAX = 50;
 const CAUSES_MAX = 5;
 const SECRET_KEY = /pass(word|wd|phrase)?$|secret|token|authorization|private_?key|credential_?value/i;
+/** What JSON writes otherwise than as it stands. */
+const ESCAPED = /["\\\u0000-\u001f\ud800-\udfff]/;
 const REDACTED = '[redacted]';
 
 /**
@@ -21,18 +23,26 @@ export function logFields(
 ): Record<string, unknown> {
   const line: Record<string, unknown> = {};
   let bytes = 0;
-  for (const [key, value] of [...Object.entries(head), ...Object.entries(fields)]) {
-    // The head's keys are the line's own.
-    if (key in line) continue;
-    const plain = SECRET_KEY.test(key) ? REDACTED : toPlain(value, DEPTH_MAX);
-    bytes += key.length + (JSON.stringify(plain) ?? '').length;
-    if (bytes > LINE_BYTES_MAX) {
-      line['cut'] = true;
-      break;
+  for (const source of [head, fields]) {
+    for (const key of Object.keys(source)) {
+      // The head's keys are the line's own.
+      if (key in line) continue;
+      const plain = SECRET_KEY.test(key) ? REDACTED : toPlain(source[key], DEPTH_MAX);
+      bytes += key.length + lengthOf(plain);
+      if (bytes > LINE_BYTES_MAX) {
+        line['cut'] = true;
+        return line;
+      }
+      line[key] = plain;
     }
-    line[key] = plain;
   }
   return line;
+}
+
+/** How long a value is as JSON. */
+function lengthOf(plain: unknown): number {
+  if (typeof plain === 'string' && !ESCAPED.test(plain)) return plain.length + 2;
+  return (JSON.stringify(plain) ?? '').length;
 }
 
 function toPlain(value: unknown, depth: number): unknown {
