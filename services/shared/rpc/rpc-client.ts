@@ -215,7 +215,8 @@ function callStream(
   });
   const leave = (): void => {
     messages.fail(() => new RuneError('CALL_CANCELLED', `The call to ${link.address} was left.`));
-    lingering ??= setTimeout(() => lease.cancel(), LINGER_MS);
+    // What has arrived by then is looked at first: where much goes on, it holds the end of most streams.
+    lingering ??= setTimeout(() => setImmediate(() => lease.cancel()), LINGER_MS);
   };
 
   const steps = (async function* (): AsyncGenerator<unknown, void, undefined> {
