@@ -226,8 +226,7 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
     const id = newId();
     const runs = plan.runs.map(({ node }, position) => newRun(position, newId(), node.name));
     const state = ExecutionState.RUNNING;
-    const about = { state, action, version, digest };
-    const first = executionStatus({ ...about, runs: runs.length }, new Map());
+    const first = executionStatus({ state, action, version, digest, runs: runs.length }, new Map());
     const event = eventRecord(1, undefined, new Date(), { $case: 'execution', value: first });
     const params = recordedParams(request.params ?? {}, plan.action);
     const { requestId } = request;
@@ -235,8 +234,11 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
     try {
       const { execution, existing } = await store.createExecution(
         {
-          ...about,
           id,
+          state,
+          action,
+          version,
+          digest,
           reason: plan.reason,
           triggeredBy: caller.triggeredBy,
           correlationId: caller.header.messageMetadata?.correlationId ?? '',

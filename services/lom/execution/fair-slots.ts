@@ -42,6 +42,11 @@ export function createFairSlots(total: number): FairSlots {
     take: (party, signal) =>
       new Promise((resolve, reject) => {
         if (signal.aborted) return reject(signal.reason);
+        // Nobody waits while places are free.
+        if (free > 0) {
+          free -= 1;
+          return resolve(giveBack());
+        }
         const waiting = parties.get(party) ?? new Set();
         const onAbort = (): void => {
           waiting.delete(onTurn);
@@ -53,7 +58,6 @@ export function createFairSlots(total: number): FairSlots {
         };
         signal.addEventListener('abort', onAbort, { once: true });
         parties.set(party, waiting.add(onTurn));
-        serve();
       }),
   };
 }

@@ -93,7 +93,7 @@ export function createRecorder(
     async event(subject, at, event, { run, ...rest } = {}) {
       const seq = (lastSeq += 1);
       const record = eventRecord(seq, subject, at, event);
-      const runs = run === undefined ? [] : [event.$case === 'outcome' ? { ...run, outcomeSeq: seq } : run];
+      const runs = run === undefined ? [] : [event.$case === 'outcome' ? { outcomeSeq: seq, ...run } : run];
       await add({ events: [record], runs, ...rest });
       hub.notify(execution.id, record);
       return seq;

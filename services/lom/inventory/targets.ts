@@ -68,15 +68,13 @@ function excludedNames(names: ReadonlySet<string>, { groups }: Inventory): Set<s
 function refuseUnknown({ nodes, groups, exclude }: Targets, inventory: Inventory): void {
   const isNode = (name: string): boolean => inventory.find(name) !== undefined;
   const isGroup = (name: string): boolean => inventory.groups.has(name);
-  const nodeNames = inventory.nodes.map((node) => node.name);
-  const groupNames = [...inventory.groups.keys()];
+  const nodeNames = (): string[] => inventory.nodes.map((node) => node.name);
+  const groupNames = (): string[] => [...inventory.groups.keys()];
   refuse('NODE_NOT_FOUND', 'node', 'targets.nodes', nodes, isNode, nodeNames);
   refuse('GROUP_NOT_FOUND', 'group', 'targets.groups', groups, isGroup, groupNames);
   const isEither = (name: string): boolean => isNode(name) || isGroup(name);
-  refuse('NODE_NOT_FOUND', 'node or group', 'targets.exclude', exclude, isEither, [
-    ...nodeNames,
-    ...groupNames,
-  ]);
+  const names = (): string[] => [...nodeNames(), ...groupNames()];
+  refuse('NODE_NOT_FOUND', 'node or group', 'targets.exclude', exclude, isEither, names);
 }
 
 function refuse(
@@ -85,8 +83,9 @@ function refuse(
   field: string,
   names: readonly string[],
   isKnown: (name: string) => boolean,
-  known: readonly string[],
+  known: () => readonly string[],
 ): void {
+  if (names.every(isKnown)) return;
   const unknown = [...names.entries()].filter(([, name]) => !isKnown(name));
   const [first] = unknown;
   if (first === undefined) return;
@@ -96,7 +95,7 @@ function refuse(
     reason: error,
   }));
   const more = unknown.length > 1 ? `, nor ${unknown.length - 1} more of the request` : '';
-  const hint = didYouMean(first[1], known) || '.';
+  const hint = didYouMean(first[1], known()) || '.';
   throw new RuneError(error, `The inventory has no ${kind} ${quoted(first[1])}${more}${hint}`, {
     field,
     validationErrors,

@@ -193,11 +193,11 @@ export function makePlan(request: PlanExecutionRequest, sources: PlanSources): P
       node: resting[0] as string,
     });
   }
-  const runs = nodes.map((node) => ({
-    ...planNode(node, request.transport, sources),
-    runAs: runAsOf(action, node),
-    configuration: configurationFor(action, node, inventory),
-  }));
+  const runs = nodes.map((node) => {
+    const { transport, mediators, jump } = planNode(node, request.transport, sources);
+    const configuration = configurationFor(action, node, inventory);
+    return { node, transport, mediators, jump, runAs: runAsOf(action, node), configuration };
+  });
   requireReferences(action, params, runs);
   const limit = limitOf(action);
   return {

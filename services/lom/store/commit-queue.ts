@@ -47,14 +47,12 @@ function recordedOf({ executionId, runs }: ExecutionChange, refused: ReadonlySet
 function merge(changes: readonly ExecutionChange[]): ExecutionChange {
   const [first] = changes as [ExecutionChange];
   if (changes.length === 1) return first;
+  // Assigned, because to spread one object behind another takes ten times as long.
   const runs = new Map<number, ExecutionChange['runs'][number]>();
   for (const run of changes.flatMap((change) => change.runs))
-    runs.set(run.position, { ...runs.get(run.position), ...run });
-  return {
-    ...changes.reduce((sum, change) => ({ ...sum, ...change }), first),
-    events: changes.flatMap(({ events }) => events),
-    runs: [...runs.values()],
-  };
+    runs.set(run.position, Object.assign({}, runs.get(run.position), run));
+  const events = changes.flatMap((change) => change.events);
+  return Object.assign({}, ...changes, { events, runs: [...runs.values()] }) as ExecutionChange;
 }
 
 /**
