@@ -61,6 +61,38 @@ for (const kind of ['ssh', 'openssh'] as const) {
       for (const pid of still) process.kill(pid, 'SIGKILL');
     });
 
+    it('starts anew while a plugin runs is told to be away meanwhile, and found again with its old host key', async () => {
+      const own = await startSshd({ rootOnly: true, hostKeyTypes: ['ed25519'] });
+      ends.push(() => own.stop());
+      const link = sshLink(own, 'root', kind);
+      const transport = openLink(link, DEFAULT_NODE_PROTOCOL);
+      ends.push(() => transport.close());
+      const start = (script: string) => runPlugin(transport, commandFor(nodeOf(link), script));
+      const run = start('echo ready; exec sleep 86400');
+      await eventually(() => run.stdout() === 'ready\n', { label: 'the plugin' });
+      // All at once, as the power goes.
+      own.signalListener('SIGKILL');
+      for (const pid of own.descendants()) {
+        try {
+          process.kill(pid, 'SIGKILL');
+        } catch {
+          // It ended with its parent.
+        }
+      }
+      const ending = await run.ending;
+      assert(ending.kind === 'lost' && ending.started, JSON.stringify(ending));
+      const away = await refusalOf(start('exit 0'));
+      assert.equal(away.name, 'NODE_UNREACHABLE');
+      assert.match(away.message, /ECONNREFUSED/);
+      const [config, log] = [join(own.directory, 'config'), join(own.directory, 'log')];
+      const back = spawn('/usr/sbin/sshd', ['-D', '-f', config, '-E', log], { stdio: 'ignore' });
+      ends.push(async () => back.kill('SIGKILL'));
+      await eventually(() => own.log().match(/^Server listening/gm)?.length === 2, { label: 'the node' });
+      const again = start('echo back');
+      assert.equal((await again.ending).kind, 'ended');
+      assert.equal(again.stdout(), 'back\n');
+    });
+
     it('prints at full speed, as many others do, fills no memory with what nobody reads', async () => {
       const transport = open();
       // Little on one output, which is read, would make room for more of the other.
