@@ -5,7 +5,7 @@ import type { RunAs } from '../../../services/lmm/transports/transport.js';
 import { StopReason } from '../../../services/shared/gen/rune/v1/run.js';
 import { makeBecomeUsers, type BecomeUsers } from '../../support/become-users.js';
 import { eventually } from '../../support/eventually.js';
-import { nodeOf, openLink, sshLink } from '../../support/links.js';
+import { nodeOf, openLink, sshLink, type Link } from '../../support/links.js';
 import { findProcesses, isAlive, parentPid } from '../../support/processes.js';
 import { commandFor, refusalOf, runPlugin, type PluginRun } from '../../support/run-plugin.js';
 import { startSshd, type TestSshd } from '../../support/sshd.js';
@@ -27,8 +27,12 @@ describe('another user', () => {
     await users.remove();
   });
 
-  const runAs = async (script: string, how: RunAs, input = '{}'): Promise<PluginRun> => {
-    const link = sshLink(sshd, users.login);
+  const runAs = async (
+    script: string,
+    how: RunAs,
+    input = '{}',
+    link: Link = sshLink(sshd, users.login),
+  ): Promise<PluginRun> => {
     const transport = openLink(link, DEFAULT_NODE_PROTOCOL);
     const run = runPlugin(transport, commandFor(nodeOf(link), script, { runAs: how, input }));
     await run.ending.catch(() => undefined);
@@ -94,6 +98,20 @@ describe('another user', () => {
       }
     });
 
+    it('is become on the host of the mediator too', async () => {
+      await users.allow({ doas: 'permit nopass root as TARGET cmd bash' });
+      for (const become of ['sudo', 'doas'] as const) {
+        const run = await runAs('echo "$(id -un) $HOME $PWD"; cat', targetBy(become), '{}', {
+          kind: 'local',
+        });
+        const home = `/home/${users.target}`;
+        assert.equal(run.stdout(), `${users.target} ${home} ${home}\n{}`);
+        const nobody = await runAs('exit', { user: 'nobody-at-all', become }, '{}', { kind: 'local' });
+        assert.equal((await refusalOf(nobody)).name, 'BECOME_UNAVAILABLE');
+      }
+      await users.allow(ALLOWED);
+    });
+
     it('may stop whatever it likes: sudo, which stops itself with it, goes on', async () => {
       const link = sshLink(sshd, users.login);
       const transport = openLink(link, DEFAULT_NODE_PROTOCOL);
@@ -135,10 +153,16 @@ describe('another user', () => {
       how: RunAs,
     ): Promise<{ name: string; message: string }> => {
       await users.allow(rules);
-      const run = await runAs('echo ran', how);
-      const { name, message } = await refusalOf(run);
-      assert.equal(run.startedCount(), 0);
-      return { name, message };
+      const [overSsh, overOpenssh] = await Promise.all(
+        (['ssh', 'openssh'] as const).map(async (kind) => {
+          const run = await runAs('echo ran', how, '{}', sshLink(sshd, users.login, kind));
+          const { name, message } = await refusalOf(run);
+          assert.equal(run.startedCount(), 0);
+          return { name, message };
+        }),
+      );
+      assert.deepEqual(overOpenssh, overSsh);
+      return overSsh ?? assert.fail();
     };
     const nothingRan = (why: string): string => `Nothing ran on web01: ${why}.`;
 

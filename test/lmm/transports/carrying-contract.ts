@@ -51,6 +51,14 @@ export function describeCarrying(getLink: () => Link, exceptions: Exceptions = {
     assert.deepEqual(done.end.end, { exitCode: 0 });
   });
 
+  it('gives a plugin that asks for a password nothing but its input', async () => {
+    const asking =
+      'printf "[sudo] password for root: " >&2; read -r word || { read -r word </dev/tty; } 2>/dev/null';
+    const done = await run(`cat; ${asking} && echo "got $word"; exit 5`, { input: '{"a":1}' });
+    assert.deepEqual(done.end.end, { exitCode: 5 });
+    assert.deepEqual([done.stdout(), done.stderr()], ['{"a":1}', '[sudo] password for root: ']);
+  });
+
   it('lets a plugin close its outputs and input early', async () => {
     const done = await run('exec <&- >&- 2>&-; exit 5', { input: 'x'.repeat(1_000_000) });
     assert.deepEqual(done.end.end, { exitCode: 5 });
