@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ExecutionState, RunState, type Outcome } from '../../services/shared/gen/rune/v1/run.js';
-import type { RunResponse } from '../../services/shared/gen/rune/v1/lom.js';
+import { RunResponse } from '../../services/shared/gen/rune/v1/lom.js';
 import { DeliveryMode } from '../../services/shared/gen/rune/v1/rcs.js';
 import { RuneError } from '../../services/shared/errors.js';
+import { newId } from '../../services/shared/messages/ids.js';
 import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/free-port.js';
 import { findProcesses } from '../support/processes.js';
@@ -37,8 +38,12 @@ describe('the main job, through both services over a real sshd', () => {
         described: { ...sshNode(sshd, 'root'), labels: { env: 'prod' }, vars: { role: 'db', ports: [1, 2] } },
         otherwise: { ...sshNode(sshd, 'root'), run_as: 'rune-test' },
         either: { ...sshNode(sshd, 'rune-test'), transports: ['ssh', 'openssh'] },
+        away: { ...sshNode(sshd, 'root'), port: closed, transport: 'openssh' },
+        system: { ...sshNode(sshd, 'root'), transport: 'openssh' },
         resting: { ...sshNode(sshd, 'root'), maintenance: true },
       }),
+      lom: { log_level: 'debug' },
+      lmm: { log_level: 'debug' },
     });
   });
   after(() => world.stop());
@@ -145,6 +150,50 @@ describe('the main job, through both services over a real sshd', () => {
       }),
     );
     assert.deepEqual(seen, []);
+  });
+
+  it('keeps a secret to the plugin, however its run ends, from whatever is logged, stored, streamed or listed', async () => {
+    const [secret, name] = [`secret-${newId()}`, `name-${newId()}`];
+    const ways = ['user', 'root', 'here', 'system'];
+    const keep = (how: string, nodes: string[], timeoutS = 60, seen?: (event: RunResponse) => void) =>
+      run(
+        {
+          action: 'keep-secret',
+          targets: { nodes },
+          params: { name, password: secret, how },
+          timeout: { seconds: timeoutS, nanos: 0 },
+        },
+        seen,
+      );
+    const keeping = new Set<string>();
+    let listed: number[] | undefined;
+    const cancelled = keep('hang', ways, 60, ({ executionId, node, event }) => {
+      if (event?.$case !== 'log') return;
+      keeping.add(node);
+      if (keeping.size < ways.length || listed !== undefined) return;
+      listed = findProcesses(secret);
+      void world.client.cancelExecution({ executionId, reason: 'test' });
+    });
+    const ran = await Promise.all([
+      keep('ok', [...ways, 'unreachable', 'away', 'changed', 'stranger']),
+      keep('fail', ways),
+      keep('hang', ways, 1),
+      cancelled,
+    ]);
+    const { PARTIAL, FAILED, TIMED_OUT, CANCELLED } = ExecutionState;
+    assert.deepEqual(
+      ran.map(({ state }) => state),
+      [PARTIAL, FAILED, TIMED_OUT, CANCELLED],
+    );
+    assert.deepEqual(listed, []);
+    for (const event of ran.flatMap(({ events }) => events))
+      assert(!Buffer.from(RunResponse.encode(event).finish()).includes(secret), event.node);
+    for (const line of [...world.lom.log, ...world.lmm.log]) assert(!line.includes(secret), line);
+    const stored = readdirSync(world.directory)
+      .filter((file) => file.startsWith('rune.db'))
+      .map((file) => readFileSync(join(world.directory, file)));
+    assert(stored.some((bytes) => bytes.includes(name)));
+    assert(!stored.some((bytes) => bytes.includes(secret)));
   });
 
   it('runs a Python plugin from a directory that only it can read and that is gone afterwards', async () => {
