@@ -1,27 +1,434 @@
 # shellcheck shell=bash
 # The RUNE plugin library: reads the input document, writes the answer. Bash 4.2 or newer and nothing else.
-# Its text is sent and parsed with every run, so it stays small. docs/plugins.md describes every function.
+# docs/plugins.md describes every function.
 #
-# While a document is parsed, an escaped backslash stands as byte FF and an escaped quote as byte FE: neither occurs
-# in UTF-8, so afterwards every quote is a delimiter and every backslash begins a one-letter or \u escape. FD marks an end.
+# Its text is sent with every run, and parsing it costs more than running it. So it has two parts. What most runs need comes first.
+# The rest, behind the line ": rest", reaches a plugin on a node as text in __rune_rest, which is parsed when something of it
+# is first called. Whoever sources this file has all of it at once.
 
 if [[ -z ${__rune_state-} ]]; then
   __rune_state=new # then ready, answered
-  declare -gA __rune_raw __rune_kind __rune_section __rune_shallow __rune_utf8
-  __rune_bytes=()
-  __rune_out_pairs=()
+  declare -gA __rune_raw __rune_kind __rune_section
+  # Set when the input was read the short way.
+  __rune_short=
   __rune_exit_commands=()
   __rune_dry=
-  __rune_err_code=
-  __rune_err_message=
-  __rune_serial=0
-  __rune_finds=0
   __rune_metadata='{"version":"1.0"}'
   __rune_observability='{}'
   __rune_input_bytes_max=8388608
   __rune_event_bytes_max=16384
-  __rune_depth_max=256
   __rune_safe_char='[! abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.,:;=+*/@%#&|<>(){}?~^$!-]'
+  # Anything but printable ASCII, and the backslash.
+  __rune_unusual='[^] -[^-~]'
+fi
+
+# Parses the rest, if that has not been done. It takes the place of the stand-ins.
+__rune_more() {
+  [[ -n ${__rune_rest-} ]] || return 0
+  local LC_ALL=C
+  eval "unset __rune_rest;$__rune_rest"
+}
+
+# shellcheck disable=SC2317 # defined again below
+{
+rune_all_params() { __rune_more && rune_all_params "$@"; }
+rune_all_ctx() { __rune_more && rune_all_ctx "$@"; }
+rune_param_json() { __rune_more && rune_param_json "$@"; }
+rune_ctx_json() { __rune_more && rune_ctx_json "$@"; }
+rune_param_list() { __rune_more && rune_param_list "$@"; }
+rune_json_get() { __rune_more && rune_json_get "$@"; }
+rune_json_items() { __rune_more && rune_json_items "$@"; }
+rune_json_keys() { __rune_more && rune_json_keys "$@"; }
+rune_json_string() { __rune_more && rune_json_string "$@"; }
+rune_json_object() { __rune_more && rune_json_object "$@"; }
+rune_json_array() { __rune_more && rune_json_array "$@"; }
+rune_ok() { __rune_more && rune_ok "$@"; }
+rune_error() { __rune_more && rune_error "$@"; }
+rune_error_kv() { __rune_more && rune_error_kv "$@"; }
+rune_fail() { __rune_more && rune_fail "$@"; }
+rune_fail_kv() { __rune_more && rune_fail_kv "$@"; }
+rune_out() { __rune_more && rune_out "$@"; }
+rune_err() { __rune_more && rune_err "$@"; }
+rune_finish() { __rune_more && rune_finish "$@"; }
+rune_emit() { __rune_more && rune_emit "$@"; }
+rune_progress() { __rune_more && rune_progress "$@"; }
+}
+
+rune_init() {
+  local __rune_s __rune_bad=''
+  [[ $__rune_state == new ]] || return 0
+  __rune_state=ready
+  __rune_pid=$BASHPID
+  trap '__rune_at_exit "$?"' EXIT
+  if ! __rune_load; then
+    __rune_raw=()
+    __rune_kind=()
+    __rune_section=()
+    rune_error 1 "Invalid input: $__rune_bad"
+  fi
+  if [[ -z $__rune_short ]]; then __rune_keep_sections; fi
+  # Names that plugins for the jq-based library use.
+  # shellcheck disable=SC2034
+  {
+    RUNE_MESSAGE_METADATA=$__rune_metadata
+    RUNE_OBSERVABILITY=$__rune_observability
+  }
+}
+
+__rune_load() {
+  local LC_ALL=C __rune_c='' __rune_count=-N __rune_all=''
+  __rune_s=''
+  # Only -N, and only in the C locale, reads blocks from a pipe. Before 4.4 it does not either, and takes the byte 255
+  # for an end: there a fork costs less than a system call for each byte, where /dev/stdin can be opened.
+  if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)); then
+    __rune_count=-n
+    { __rune_s=$(</dev/stdin); } 2>/dev/null || :
+    __rune_all=$__rune_s
+  fi
+  while [[ -z $__rune_all ]] && IFS= read -r -d '' "$__rune_count" 65536 __rune_c; do
+    __rune_s+=$__rune_c
+    __rune_c=''
+    if ((${#__rune_s} > __rune_input_bytes_max)); then break; fi
+  done
+  __rune_s+=$__rune_c
+  if ((${#__rune_s} > __rune_input_bytes_max)); then
+    __rune_bad="more than $__rune_input_bytes_max bytes"
+    return 1
+  fi
+  # shellcheck disable=SC2034
+  RUNE_INPUT_JSON=$__rune_s
+  __rune_read_input
+}
+
+# Reads the document in __rune_s; fails with the reason in __rune_bad. Needs the C locale.
+__rune_read_input() {
+  if __rune_noglob __rune_skim_short; then return 0; fi
+  __rune_more
+  __rune_read_any
+}
+
+__rune_noglob() {
+  local __rune_status=0
+  if [[ $- == *f* ]]; then
+    "$@"
+  else
+    set -f
+    "$@" || __rune_status=1
+    set +f
+    return "$__rune_status"
+  fi
+}
+
+# Reads the document in __rune_s if it is short, printable ASCII without escapes, and laid out as mediators do it; fails
+# otherwise. It is taken apart from its end, since that is where bash finds a pattern soonest, and put together again to see
+# that this was right. Needs the C locale and noglob.
+__rune_skim_short() {
+  local __rune_m __rune_p __rune_c __rune_o __rune_x
+  __rune_short=''
+  if ((${#__rune_s} > 4096)) || [[ $__rune_s =~ $__rune_unusual ]]; then return 1; fi
+  __rune_m=${__rune_s:20}
+  __rune_m=${__rune_m%%\}*}\}
+  __rune_x=${__rune_s%\},\"observability\":\{*}
+  __rune_o=${__rune_s:${#__rune_x}+18}
+  __rune_o=${__rune_o%?}
+  __rune_x=${__rune_x:${#__rune_m}+51}
+  __rune_p=${__rune_x%,\"context\":\{*}
+  __rune_c=${__rune_x:${#__rune_p}+11}
+  __rune_x="{\"message_metadata\":$__rune_m,\"payload\":{\"input_parameters\":$__rune_p,\"context\":$__rune_c},\"observability\":$__rune_o}"
+  if [ "$__rune_s" != "$__rune_x" ] || [ "${__rune_p:0:1}" != '{' ]; then return 1; fi
+  __rune_reduce_short "$__rune_m;$__rune_o;$__rune_c;$__rune_p" || return 1
+  __rune_short=1
+  __rune_doc=$__rune_s
+  __rune_metadata=$__rune_m
+  __rune_observability=$__rune_o
+  __rune_raw[r:message_metadata]=$__rune_m
+  __rune_raw[r:observability]=$__rune_o
+  __rune_raw[y:input_parameters]=$__rune_p
+  __rune_raw[y:context]=$__rune_c
+  for __rune_x in r:message_metadata r:observability y:input_parameters y:context; do __rune_kind[$__rune_x]=t; done
+  __rune_section=([m]=qm [o]=qo [y]=y [c]=qc [p]=qp)
+}
+
+# Whether the four texts that $1 joins by semicolons are JSON objects without blanks between the words. Says no to some that
+# are. In their outline, in which a string is one quote, () stands for a value and <> for members of an object.
+__rune_reduce_short() {
+  local IFS='"' __rune_s __rune_x=''
+  # shellcheck disable=SC2089
+  printf -v __rune_s '%s".' "$1"
+  # shellcheck disable=SC2086,SC2090
+  printf -v __rune_s '%s"%.0s' $__rune_s
+  __rune_s=${__rune_s%\"}
+  case $__rune_s in
+    *[\(\)\<\>]* | *[,:[]0[0-9]*) return 1 ;;
+    *[0-9]*)
+      __rune_s=${__rune_s//[1-9]/0}
+      while [[ $__rune_s == *00* ]]; do __rune_s=${__rune_s//00/0}; done
+      __rune_s=${__rune_s//:0/:()}
+      ;;
+  esac
+  __rune_s=${__rune_s//:\"/:()}
+  __rune_s=${__rune_s//:false/:()}
+  __rune_s=${__rune_s//:true/:()}
+  __rune_s=${__rune_s//\{\}/()}
+  if [[ $__rune_s == *\[* ]]; then
+    __rune_s=${__rune_s//\",/(),}
+    __rune_s=${__rune_s//\"]/()]}
+    __rune_s=${__rune_s//\[]/()}
+  fi
+  while [[ $__rune_s != "$__rune_x" ]]; do
+    __rune_x=$__rune_s
+    # A value that belongs to a key before a value in a list: each belongs to one of them.
+    __rune_s=${__rune_s//\":()/<>}
+    __rune_s=${__rune_s//>,</}
+    if [[ $__rune_s == *\[* ]]; then
+      __rune_s=${__rune_s//),(/}
+      __rune_s=${__rune_s//\[()]/()}
+    fi
+    __rune_s=${__rune_s//\{<>\}/()}
+    if [ "$__rune_s" = '();();();()' ]; then return 0; fi
+  done
+  return 1
+}
+
+# Looks member $1 up in the section that it names, read the short way, and puts it into the tables if it is there. Fails when that
+# takes more.
+__rune_find_short() {
+  local __rune_text __rune_head __rune_x __rune_k=${1#*:}
+  case $__rune_short$1 in
+    1*\"*) return 1 ;;
+    1qp:*) __rune_text=${__rune_raw[y:input_parameters]} ;;
+    1qc:*) __rune_text=${__rune_raw[y:context]} ;;
+    1qm:*) __rune_text=$__rune_metadata ;;
+    1qo:*) __rune_text=$__rune_observability ;;
+    *) return 1 ;;
+  esac
+  # The last of equal keys counts.
+  __rune_head=${__rune_text%[\{,]\""$__rune_k"\":*}
+  if [ "$__rune_head" = "$__rune_text" ]; then return 0; fi
+  __rune_x=${__rune_text:${#__rune_head}+${#__rune_k}+4}
+  # Something nested may be before it, or around it.
+  case ${__rune_head:1} in *[\{\[]*) return 1 ;; esac
+  case $__rune_x in
+    \"*)
+      __rune_x=${__rune_x:1}
+      __rune_x=${__rune_x%%\"*}
+      __rune_kind[$1]=s
+      ;;
+    [\{\[]*) return 1 ;;
+    *)
+      __rune_x=${__rune_x%%[,\}]*}
+      __rune_kind[$1]=j
+      if [[ $__rune_x == null ]]; then __rune_kind[$1]=n; fi
+      ;;
+  esac
+  __rune_raw[$1]=$__rune_x
+}
+
+# Sets __rune_s to the text ($2 is t) or the JSON ($2 is j) of member $1; fails when it is absent or null.
+__rune_fetch() {
+  if [[ $1 == q* && -z ${__rune_kind[$1]-} ]] && ! __rune_find_short "$1"; then
+    __rune_more
+    if ! __rune_find "$1"; then
+      __rune_reread
+      set -- "${__rune_section[${1:1:1}]-}:${1#*:}" "$2"
+    fi
+  fi
+  __rune_s=${__rune_raw[$1]-}
+  case ${__rune_kind[$1]-}$2 in
+    st | j?) return 0 ;;
+    sj) __rune_s=\"$__rune_s\" ;;
+    e? | [oat]?)
+      __rune_more
+      __rune_unfold "$@"
+      ;;
+    *) return 1 ;;
+  esac
+}
+
+# The readers: section $1, form $2, then [-v VAR] KEY [DEFAULT].
+__rune_read() {
+  local __rune_s __rune_where=$1 __rune_form=$2 __rune_var=''
+  shift 2
+  if [[ ${1-} == -v ]]; then
+    __rune_var=$2
+    shift 2
+  fi
+  if [[ $__rune_state == new ]]; then
+    printf 'rune_bpcs.sh: call rune_init before reading the input\n' >&2
+    return 4
+  fi
+  if __rune_fetch "${__rune_section[$__rune_where]-}:${1-}" "$__rune_form"; then
+    :
+  elif [[ $__rune_where == m ]] && __rune_fetch "${__rune_section[o]-}:${1-}" "$__rune_form"; then
+    :
+  else
+    __rune_s=${2-}
+  fi
+  __rune_return
+}
+
+__rune_return() {
+  if [[ -n $__rune_var ]]; then
+    printf -v "$__rune_var" %s "$__rune_s"
+  else
+    printf '%s\n' "$__rune_s"
+  fi
+}
+
+rune_param() { __rune_read p t "$@"; }
+rune_ctx() { __rune_read c t "$@"; }
+rune_meta() { __rune_read m t "$@"; }
+rune_obs() { __rune_read o t "$@"; }
+
+rune_has_param() {
+  local __rune_s
+  __rune_fetch "${__rune_section[p]-}:$1" j
+}
+
+rune_dry_run() {
+  local __rune_s=''
+  __rune_fetch "${__rune_section[c]-}:dry_run" t || :
+  [[ $__rune_s == true ]] || return 1
+  __rune_dry=1
+}
+
+rune_read_only() { rune_dry_run || :; }
+
+# Sets __rune_s to text $1 as a JSON string.
+__rune_quote() {
+  __rune_s=$1
+  # shellcheck disable=SC2254
+  case $__rune_s in
+    *$__rune_safe_char*)
+      __rune_more
+      __rune_escape
+      ;;
+  esac
+  __rune_s=\"$__rune_s\"
+}
+
+# Sets __rune_s to the object made of KEY=TEXT and KEY:=JSON and __rune_has_message to its message; a repeated key keeps its
+# last value.
+__rune_object() {
+  local __rune_pair __rune_k __rune_v __rune_out=''
+  __rune_has_message=''
+  for __rune_pair; do
+    __rune_item "$__rune_pair"
+    __rune_v=$__rune_s
+    __rune_k=${__rune_pair%%=*}
+    __rune_k=${__rune_k%:}
+    __rune_quote "$__rune_k"
+    case $__rune_out in
+      *",$__rune_s:"*)
+        __rune_more
+        __rune_object_once "$@"
+        return
+        ;;
+    esac
+    __rune_out+=,$__rune_s:$__rune_v
+    if [[ $__rune_k == message ]]; then __rune_has_message=$__rune_v; fi
+  done
+  __rune_s="{${__rune_out#,}}"
+}
+
+# Sets __rune_s to the JSON value of KEY=TEXT or KEY:=JSON.
+__rune_item() {
+  case $1 in
+    *=*) ;;
+    *) rune_error 100 "Plugin fault: \"$1\" is neither KEY=TEXT nor KEY:=JSON" ;;
+  esac
+  __rune_s=${1#*=}
+  case ${1%%=*} in
+    *:)
+      case $__rune_s in
+        true | false | null | 0) ;;
+        '' | 0* | *[!0123456789]*)
+          __rune_more
+          __rune_check "$__rune_s" '' || rune_error 100 "Plugin fault: the value of \"${1%%:=*}\" is not JSON"
+          ;;
+      esac
+      ;;
+    *) __rune_quote "$__rune_s" ;;
+  esac
+}
+
+rune_ok_kv() {
+  local __rune_s __rune_has_message='' __rune_message=${1-}
+  if (($# > 0)); then shift; fi
+  __rune_object "$@"
+  __rune_success "$__rune_message"
+}
+
+# Answers success with message $1 and the object in __rune_s; __rune_has_message tells that the object has its own.
+__rune_success() {
+  local __rune_data=$__rune_s __rune_result=success
+  if [[ -n $1 && -z $__rune_has_message ]]; then
+    __rune_quote "$1"
+    __rune_data=${__rune_data#'{'}
+    if [[ $__rune_data != *([$' \t\n\r'])'}'* ]]; then __rune_s+=,; fi
+    __rune_data="{\"message\":$__rune_s$__rune_data"
+  fi
+  if [[ -n $__rune_dry ]]; then __rune_result=dry_run; fi
+  __rune_answer "{\"result\":\"$__rune_result\",\"output_data\":$__rune_data}" null 0
+}
+
+# The one place that answers: payload $1, error $2, exit code $3.
+__rune_answer() {
+  __rune_state=answered
+  printf '{"message_metadata":%s,"payload":%s,"observability":%s,"error":%s}\n' "$__rune_metadata" "$1" "$__rune_observability" "$2"
+  exit "$3"
+}
+
+rune_log() {
+  local __rune_s __rune_level=${1-}
+  case $__rune_level in
+    debug | info | warn | error) ;;
+    warning) __rune_level=warn ;;
+    *) __rune_level=info ;;
+  esac
+  __rune_event "{\"type\":\"log\",\"level\":\"$__rune_level\",\"message\":" "${2-}"
+}
+
+# One line on stderr that the mediator turns into an event: JSON up to the message $1, the message $2.
+__rune_event() {
+  local __rune_text=$2
+  if ((${#__rune_text} > __rune_event_bytes_max)); then __rune_text=${__rune_text:0:__rune_event_bytes_max}; fi
+  __rune_quote "$__rune_text"
+  printf '\036RUNE %s%s}\n' "$1" "$__rune_s" >&2
+}
+
+rune_on_exit() { __rune_exit_commands+=("$1"); }
+
+# The EXIT trap: a plugin that ends without an answer answers all the same; then the author's commands run.
+__rune_at_exit() {
+  local __rune_status=$1 __rune_i
+  # A child that a signal meets before it has left the traps of its parent behind, as after "command & kill $!".
+  [[ $BASHPID == "$__rune_pid" ]] || return 0
+  trap - EXIT
+  if [[ $__rune_state != answered ]]; then
+    # In a subshell, because answering exits and the commands below must still run.
+    (rune_error_kv 100 'The plugin ended without an answer' "exit_status:=$__rune_status") || :
+    __rune_status=100
+  fi
+  for ((__rune_i = 0; __rune_i < ${#__rune_exit_commands[@]}; __rune_i++)); do
+    eval "${__rune_exit_commands[__rune_i]}" || :
+  done
+  exit "$__rune_status"
+}
+
+: rest
+# While a document is parsed, an escaped backslash stands as byte FF and an escaped quote as byte FE: neither occurs
+# in UTF-8, so afterwards every quote is a delimiter and every backslash begins a one-letter or \u escape. FD marks an end.
+
+if [[ -z ${__rune_fault+set} ]]; then
+  declare -gA __rune_shallow __rune_utf8
+  __rune_bytes=()
+  __rune_out_pairs=()
+  __rune_err_code=
+  __rune_err_message=
+  __rune_serial=0
+  __rune_finds=0
+  __rune_depth_max=256
   __rune_number='^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][-+]?[0-9]+)?$'
   __rune_bad_escape='\\[^/bfnrtu]|\\$|\\u[^0-9a-fA-F]|\\u.[^0-9a-fA-F]|\\u..[^0-9a-fA-F]|\\u...[^0-9a-fA-F]|\\u.?.?.?$'
   __rune_wide_escape='\\U|\\u[^0]|\\u0[^0]|\\u00[^0-7]|\\u0000'
@@ -293,15 +700,10 @@ __rune_map_quote() {
   done
 }
 
-# Sets __rune_s to text $1 as a JSON string.
-__rune_quote() {
-  __rune_s=$1
-  # shellcheck disable=SC2053
-  if [[ $__rune_s == *$__rune_safe_char* ]]; then
-    local LC_ALL=C
-    __rune_map __rune_map_quote
-  fi
-  __rune_s=\"$__rune_s\"
+# Rewrites __rune_s, which __rune_quote found unusual, to the content of a JSON string.
+__rune_escape() {
+  local LC_ALL=C
+  __rune_map __rune_map_quote
 }
 
 # Parses the marked text in __rune_s. Members of the container with tag $1, and of the sections it leads to, are left in
@@ -689,20 +1091,9 @@ __rune_reread() {
   __rune_raw=()
   __rune_kind=()
   __rune_section=()
+  __rune_short=''
   __rune_s=$__rune_doc
   __rune_noglob __rune_walk r
-}
-
-__rune_noglob() {
-  local __rune_status=0
-  if [[ $- == *f* ]]; then
-    "$@"
-  else
-    set -f
-    "$@" || __rune_status=1
-    set +f
-    return "$__rune_status"
-  fi
 }
 
 __rune_unmark() {
@@ -715,57 +1106,21 @@ __rune_slice() {
   __rune_s=${__rune_doc:__rune_at:__rune_size}
 }
 
-# Sets __rune_s to the text ($2 is t) or the JSON ($2 is j) of member $1; fails when it is absent or null.
-__rune_fetch() {
-  if [[ $1 == q* && -z ${__rune_kind[$1]-} ]]; then
-    if ! __rune_find "$1"; then
-      __rune_reread
-      set -- "${__rune_section[${1:1:1}]-}:${1#*:}" "$2"
-    fi
-  fi
-  __rune_s=${__rune_raw[$1]-}
-  case ${__rune_kind[$1]-}$2 in
-    st | j?) return 0 ;;
-    sj) __rune_s=\"$__rune_s\" ;;
-    e? | [oat]?)
-      local LC_ALL=C
-      case ${__rune_kind[$1]}$2 in
-        et) __rune_decode ;;
-        ej)
-          __rune_s=\"$__rune_s\"
-          __rune_unmark
-          ;;
-        t?) __rune_unmark ;;
-        *)
-          __rune_slice
-          __rune_unmark
-          ;;
-      esac
+# For __rune_fetch: what is not as it is meant.
+__rune_unfold() {
+  local LC_ALL=C
+  case ${__rune_kind[$1]}$2 in
+    et) __rune_decode ;;
+    ej)
+      __rune_s=\"$__rune_s\"
+      __rune_unmark
       ;;
-    *) return 1 ;;
+    t?) __rune_unmark ;;
+    *)
+      __rune_slice
+      __rune_unmark
+      ;;
   esac
-}
-
-# The readers: section $1, form $2, then [-v VAR] KEY [DEFAULT].
-__rune_read() {
-  local __rune_s __rune_where=$1 __rune_form=$2 __rune_var=''
-  shift 2
-  if [[ ${1-} == -v ]]; then
-    __rune_var=$2
-    shift 2
-  fi
-  if [[ $__rune_state == new ]]; then
-    printf 'rune_bpcs.sh: call rune_init before reading the input\n' >&2
-    return 4
-  fi
-  if __rune_fetch "${__rune_section[$__rune_where]-}:${1-}" "$__rune_form"; then
-    :
-  elif [[ $__rune_where == m ]] && __rune_fetch "${__rune_section[o]-}:${1-}" "$__rune_form"; then
-    :
-  else
-    __rune_s=${2-}
-  fi
-  __rune_return
 }
 
 # The whole section $1, then [-v VAR].
@@ -774,14 +1129,6 @@ __rune_read_all() {
   if [[ ${2-} == -v ]]; then __rune_var=$3; fi
   __rune_whole "$1"
   __rune_return
-}
-
-__rune_return() {
-  if [[ -n $__rune_var ]]; then
-    printf -v "$__rune_var" %s "$__rune_s"
-  else
-    printf '%s\n' "$__rune_s"
-  fi
 }
 
 # Sets __rune_s to the JSON of section $1, {} when the input has none.
@@ -795,54 +1142,35 @@ __rune_whole() {
   esac
 }
 
-rune_init() {
-  local __rune_s __rune_bad=''
-  [[ $__rune_state == new ]] || return 0
-  __rune_state=ready
-  __rune_pid=$BASHPID
-  trap '__rune_at_exit "$?"' EXIT
-  if ! __rune_load; then
-    __rune_raw=()
-    __rune_kind=()
-    __rune_section=()
-    rune_error 1 "Invalid input: $__rune_bad"
+rune_all_params() { __rune_read_all p "$@"; }
+
+rune_all_ctx() { __rune_read_all c "$@"; }
+
+rune_param_json() {
+  if [[ ${1-} == -v ]]; then
+    __rune_read p j -v "$2" "$3" "${4-null}"
+  else
+    __rune_read p j "${1-}" "${2-null}"
   fi
-  if [[ -n ${__rune_section[m]-} ]]; then
-    __rune_whole m
-    __rune_metadata=$__rune_s
-  fi
-  __rune_whole o
-  __rune_observability=$__rune_s
-  # Names that plugins for the jq-based library use.
-  # shellcheck disable=SC2034
-  {
-    RUNE_MESSAGE_METADATA=$__rune_metadata
-    RUNE_OBSERVABILITY=$__rune_observability
-  }
 }
 
-__rune_load() {
-  local LC_ALL=C __rune_c='' __rune_key __rune_count=-N __rune_whole=''
-  __rune_s=''
-  # Only -N, and only in the C locale, reads blocks from a pipe. Before 4.4 it does not either, and takes the byte 255
-  # for an end: there a fork costs less than a system call for each byte, where /dev/stdin can be opened.
-  if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)); then
-    __rune_count=-n
-    { __rune_s=$(</dev/stdin); } 2>/dev/null || :
-    __rune_whole=$__rune_s
+rune_ctx_json() {
+  if [[ ${1-} == -v ]]; then
+    __rune_read c j -v "$2" "$3" "${4-null}"
+  else
+    __rune_read c j "${1-}" "${2-null}"
   fi
-  while [[ -z $__rune_whole ]] && IFS= read -r -d '' "$__rune_count" 65536 __rune_c; do
-    __rune_s+=$__rune_c
-    __rune_c=''
-    if ((${#__rune_s} > __rune_input_bytes_max)); then break; fi
-  done
-  __rune_s+=$__rune_c
-  if ((${#__rune_s} > __rune_input_bytes_max)); then
-    __rune_bad="more than $__rune_input_bytes_max bytes"
-    return 1
-  fi
-  # shellcheck disable=SC2034
-  RUNE_INPUT_JSON=$__rune_s
+}
+
+rune_param_list() {
+  local __rune_json
+  __rune_read p j -v __rune_json "$2" '[]'
+  rune_json_items "$1" "$__rune_json"
+}
+
+# For __rune_read_input: any document.
+__rune_read_any() {
+  local __rune_key
   __rune_parse r || return 1
   if [[ $__rune_doc != *([$' \t\n\r'])'{'* ]]; then
     __rune_bad='not a JSON object'
@@ -862,38 +1190,14 @@ __rune_load() {
   fi
 }
 
-rune_param() { __rune_read p t "$@"; }
-rune_ctx() { __rune_read c t "$@"; }
-rune_meta() { __rune_read m t "$@"; }
-rune_obs() { __rune_read o t "$@"; }
-rune_all_params() { __rune_read_all p "$@"; }
-rune_all_ctx() { __rune_read_all c "$@"; }
-
-rune_param_json() {
-  if [[ ${1-} == -v ]]; then
-    __rune_read p j -v "$2" "$3" "${4-null}"
-  else
-    __rune_read p j "${1-}" "${2-null}"
+# For rune_init: what the answer repeats of the input.
+__rune_keep_sections() {
+  if [[ -n ${__rune_section[m]-} ]]; then
+    __rune_whole m
+    __rune_metadata=$__rune_s
   fi
-}
-
-rune_ctx_json() {
-  if [[ ${1-} == -v ]]; then
-    __rune_read c j -v "$2" "$3" "${4-null}"
-  else
-    __rune_read c j "${1-}" "${2-null}"
-  fi
-}
-
-rune_has_param() {
-  local __rune_s
-  __rune_fetch "${__rune_section[p]-}:$1" j
-}
-
-rune_param_list() {
-  local __rune_json
-  __rune_read p j -v __rune_json "$2" '[]'
-  rune_json_items "$1" "$__rune_json"
+  __rune_whole o
+  __rune_observability=$__rune_s
 }
 
 # Parses JSON text $1 for the functions below, which make the tables local: its members are then under x:KEY.
@@ -961,8 +1265,8 @@ __rune_check() {
   __rune_unmark
 }
 
-# Sets __rune_s to the object made of KEY=TEXT and KEY:=JSON; a repeated key keeps its last value.
-__rune_object() {
+# For __rune_object: the same, where a key seems to be repeated.
+__rune_object_once() {
   local __rune_pair __rune_k __rune_v __rune_out='' __rune_i
   local -a __rune_names
   local -A __rune_values
@@ -972,7 +1276,7 @@ __rune_object() {
     __rune_item "$__rune_pair"
     __rune_v=$__rune_s
     __rune_k=${__rune_pair%%=*}
-    if [[ $__rune_k == *: ]]; then __rune_k=${__rune_k%:}; fi
+    __rune_k=${__rune_k%:}
     if [[ -z ${__rune_values[_$__rune_k]-} ]]; then __rune_names+=("$__rune_k"); fi
     __rune_values[_$__rune_k]=$__rune_v
   done
@@ -983,16 +1287,6 @@ __rune_object() {
   done
   __rune_has_message=${__rune_values[_message]-}
   __rune_s="{${__rune_out#,}}"
-}
-
-# Sets __rune_s to the JSON value of KEY=TEXT or KEY:=JSON.
-__rune_item() {
-  if [[ $1 != *=* ]]; then rune_error 100 "Plugin fault: \"$1\" is neither KEY=TEXT nor KEY:=JSON"; fi
-  if [[ ${1%%=*} == *: ]]; then
-    if ! __rune_check "${1#*=}" ''; then rune_error 100 "Plugin fault: the value of \"${1%%:=*}\" is not JSON" ; fi
-  else
-    __rune_quote "${1#*=}"
-  fi
 }
 
 rune_json_string() {
@@ -1016,26 +1310,6 @@ rune_json_array() {
     __rune_all+=,$__rune_s
   done
   printf -v "$__rune_var" %s "[${__rune_all#,}]"
-}
-
-# The one place that answers: payload $1, error $2, exit code $3.
-__rune_answer() {
-  __rune_state=answered
-  printf '{"message_metadata":%s,"payload":%s,"observability":%s,"error":%s}\n' "$__rune_metadata" "$1" "$__rune_observability" "$2"
-  exit "$3"
-}
-
-# Answers success with message $1 and the object in __rune_s; __rune_has_message tells that the object has its own.
-__rune_success() {
-  local __rune_data=$__rune_s __rune_result=success
-  if [[ -n $1 && -z $__rune_has_message ]]; then
-    __rune_quote "$1"
-    __rune_data=${__rune_data#'{'}
-    if [[ $__rune_data != *([$' \t\n\r'])'}'* ]]; then __rune_s+=,; fi
-    __rune_data="{\"message\":$__rune_s$__rune_data"
-  fi
-  if [[ -n $__rune_dry ]]; then __rune_result=dry_run; fi
-  __rune_answer "{\"result\":\"$__rune_result\",\"output_data\":$__rune_data}" null 0
 }
 
 # Answers failure with code $1, message $2 and the object in __rune_s.
@@ -1068,13 +1342,6 @@ rune_error() {
 }
 
 rune_fail() { rune_error "$@"; }
-
-rune_ok_kv() {
-  local __rune_s __rune_has_message='' __rune_message=${1-}
-  if (($# > 0)); then shift; fi
-  __rune_object "$@"
-  __rune_success "$__rune_message"
-}
 
 rune_error_kv() {
   local __rune_s __rune_code=${1-} __rune_message=${2-}
@@ -1113,7 +1380,7 @@ rune_emit() {
 
 # For rune_emit: sets __rune_json to the object in $1, if it is one, and fills in __rune_code from its error.
 __rune_emit_read() {
-  local LC_ALL=C
+  local LC_ALL=C __rune_short=''
   local -a __rune_order
   local -A __rune_raw __rune_kind __rune_section
   __rune_raw=()
@@ -1137,25 +1404,6 @@ __rune_emit_read() {
   __rune_json=$__rune_s
 }
 
-rune_dry_run() {
-  local __rune_s=''
-  __rune_fetch "${__rune_section[c]-}:dry_run" t || :
-  [[ $__rune_s == true ]] || return 1
-  __rune_dry=1
-}
-
-rune_read_only() { rune_dry_run || :; }
-
-rune_log() {
-  local __rune_s __rune_level=${1-}
-  case $__rune_level in
-    debug | info | warn | error) ;;
-    warning) __rune_level=warn ;;
-    *) __rune_level=info ;;
-  esac
-  __rune_event "{\"type\":\"log\",\"level\":\"$__rune_level\",\"message\":" "${2-}"
-}
-
 rune_progress() {
   local __rune_s __rune_int=${1-} __rune_part=''
   if [[ $__rune_int == *.* ]]; then
@@ -1175,31 +1423,4 @@ rune_progress() {
     *) __rune_int=100 __rune_part='' ;;
   esac
   __rune_event "{\"type\":\"progress\",\"percent\":$__rune_int${__rune_part:+.$__rune_part},\"message\":" "${2-}"
-}
-
-# One line on stderr that the mediator turns into an event: JSON up to the message $1, the message $2.
-__rune_event() {
-  local __rune_text=$2
-  if ((${#__rune_text} > __rune_event_bytes_max)); then __rune_text=${__rune_text:0:__rune_event_bytes_max}; fi
-  __rune_quote "$__rune_text"
-  printf '\036RUNE %s%s}\n' "$1" "$__rune_s" >&2
-}
-
-rune_on_exit() { __rune_exit_commands+=("$1"); }
-
-# The EXIT trap: a plugin that ends without an answer answers all the same; then the author's commands run.
-__rune_at_exit() {
-  local __rune_status=$1 __rune_i
-  # A child that a signal meets before it has left the traps of its parent behind, as after "command & kill $!".
-  [[ $BASHPID == "$__rune_pid" ]] || return 0
-  trap - EXIT
-  if [[ $__rune_state != answered ]]; then
-    # In a subshell, because answering exits and the commands below must still run.
-    (rune_error_kv 100 'The plugin ended without an answer' "exit_status:=$__rune_status") || :
-    __rune_status=100
-  fi
-  for ((__rune_i = 0; __rune_i < ${#__rune_exit_commands[@]}; __rune_i++)); do
-    eval "${__rune_exit_commands[__rune_i]}" || :
-  done
-  exit "$__rune_status"
 }

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { sentLibrary } from '../../services/lmm/transports/sent-library.js';
 import { packageRoot } from '../../services/shared/process/package-root.js';
 
 /** The bash that plugins and nodes are tested with: RUNE_TEST_BASH=/path, else the one on PATH. */
@@ -31,16 +32,25 @@ export interface BashChanges {
   readonly uid?: number;
 }
 
-/** Runs the library, helper scripts and the script in one fresh bash that has none on disk, as `stream` delivery does. */
+/**
+ * Runs the library, helper scripts and the script in one fresh bash that has none on disk, as `stream` delivery does: the second
+ * part of the library is parsed when it is needed.
+ */
 export function runWithLibrary(
   script: string,
   changes: BashChanges = {},
   helpers: readonly string[] = [],
 ): Promise<BashEnding> {
-  const library = [shellLibrary, ...helpers].join('\n');
+  const { first, rest } = sentLibrary(Buffer.from(shellLibrary));
+  const library = [first.toString(), ...helpers].join('\n');
   return runBash(['-c', 'eval "$RUNE_LIBRARY"; unset RUNE_LIBRARY; eval "$RUNE_SCRIPT"', 'plugin.sh'], {
     ...changes,
-    environment: { RUNE_LIBRARY: library, RUNE_SCRIPT: script, ...changes.environment },
+    environment: {
+      RUNE_LIBRARY: library,
+      __rune_rest: rest.toString(),
+      RUNE_SCRIPT: script,
+      ...changes.environment,
+    },
   });
 }
 

@@ -6,6 +6,7 @@ import { RuneError } from '../../shared/errors.js';
 import { packageRoot } from '../../shared/process/package-root.js';
 import { USER_NAME, USER_NAME_RULE } from '../../shared/user-name.js';
 import { becomeCommand } from './become-command.js';
+import { sentLibrary } from './sent-library.js';
 import type { NodeCommand } from './transport.js';
 
 const READ_BODY =
@@ -77,6 +78,7 @@ export function encodeUpload(command: NodeCommand, leaseMs: number): Upload {
 export function encodeUploadParts(command: NodeCommand, leaseMs: number): UploadParts {
   checkCommand(command);
   const { requires } = command;
+  const { first, rest } = sentLibrary(command.library);
   const files = command.files.map(({ path, bytes }) => `${bytes.length}:${path}`);
   const variables = Object.entries(command.environment).map(([name, value]) => `${name}=${shellWord(value)}`);
   const systems = requires.os.map(({ id, versionMin }) => `${id}:${versionMin}`);
@@ -84,7 +86,7 @@ export function encodeUploadParts(command: NodeCommand, leaseMs: number): Upload
   const startToken = randomBytes(16).toString('hex');
   const variablesOfRun =
     `NONCE=${nonce} TOKEN=${startToken} RUN_ID=${command.runId} DELIVERY=${command.delivery} ` +
-    `LEAVES=${command.leavesProcesses ? 'yes' : 'no'} BECOME=${command.runAs === undefined ? 'no' : 'yes'} LIBRARY_BYTES=${command.library.length} ` +
+    `LEAVES=${command.leavesProcesses ? 'yes' : 'no'} BECOME=${command.runAs === undefined ? 'no' : 'yes'} LIBRARY_BYTES=${first.length} REST_BYTES=${rest.length} ` +
     `HELPER_BYTES=${command.helpers.length} SCRIPT_BYTES=${command.script.length} ` +
     `FILES=${shellWord(files.join(' '))} INPUT_BYTES=${command.input.length} ` +
     `ARGUMENTS=${shellWord(command.arguments.map(shellWord).join(' '))} ` +
@@ -96,7 +98,8 @@ export function encodeUploadParts(command: NodeCommand, leaseMs: number): Upload
     head: Buffer.from(`RUNE1:${String(bodyBytes).padStart(8, '0')}${variablesOfRun}`),
     shared: [
       SUPERVISOR,
-      command.library,
+      first,
+      rest,
       command.helpers,
       command.script,
       ...command.files.map(({ bytes }) => bytes),

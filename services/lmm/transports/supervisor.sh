@@ -10,8 +10,9 @@
 #   DELIVERY       stream or directory
 #   LEAVES         yes: what is alive after a normal end stays alive
 #   BECOME         yes: sudo or doas started this bash; its $1 is then the process that leads the session
-#   LIBRARY_BYTES HELPER_BYTES SCRIPT_BYTES FILES INPUT_BYTES   what follows on stdin, in this order; HELPER_BYTES is 0 in a
-#                  directory, FILES (BYTES:PATH ...) is empty in a stream
+#   LIBRARY_BYTES REST_BYTES HELPER_BYTES SCRIPT_BYTES FILES INPUT_BYTES   what follows on stdin, in this order; HELPER_BYTES is
+#                  0 in a directory, FILES (BYTES:PATH ...) is empty in a stream. The rest is of the library: its first part
+#                  evaluates it when it needs it
 #   ARGUMENTS ENVIRONMENT   shell words: what the plugin gets as "$@", and what is exported to it
 #   COMMANDS OS    what the node must have: names or paths; ID:LOWEST_VERSION, of which one is enough
 #   LIMIT GRACE LEASE   in hundredths of a second
@@ -547,28 +548,32 @@ trap '[ $? -eq 97 ] || printf "rune: no process can be started\n" >&4; exec 7>&-
 # shellcheck disable=SC2016 # for the plugin's own shell to expand
 PLUGIN_SHELL='RUNE_L= RUNE_H= RUNE_S=
 [ $1 = 0 ]||IFS= read -r '$COUNTED' $1 RUNE_L<&5||exit 97
-[ $2 = 0 ]||IFS= read -r '$COUNTED' $2 RUNE_H<&5||exit 97
-[ $3 = 0 ]||IFS= read -r '$COUNTED' $3 RUNE_S<&5||exit 97
+[ $2 = 0 ]||IFS= read -r '$COUNTED' $2 __rune_rest<&5||exit 97
+[ $3 = 0 ]||IFS= read -r '$COUNTED' $3 RUNE_H<&5||exit 97
+[ $4 = 0 ]||IFS= read -r '$COUNTED' $4 RUNE_S<&5||exit 97
 echo;exec >&3 3>&- 5<&-;set --
 IFS= read -r -N 8 RUNE_P&&IFS= read -r -N $((10#$RUNE_P)) RUNE_P||exit 97
 eval "$RUNE_P"'
 # On one line, for the numbers of the plugin's lines.
 PLUGIN_SHELL=${PLUGIN_SHELL//$NL/;}
 [ "$FIRST_LINE" -eq 1 ] || PLUGIN_SHELL=$NL$PLUGIN_SHELL
-LIBRARY='' SCRIPT='' INPUT=''
+LIBRARY='' REST='' SCRIPT='' INPUT=''
 if [ "$DELIVERY" = directory ]; then
-  if ! { take LIBRARY_BYTES LIBRARY && take SCRIPT_BYTES SCRIPT; }; then not_started 'the upload ended early'; fi
+  if ! { take LIBRARY_BYTES LIBRARY && take REST_BYTES REST && take SCRIPT_BYTES SCRIPT; }; then
+    not_started 'the upload ended early'
+  fi
+  LIBRARY+=$REST
   # A limit on the size of files is to be an error here, not the end of this process.
   trap '' XFSZ
   make_folder
   trap - XFSZ
-  LIBRARY_BYTES=0 SCRIPT_BYTES=0
+  LIBRARY_BYTES=0 REST_BYTES=0 SCRIPT_BYTES=0
 fi
 last_pid && FIRST=$LAST
 now
 BEGUN=$NOW
 set -m
-coproc RUNE { exec -c "$BASH" --noprofile --norc -c "$PLUGIN_SHELL" plugin.sh "$LIBRARY_BYTES" "$HELPER_BYTES" "$SCRIPT_BYTES"; } 2>&4 4>&-
+coproc RUNE { exec -c "$BASH" --noprofile --norc -c "$PLUGIN_SHELL" plugin.sh "$LIBRARY_BYTES" "$REST_BYTES" "$HELPER_BYTES" "$SCRIPT_BYTES"; } 2>&4 4>&-
 PLUGIN=$!
 read_stat "$PLUGIN"
 SINCE=${BORN:-0}
@@ -594,7 +599,7 @@ WATCHDOG=$!
 trap - EXIT
 exec 8>&"${WATCH[1]}" 9<&"${WATCH[0]}" 0</dev/null 5<&- 7>&-
 eval "exec ${WATCH[0]}<&- ${WATCH[1]}>&-"
-unset LIBRARY SCRIPT FEED
+unset LIBRARY REST SCRIPT FEED
 # Without its watchdog the plugin has no limits: it ends.
 trap 'save_jobs; kill -0 "$WATCHDOG" || { SAID="cut 0" && kill -KILL -- "-$PLUGIN"; }' CHLD
 
