@@ -2,7 +2,7 @@
 
 Started in a network namespace of its own, with the names of the two devices. The near one is for somebody else to move away.
 A line on standard input is a request, `ADDRESS DELAY_MS LOSS UP DOWN`: packets of this node arrive so much later, LOSS of 1 are
-lost, and UP and DOWN are 1 where packets to and from it pass at all. `ADDRESS ?` asks for what happened. Either is answered by a
+lost, and to and from it pass packets of at most UP and DOWN bytes. `ADDRESS ?` asks for what happened. Either is answered by a
 line: packets lost, and the most bytes that were under way to and from the node at a time. It ends with its standard input.
 """
 
@@ -34,7 +34,7 @@ def open_device(name):
 
 def make_node(address):
     node = Node()
-    node.delay, node.loss, node.passes = 0.0, 0.0, [True, True]
+    node.delay, node.loss, node.bytes_max = 0.0, 0.0, [PACKET_BYTES_MAX, PACKET_BYTES_MAX]
     node.lost, node.under_way, node.under_way_max = 0, [0, 0], [0, 0]
     node.random = random.Random(address)
     return node
@@ -58,7 +58,7 @@ def main():
                 node = node_of(socket.inet_aton(address))
                 if rule[0] != "?":
                     node.delay, node.loss = float(rule[0]) / 1000, float(rule[1])
-                    node.passes = [word == "1" for word in rule[2:4]]
+                    node.bytes_max = [int(word) for word in rule[2:4]]
                 print(node.lost, *node.under_way_max, flush=True)
         for way, device in enumerate(devices):
             if device not in readable:
@@ -72,7 +72,7 @@ def main():
             # Of a packet to a node its destination is the node, of one from there its source.
             node = node_of(packet[16:20] if way == 0 else packet[12:16])
             is_full = node.under_way[way] + len(packet) > UNDER_WAY_BYTES_MAX
-            if is_full or not node.passes[way] or node.random.random() < node.loss:
+            if is_full or len(packet) > node.bytes_max[way] or node.random.random() < node.loss:
                 node.lost += 1
                 continue
             node.under_way[way] += len(packet)

@@ -12,10 +12,10 @@ export interface PacketRule {
   readonly delayMs?: number;
   /** The share of packets that get lost, of 1. */
   readonly loss?: number;
-  /** Packets to the node vanish. */
-  readonly isUpCut?: boolean;
-  /** Packets from the node vanish. */
-  readonly isDownCut?: boolean;
+  /** Larger packets to the node vanish; 0 for all of them. */
+  readonly upBytesMax?: number;
+  /** The same for packets from the node. */
+  readonly downBytesMax?: number;
 }
 
 /** What became of them so far. */
@@ -44,6 +44,8 @@ export interface BadNetwork {
 /** Every address of the network from this on is a node. */
 const FIRST_NODE = 128;
 const UNROUTED = 100;
+/** As many bytes as a packet may have. */
+const ANY = 65_535;
 
 /**
  * Makes the network, of addresses that are kept free for measurements (198.18.0.0/15). Throws with the words of the kernel where
@@ -106,8 +108,8 @@ export async function startBadNetwork(): Promise<BadNetwork> {
     namespace,
     newAddress: () => `${net}.${last++}`,
     unroutedAddress: `${net}.${UNROUTED}`,
-    async setRule(address, { delayMs = 0, loss = 0, isUpCut = false, isDownCut = false }) {
-      await ask([address, delayMs, loss, isUpCut ? 0 : 1, isDownCut ? 0 : 1].join(' '));
+    async setRule(address, { delayMs = 0, loss = 0, upBytesMax = ANY, downBytesMax = ANY }) {
+      await ask([address, delayMs, loss, upBytesMax, downBytesMax].join(' '));
     },
     counts: (address) => ask(`${address} ?`),
     stop,

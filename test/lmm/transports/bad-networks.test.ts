@@ -32,6 +32,7 @@ const ALERT = {
   openssh: { keepaliveIntervalMs: 1_000, keepaliveCountMax: 1 },
 } as const;
 const SHORT_LEASE = { ...DEFAULT_NODE_PROTOCOL, heartbeatMs: 300, leaseMs: 2_000, endMarginMs: 30_000 };
+const SILENT = /did not answer for 1(\.5)? s/;
 const PATIENT = { timeoutMs: 60_000, connectTimeoutMs: 60_000 };
 
 /** What a kernel, or who keeps others from it, says to namespaces and devices that it does not allow. */
@@ -149,7 +150,7 @@ describe('over ssh and openssh, a network', () => {
   itMeanwhile(
     'that falls silent loses the run, whichever way nothing passes, and the node ends the plugin in time',
     async () => {
-      const ways = [{ isUpCut: true }, { isDownCut: true }, { isUpCut: true, isDownCut: true }];
+      const ways = [{ upBytesMax: 0 }, { downBytesMax: 0 }, { upBytesMax: 0, downBytesMax: 0 }];
       const kinds = ['ssh', 'openssh'] as const;
       const cases = kinds.flatMap((kind) => {
         const transport = open(kind, SHORT_LEASE, ALERT[kind]);
@@ -169,7 +170,7 @@ describe('over ssh and openssh, a network', () => {
           await there().setRule(address, { ...FAR, ...way });
           const ending = await run.ending;
           assert(ending.kind === 'lost' && ending.started, JSON.stringify(ending));
-          assert.match(ending.reason, /did not answer for 1(\.5)? s/);
+          assert.match(ending.reason, SILENT);
           return ending.stoppedOnNodeByMs;
         }),
       );
@@ -199,7 +200,7 @@ describe('over ssh and openssh, a network', () => {
       const script = 'echo ready; until [ -e "$1" ]; do sleep 0.1; echo line; done; echo done';
       const run = start(transport, address, script, { arguments: [release] });
       await eventually(() => run.stdout().startsWith('ready\n'), { label: 'the plugin' });
-      await there().setRule(address, { ...FAR, isUpCut: true, isDownCut: true });
+      await there().setRule(address, { ...FAR, upBytesMax: 0, downBytesMax: 0 });
       await eventually(async () => (await there().counts(address)).lost >= 5, { label: 'lost packets' });
       const before = run.stdout();
       await there().setRule(address, FAR);
@@ -208,6 +209,29 @@ describe('over ssh and openssh, a network', () => {
       const ending = await run.ending;
       assert(ending.kind === 'ended' && ending.confirmed, JSON.stringify(ending));
       assert.match(run.stdout(), /^ready\n(line\n)+done\n$/);
+    });
+  });
+
+  itMeanwhile('that swallows large packets starts nothing, or loses the run that prints much', async () => {
+    await overEach(async (kind) => {
+      const transport = open(kind, SHORT_LEASE, ALERT[kind]);
+      const stalled = there().newAddress();
+      await there().setRule(stalled, { upBytesMax: 500 });
+      const refusal = refusalOf(start(transport, stalled, 'exit 0', { connectTimeoutMs: 2_000 }));
+      const address = there().newAddress();
+      const release = join(sshd.directory, `print-${kind}`);
+      const script =
+        'echo ready; until [ -e "$1" ]; do sleep 0.1; done; head -c 99999 /dev/zero; sleep 86400';
+      const run = start(transport, address, script, { arguments: [release] });
+      await eventually(() => run.stdout() === 'ready\n', { label: 'the plugin' });
+      await there().setRule(address, { downBytesMax: 1_000 });
+      await writeFile(release, '');
+      const ending = await run.ending;
+      assert(ending.kind === 'lost' && ending.started, JSON.stringify(ending));
+      assert.match(ending.reason, SILENT);
+      const { name, message } = await refusal;
+      assert.equal(name, 'NODE_CONNECT_TIMEOUT', message);
+      assert.match(message, /began an SSH handshake and did not finish it within 2 s/);
     });
   });
 
@@ -221,7 +245,7 @@ describe('over ssh and openssh, a network', () => {
         assert.equal(unrouted.name, 'NODE_UNREACHABLE', unrouted.message);
         assert.match(unrouted.message, /EHOSTUNREACH/);
         const address = there().newAddress();
-        await there().setRule(address, { isUpCut: true });
+        await there().setRule(address, { upBytesMax: 0 });
         const swallowed = await refusalOf(start(transport, address, 'exit 0', { connectTimeoutMs: 500 }));
         assert.equal(swallowed.name, 'NODE_CONNECT_TIMEOUT', swallowed.message);
         assert.match(swallowed.message, /did not accept a connection within 0\.5 s/);
