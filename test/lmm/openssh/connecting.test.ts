@@ -126,10 +126,18 @@ describe('connecting with the ssh of the system', () => {
   });
 
   describe('as a user', () => {
-    it('whom the node refuses, names user, key and what the node accepts', async () => {
+    it('whom the node refuses, tries it once and names user, key and what the node accepts', async () => {
       const { stdout } = await run('ssh-keygen', ['-lf', join(sshd.directory, 'host_ed25519.pub')]);
       const fingerprint = stdout.split(' ')[1] ?? assert.fail();
+      const before = sshd.log().length;
       const error = await on.refusal({ credential: 'wrong' });
+      assert.equal(
+        sshd
+          .log()
+          .slice(before)
+          .match(/^Connection from/gm)?.length,
+        1,
+      );
       expectError(
         error,
         'AUTHENTICATION_FAILED',

@@ -156,6 +156,18 @@ describe('the transport openssh', () => {
     });
   });
 
+  it('stops waiting for a connection when the run is stopped', async () => {
+    sshd.signalListener('SIGSTOP');
+    try {
+      const run = on.start('exit 0');
+      await eventually(() => on.masters().length === 1, { label: 'the connection to be tried' });
+      run.stop(StopReason.CANCEL);
+      await assert.rejects(run.ending, { name: 'RUN_CANCELLED' });
+    } finally {
+      sshd.signalListener('SIGCONT');
+    }
+  });
+
   it('leaves nothing behind: no process, socket, file or directory', async () => {
     const before = readdirSync(on.base);
     await Promise.all([

@@ -190,7 +190,7 @@ for (const kind of ['ssh', 'openssh'] as const) {
       const serveCommands = (
         banner: string,
         onChannel: (channel: ServerChannel) => void = () => undefined,
-        overruns = false,
+        { overruns = false, leavesOpen = false } = {},
       ) =>
         serve(
           (session) =>
@@ -206,6 +206,7 @@ for (const kind of ['ssh', 'openssh'] as const) {
               else child.stdout.pipe(channel, { end: false });
               child.stderr.pipe(channel.stderr, { end: false });
               child.once('close', (code) => {
+                if (leavesOpen) return;
                 channel.exit(code ?? 255);
                 channel.end();
               });
@@ -222,6 +223,24 @@ for (const kind of ['ssh', 'openssh'] as const) {
         assert.deepEqual([run.stdout(), run.stderr()], ['{}', '']);
       });
 
+      it('never closes a channel gives the outcome all the same, and is left', async () => {
+        const opened: ServerChannel[] = [];
+        const onChannel = (channel: ServerChannel): void => {
+          opened.push(channel);
+          // Nor does it answer when it is closed from the other end.
+          channel.close = channel.end = channel.destroy = () => channel;
+        };
+        const target = await serveCommands('', onChannel, { leavesOpen: true });
+        const transport = open();
+        for (const word of ['one', 'two']) {
+          const run = runPlugin(transport, commandFor(target, `echo ${word}; exit 5`));
+          const ending = await run.ending;
+          assert(ending.kind === 'ended' && ending.confirmed, JSON.stringify(ending));
+          assert.deepEqual([ending.end, run.stdout()], [{ exitCode: 5 }, `${word}\n`]);
+        }
+        assert.equal(opened.length, 2);
+      });
+
       // The ssh of the system drops it.
       if (kind === 'openssh') return;
       it('sends more than it was allowed to is left, and the run is lost', async () => {
@@ -232,7 +251,7 @@ for (const kind of ['ssh', 'openssh'] as const) {
           // What the library counts down before it stops.
           Object.assign((channel as unknown as { outgoing: object }).outgoing, { window: Infinity });
         };
-        const target = await serveCommands('', onChannel, true);
+        const target = await serveCommands('', onChannel, { overruns: true });
         const run = runPlugin(open(), commandFor(target, 'exec cat /dev/zero', { timeoutMs: 60_000 }), {
           started: () => undefined,
           stdout: () => closed,
