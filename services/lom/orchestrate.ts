@@ -1,5 +1,5 @@
 import { RuneError } from '../shared/errors.js';
-import type { PlanExecutionRequest, RerunExecutionRequest, RunResponse } from '../shared/gen/rune/v1/lom.js';
+import type { PlanExecutionRequest, RerunExecutionRequest } from '../shared/gen/rune/v1/lom.js';
 import { SubmitExecutionRequest } from '../shared/gen/rune/v1/lom.js';
 import { DeliveryMode, type RcsHeader } from '../shared/gen/rune/v1/rcs.js';
 import { ExecutionState, RunState } from '../shared/gen/rune/v1/run.js';
@@ -8,6 +8,7 @@ import type { Logger } from '../shared/logging/logger.js';
 import { SILENT_METER } from '../shared/metrics/metric.js';
 import { executionStateName, runStateName } from '../shared/logging/outcome-log.js';
 import { checkReason } from '../shared/messages/reason.js';
+import type { EncodedMessage } from '../shared/rpc/encoded-message.js';
 import { settledWithin } from '../shared/settled-within.js';
 import type { Dispatcher } from './dispatch/dispatch.js';
 import { beginAtZero } from './execution/begin-at-zero.js';
@@ -91,7 +92,7 @@ export interface Orchestrator {
     header: RcsHeader,
     signal: AbortSignal,
     known?: KnownExecution,
-  ): AsyncGenerator<RunResponse, void, undefined>;
+  ): AsyncGenerator<EncodedMessage, void, undefined>;
   /** The execution's state after asking it to stop. Throws EXECUTION_NOT_FOUND. */
   cancel(executionId: string, reason: string): Promise<ExecutionState>;
   load(): OrchestratorLoad;

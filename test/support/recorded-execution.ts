@@ -18,7 +18,7 @@ import type { ExecutionRecord, Store } from '../../services/lom/store/store.js';
 import { createWatchHub } from '../../services/lom/watch/watch-hub.js';
 import { watchExecution, type WatchChoice } from '../../services/lom/watch/watch.js';
 import type { Action } from '../../services/shared/bundle/action.js';
-import { SubmitExecutionRequest, type RunResponse } from '../../services/shared/gen/rune/v1/lom.js';
+import { RunResponse, SubmitExecutionRequest } from '../../services/shared/gen/rune/v1/lom.js';
 import { ExecutionState, Node } from '../../services/shared/gen/rune/v1/run.js';
 import { MessageMetadata, type RcsHeader } from '../../services/shared/gen/rune/v1/rcs.js';
 import { acceptHeader } from '../../services/shared/messages/header.js';
@@ -187,7 +187,8 @@ export async function resumeExecution(
       const events: RunResponse[] = [];
       const wanted = { executionId: record.id, fromSeq, nodes: [], withoutLog: false, kinds: [], ...choice };
       const signal = new AbortController().signal;
-      for await (const event of watchExecution(wanted, HEADER, signal, { store, hub, pollMs: 100 })) {
+      for await (const { bytes } of watchExecution(wanted, HEADER, signal, { store, hub, pollMs: 100 })) {
+        const event = RunResponse.decode(bytes);
         events.push(event);
         seen(event);
       }

@@ -1,6 +1,6 @@
-import type { RunResponse } from '../../shared/gen/rune/v1/lom.js';
+import type { EventKind } from '../store/store.js';
 
-const EVENT_TYPE: Readonly<Record<NonNullable<RunResponse['event']>['$case'], string>> = {
+const EVENT_TYPE: Readonly<Record<EventKind, string>> = {
   execution: 'EXECUTION_STATE_CHANGED',
   state: 'ACTION_STARTED',
   log: 'ACTION_LOG',
@@ -12,6 +12,6 @@ const EVENT_TYPE: Readonly<Record<NonNullable<RunResponse['event']>['$case'], st
 };
 
 /** The event_type in the header of an event. */
-export function eventTypeOf({ event }: Pick<RunResponse, 'event'>): string {
-  return event === undefined ? '' : EVENT_TYPE[event.$case];
+export function eventTypeOf(kind: EventKind): string {
+  return EVENT_TYPE[kind];
 }

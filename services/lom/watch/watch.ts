@@ -1,5 +1,6 @@
 import { RuneError } from '../../shared/errors.js';
 import { replyHeader } from '../../shared/messages/header.js';
+import { EncodedMessage } from '../../shared/rpc/encoded-message.js';
 import {
   EventKind as WantedKind,
   RunResponse,
@@ -77,29 +78,36 @@ function rangeOf(choice: WatchChoice): Omit<EventRange, 'fromSeq'> {
   };
 }
 
+/** What a record leaves out, followed by the record: fields of a message may stand in any order, so that nobody takes it apart. */
 function responseOf(
   executionId: string,
-  record: EventRecord,
-  header: RcsHeader,
+  { seq, kind, body }: EventRecord,
+  request: RcsHeader,
   first: boolean,
-): RunResponse {
-  const response = RunResponse.decode(record.body);
-  return {
-    ...response,
+): EncodedMessage {
+  const head = RunResponse.encode({
+    header: replyHeader(request, eventTypeOf(kind), 'lom', first),
     executionId,
-    seq: record.seq,
-    header: replyHeader(header, eventTypeOf(response), 'lom', first),
-  };
+    seq,
+    runId: '',
+    node: '',
+    attempt: 0,
+    at: undefined,
+    event: undefined,
+  });
+  return new EncodedMessage(Buffer.concat([head.finish(), body]));
 }
 
-function isLast({ event }: RunResponse): boolean {
+function isLast({ kind, body }: EventRecord): boolean {
+  if (kind !== 'execution') return false;
+  const { event } = RunResponse.decode(body);
   return event?.$case === 'execution' && isFinal(event.value.state);
 }
 
 /**
- * The recorded events of an execution from `fromSeq` on, as they are recorded, until its final state. A watcher that is slow, or
- * many of them, cost a page of events each and hold up nobody. `known` spares a look into the store. Throws EXECUTION_NOT_FOUND and
- * FIELD_OUT_OF_RANGE.
+ * The recorded events of an execution from `fromSeq` on, as they are recorded, until its final state; each is a RunResponse. A
+ * watcher that is slow, or many of them, cost a page of events each and hold up nobody. `known` spares a look into the store. Throws
+ * EXECUTION_NOT_FOUND and FIELD_OUT_OF_RANGE.
  */
 export async function* watchExecution(
   choice: WatchChoice,
@@ -107,7 +115,7 @@ export async function* watchExecution(
   signal: AbortSignal,
   { store, hub, pollMs }: WatchDeps,
   known?: KnownExecution,
-): AsyncGenerator<RunResponse, void, undefined> {
+): AsyncGenerator<EncodedMessage, void, undefined> {
   const { executionId } = choice;
   const range = rangeOf(choice);
   const isFiltered = range.nodes !== undefined || range.kinds !== undefined;
@@ -146,10 +154,9 @@ export async function* watchExecution(
       asksStore = false;
       let bytes = 0;
       for (const record of page) {
-        const response = responseOf(executionId, record, header, first);
+        yield responseOf(executionId, record, header, first);
         first = false;
-        yield response;
-        if (isLast(response)) return;
+        if (isLast(record)) return;
         fromSeq = record.seq + 1;
         bytes += record.body.length;
       }

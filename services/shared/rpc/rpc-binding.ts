@@ -1,3 +1,4 @@
+import type { EncodedMessage } from './encoded-message.js';
 import type { CallContext, StreamHandler, UnaryHandler } from './rpc-call.js';
 import type { RequestOf, ResponseOf, RpcMethod, RpcService } from './rpc-definition.js';
 
@@ -5,7 +6,7 @@ import type { RequestOf, ResponseOf, RpcMethod, RpcService } from './rpc-definit
 export type HandlerOf<M extends RpcMethod> = M['requestStream'] extends true
   ? never
   : M['responseStream'] extends true
-    ? (request: RequestOf<M>, call: CallContext) => AsyncIterable<ResponseOf<M>>
+    ? (request: RequestOf<M>, call: CallContext) => AsyncIterable<ResponseOf<M> | EncodedMessage>
     : (request: RequestOf<M>, call: CallContext) => Promise<ResponseOf<M>>;
 
 /** One handler for each method of a service definition. */

@@ -6,6 +6,7 @@ import type { EpsError, ErrorFacts } from '../gen/rune/v1/eps.js';
 import type { RcsHeader } from '../gen/rune/v1/rcs.js';
 import { acceptHeader } from '../messages/header.js';
 import type { Logger } from '../logging/logger.js';
+import { EncodedMessage } from './encoded-message.js';
 import { MESSAGE_BYTES_MAX } from './rpc-definition.js';
 import type { RpcMethod } from './rpc-definition.js';
 import { identityOf } from './rpc-identity.js';
@@ -348,7 +349,7 @@ function decode(method: RpcMethod, bytes: Buffer): unknown {
 function encode(method: RpcMethod, message: unknown): Buffer {
   let bytes: Buffer;
   try {
-    bytes = method.responseSerialize(message as never);
+    bytes = message instanceof EncodedMessage ? message.bytes : method.responseSerialize(message as never);
   } catch (cause) {
     throw new RuneError('INTERNAL', 'The answer could not be written as a message.', {}, { cause });
   }
