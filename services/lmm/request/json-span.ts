@@ -6,7 +6,8 @@ function skipSpace(text: string, from: number): number {
   return at;
 }
 
-function stringEnd(text: string, from: number): number {
+/** Where the JSON string that begins with the quote at `from` ends (exclusive); the end of the text for one that does not end. */
+export function jsonStringEnd(text: string, from: number): number {
   let at = from + 1;
   for (;;) {
     const quote = text.indexOf('"', at);
@@ -28,7 +29,7 @@ export function jsonValueEnd(text: string, from: number): number {
   while (at < text.length) {
     const char = text[at] as string;
     if (char === '"') {
-      at = stringEnd(text, at);
+      at = jsonStringEnd(text, at);
     } else if (char === '{' || char === '[') {
       depth++;
       at++;
@@ -58,7 +59,7 @@ export function jsonMember(text: string, path: readonly string[]): string | unde
     let found: string | undefined;
     let at = skipSpace(value, 1);
     while (value[at] === '"') {
-      const keyEnd = stringEnd(value, at);
+      const keyEnd = jsonStringEnd(value, at);
       const name: unknown = JSON.parse(value.slice(at, keyEnd));
       const start = skipSpace(value, skipSpace(value, keyEnd) + 1);
       const end = jsonValueEnd(value, start);

@@ -12,6 +12,7 @@ import { protocolOf } from '../plugin-protocols/protocol-of.js';
 import { readPlugin } from './read-plugin.js';
 import { readReferences } from './read-references.js';
 import { readRunAs } from './read-run-as.js';
+import { readSecrets } from './read-secrets.js';
 import { readTarget } from './read-target.js';
 import { refuseField } from './refuse-field.js';
 import type { NodeCommand, Transport } from '../transports/transport.js';
@@ -85,6 +86,7 @@ export function readStart(
       runId: start.runId,
       attempt: start.attempt,
     },
+    secrets: readSecrets(start),
     dryRun: start.context?.dryRun ?? false,
     protocol,
     outputBytesMax: within('output_bytes_max', limits?.outputBytesMax, bounds.outputBytesMax),

@@ -6,6 +6,8 @@ import { createByteCollector } from './byte-collector.js';
 import type { EventLog } from './event-log.js';
 import { createLogBatcher, type LogLimits } from './log-batcher.js';
 import { createLogDecoder } from './log-decoder.js';
+import { scrubOutcome } from './scrub-outcome.js';
+import { createScrubber } from './scrubber.js';
 import { endedOutcome, notStartedOutcome, type RunRecord } from './outcome.js';
 import type { PluginProtocol } from '../plugin-protocols/plugin-protocol.js';
 import type { NodeCommand, NodeEnding, RunSink, Transport } from '../transports/transport.js';
@@ -26,6 +28,8 @@ export interface LiveRunSpec {
   readonly adoptedFrom: Date | undefined;
   readonly header: RcsHeader;
   readonly facts: Partial<ErrorFacts>;
+  /** Texts that nobody may find in what the plugin prints. */
+  readonly secrets: readonly string[];
   readonly dryRun: boolean;
   readonly protocol: PluginProtocol;
   readonly outputBytesMax: number;
@@ -83,6 +87,7 @@ export function startLiveRun(spec: LiveRunSpec, settings: LiveRunSettings, log: 
     });
   };
 
+  const scrubber = createScrubber(spec.secrets);
   const { stderrBytesMax } = spec.protocol;
   const stdout = createByteCollector(spec.outputBytesMax);
   const stderr = createByteCollector(stderrBytesMax);
@@ -103,6 +108,13 @@ export function startLiveRun(spec: LiveRunSpec, settings: LiveRunSettings, log: 
     },
     settings.lineBytesMax,
   );
+
+  const cleanStderr = scrubber.stream();
+  const takeStderr = (chunk: Buffer): void => {
+    stderr.add(chunk);
+    tail.add(chunk);
+    decoder.write(chunk);
+  };
 
   const record = (): RunRecord => ({
     header: spec.header,
@@ -131,9 +143,7 @@ export function startLiveRun(spec: LiveRunSpec, settings: LiveRunSettings, log: 
     },
     stdout: (chunk) => stdout.add(chunk),
     stderr(chunk) {
-      stderr.add(chunk);
-      tail.add(chunk);
-      decoder.write(chunk);
+      takeStderr(cleanStderr.write(chunk));
       return room;
     },
     stderrDropped: batcher.drop,
@@ -152,6 +162,7 @@ export function startLiveRun(spec: LiveRunSpec, settings: LiveRunSettings, log: 
   const perform = async (): Promise<Outcome> => {
     try {
       const ending = await carryOut().finally(() => {
+        takeStderr(cleanStderr.end());
         decoder.end();
         batcher.flush();
       });
@@ -165,8 +176,9 @@ export function startLiveRun(spec: LiveRunSpec, settings: LiveRunSettings, log: 
   };
 
   emit({ $case: 'accepted', value: {} });
-  const finished = perform().then((outcome) => {
+  const finished = perform().then((seen) => {
     clearTimeout(overdue);
+    const outcome = spec.secrets.length === 0 ? seen : scrubOutcome(seen, stdout.bytes, scrubber);
     log.end(outcome);
     return outcome;
   });

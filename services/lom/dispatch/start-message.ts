@@ -1,7 +1,7 @@
 import { toDuration } from '../../shared/messages/duration.js';
 import type { MediateStart, NodeTarget, Plugin } from '../../shared/gen/rune/v1/lmm.js';
 import type { Placement, RunIdentity } from './dispatch.js';
-import { referencedParams } from '../plan/secret-references.js';
+import { referencedParams, secretParams } from '../plan/secret-references.js';
 import type { Plan, PlannedNode, PlannedRun } from '../plan/plan.js';
 
 /** The node as a mediator needs it, by one of its transports. */
@@ -77,6 +77,7 @@ export function startMessage(
     dispatchGroup: identity.dispatchGroup,
     paramsJson: plan.paramsJson,
     referencedParams: referencedParams(plan.action, plan.params, run.transport),
+    secretParams: secretParams(plan.action, plan.params),
     outputSchema: plan.action.capability.outputSchema,
     context: {
       dryRun: plan.dryRun,

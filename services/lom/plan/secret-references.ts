@@ -16,6 +16,11 @@ export function referencedParams(
   return READABLE.has(transport) ? referencesIn(capability, params) : [];
 }
 
+/** The parameters that are given secrets: what a mediator keeps out of everything that the plugin prints. */
+export function secretParams({ secrets }: Action, params: Readonly<Record<string, unknown>>): string[] {
+  return Object.keys(params).filter((name) => secrets.include(name) && !isReference(params[name]));
+}
+
 /**
  * Refuses secret parameters over a transport that cannot keep them, unless each is a reference that means nothing to others. Throws
  * SECRET_NOT_CARRIED, and INVALID_PARAMS for a reference that breaks the schema where a transport takes it as it is.
