@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import type { Inventory } from '../../../services/lom/inventory/inventory.js';
+import { RuneError } from '../../../services/shared/errors.js';
+import { createSchemaCompiler } from '../../../services/shared/schema/schema.js';
+import { loadInventory } from '../../support/load-inventory.js';
+import { makeTempDirectory, type TempDirectory } from '../../support/temp-directory.js';
+
+const schemas = createSchemaCompiler();
+
+/** Inventories in files. */
+export interface InventoryFiles {
+  /** Where the files of this test are. */
+  readonly path: string;
+  /** The inventory of files `0.yaml`, `1.yaml`, … with these texts. */
+  load(...texts: string[]): Promise<Inventory>;
+  /** Every fault of these files, one `file:line REASON description` each. */
+  faults(...texts: string[]): Promise<string[]>;
+}
+
+/** Makes a directory for each test. To be called in a `describe`. */
+export function inventoryFiles(): InventoryFiles {
+  let directory: TempDirectory;
+  beforeEach(async () => {
+    directory = await makeTempDirectory();
+  });
+  afterEach(() => directory.remove());
+
+  const load = async (...texts: string[]): Promise<Inventory> => {
+    await directory.write(Object.fromEntries(texts.map((text, index) => [`${index}.yaml`, text])));
+    return loadInventory(
+      texts.map((_, index) => join(directory.path, `${index}.yaml`)),
+      schemas,
+    );
+  };
+  return {
+    get path() {
+      return directory.path;
+    },
+    load,
+    async faults(...texts) {
+      try {
+        await load(...texts);
+      } catch (thrown) {
+        assert(thrown instanceof RuneError, String(thrown));
+        assert.equal(thrown.name, 'CONFIGURATION_INVALID');
+        return (thrown.facts.validationErrors ?? []).map(({ field, reason, description }) =>
+          `${field} ${reason} ${description}`.replaceAll(`${directory.path}/`, ''),
+        );
+      }
+      return [];
+    },
+  };
+}
