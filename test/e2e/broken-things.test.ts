@@ -7,20 +7,11 @@ import { eventually } from '../support/eventually.js';
 import { findProcesses } from '../support/processes.js';
 import { residentBytes } from '../support/resident-bytes.js';
 import { runAction } from '../support/run-action.js';
+import { rejectionOf } from '../support/thrown-by.js';
 import { startWorld, type World } from '../support/world.js';
 
 /** Far less than the 500 MB that pass, and more than what a garbage collector leaves lying for a while at full speed. */
 const RSS_GROWTH_BYTES_MAX = 128 * 1024 ** 2;
-
-const errorOf = async (calling: Promise<unknown>): Promise<RuneError> => {
-  try {
-    await calling;
-  } catch (error) {
-    assert.ok(error instanceof RuneError);
-    return error;
-  }
-  return assert.fail('it succeeded');
-};
 
 describe('when things break', () => {
   let world: World | undefined;
@@ -73,7 +64,7 @@ describe('when things break', () => {
   it('an orchestrator killed in mid-run leaves a run that its mediator cancels after orphan_after', async () => {
     const { lom } = await start({ lom: { orphan_after: '1s' } });
     let runId = '';
-    const error = await errorOf(
+    const error = await rejectionOf(
       whileSleeping(world as World, (event) => {
         runId = event.runId;
         lom.kill('SIGKILL');
@@ -171,7 +162,7 @@ describe('when things break', () => {
         const other = createClient({ address: lom.address });
         refused = eventually(
           async () => {
-            const error = await errorOf(other.listActions({}, { timeoutMs: 2000 }));
+            const error = await rejectionOf(other.listActions({}, { timeoutMs: 2000 }));
             return error.row.grpc === 'UNAVAILABLE' ? error : false;
           },
           { label: 'the refusal' },
@@ -187,7 +178,7 @@ describe('when things break', () => {
     const { lom, client, restart } = await start({ lom: { shutdown_grace: '0s' } });
     const request = { action: 'sleep-for', targets: { nodes: ['user'] }, params: { seconds: 3 } };
     const seen: RunResponse[] = [];
-    const error = await errorOf(
+    const error = await rejectionOf(
       runAction(client, request, (event) => {
         seen.push(event);
         if (event.event?.$case === 'log') lom.kill('SIGTERM');
@@ -211,7 +202,7 @@ describe('when things break', () => {
     const { lom, client, restart } = await start();
     const request = { action: 'sleep-for', targets: { nodes: ['user'] }, params: { seconds: 3 } };
     const seen: RunResponse[] = [];
-    await errorOf(
+    await rejectionOf(
       runAction(client, request, (event) => {
         seen.push(event);
         if (event.event?.$case === 'log') lom.kill('SIGKILL');
@@ -231,7 +222,7 @@ describe('when things break', () => {
 
   it('a second signal ends a service at once', async () => {
     const { lom } = await start({ lom: { shutdown_grace: '1h' } });
-    await errorOf(
+    await rejectionOf(
       whileSleeping(world as World, () => {
         lom.kill('SIGTERM');
         void eventually(() => lom.log.some((line) => line.includes('"stopping"')), {

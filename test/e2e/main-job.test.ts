@@ -11,6 +11,7 @@ import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/free-port.js';
 import { findProcesses } from '../support/processes.js';
 import { runAction, type Ran } from '../support/run-action.js';
+import { rejectionOf } from '../support/thrown-by.js';
 import { sshNode, startWorld, type World } from '../support/world.js';
 
 const errorName = (outcome: Outcome | undefined): string | undefined => outcome?.error?.errorData?.name;
@@ -316,15 +317,8 @@ describe('the main job, through both services over a real sshd', () => {
   });
 
   describe('before anything runs', () => {
-    const refused = async (request: Parameters<World['client']['run']>[0]): Promise<RuneError> => {
-      try {
-        await run(request);
-      } catch (error) {
-        assert.ok(error instanceof RuneError);
-        return error;
-      }
-      return assert.fail('it was accepted');
-    };
+    const refused = (request: Parameters<World['client']['run']>[0]): Promise<RuneError> =>
+      rejectionOf(run(request));
 
     it('shows a plan without contacting any node', async () => {
       const plan = await world.client.planExecution({

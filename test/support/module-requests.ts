@@ -3,6 +3,7 @@ import {
   type ModuleContent,
   type RegisteredModule,
 } from '../../services/shared/gen/rune/v1/registry.js';
+import { bundleFiles } from './bundle-files.js';
 
 /** Fields of a registration that a test sets. */
 export type RegisterFields = Parameters<typeof RegisterModuleRequest.fromPartial>[0];
@@ -15,28 +16,11 @@ export function bundleOf(
   said = version,
   fields: object = {},
 ): ModuleContent {
-  const manifest = {
-    action,
-    version,
-    description: 'Says something.',
-    entrypoint: 'plugin.sh',
-    risk: 'read_only',
-    input_schema: { type: 'object' },
-    output_schema: { type: 'object' },
-    ...fields,
-  };
-  const head = {
-    module_name: name,
-    module_version: version,
-    module_class: 'test',
-    description: 'Tests.',
-    actions: [action],
-  };
-  const files = {
-    'bundle.yaml': JSON.stringify(head),
-    [`${action}/manifest.yaml`]: JSON.stringify(manifest),
-    [`${action}/plugin.sh`]: `#!/bin/bash\nrune_init\nrune_ok "${said}"\n`,
-  };
+  const files = bundleFiles(
+    { [action]: { version, ...fields } },
+    { module_name: name, module_version: version },
+    `#!/bin/bash\nrune_init\nrune_ok "${said}"\n`,
+  );
   return {
     files: Object.entries(files).map(([path, content]) => ({
       path,

@@ -22,6 +22,7 @@ import { eventually } from '../../support/eventually.js';
 import { serveMediator, type MediatorServer } from '../../support/mediator-server.js';
 import { mediatorWith, pluginOf, startMessage, type StartFields } from '../../support/scripted-mediator.js';
 import { ended, type NodeScript } from '../../support/scripted-transport.js';
+import { rejectionOf } from '../../support/thrown-by.js';
 
 const INSTANCE = 'this-process';
 const MIB = 1024 ** 2;
@@ -100,16 +101,8 @@ describe('the delivery of runs', () => {
     const last = messages.at(-1)?.event;
     return last?.$case === 'outcome' ? last.value : assert.fail('the last message is no outcome');
   };
-  const errorOf = async (calling: Promise<unknown>): Promise<RuneError> => {
-    try {
-      await calling;
-    } catch (error) {
-      return error instanceof RuneError ? error : assert.fail(String(error));
-    }
-    return assert.fail('it was not refused');
-  };
   const refused = async (name: string, calling: Promise<unknown>): Promise<RuneError> => {
-    const error = await errorOf(calling);
+    const error = await rejectionOf(calling);
     assert.equal(error.name, name);
     assert.equal(error.facts.lmmInstanceId, mediator.instanceId);
     return error;

@@ -13,6 +13,7 @@ import {
 } from '../../../services/lmm/credentials/watch-credentials.js';
 import { RuneError } from '../../../services/shared/errors.js';
 import { recordingLogger } from '../../support/recording-logger.js';
+import { rejectionOf } from '../../support/thrown-by.js';
 
 const run = promisify(execFile);
 const PASSPHRASE = 'correct horse battery staple';
@@ -75,14 +76,9 @@ describe('credentials', () => {
     };
   };
   const refusal = async (config: CredentialConfig, env: Record<string, string> = {}): Promise<RuneError> => {
-    try {
-      await watch({ default: config }, { env }).ways();
-    } catch (error) {
-      assert(error instanceof RuneError);
-      assert.equal(error.name, 'CREDENTIAL_UNUSABLE');
-      return error;
-    }
-    return assert.fail('the credential was accepted');
+    const error = await rejectionOf(watch({ default: config }, { env }).ways());
+    assert.equal(error.name, 'CREDENTIAL_UNUSABLE');
+    return error;
   };
 
   it('are looked up by name, and a node that names none gets "default"', async () => {

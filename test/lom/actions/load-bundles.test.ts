@@ -11,6 +11,7 @@ import type { Registry } from '../../../services/lom/actions/registry.js';
 import { packageRoot } from '../../../services/shared/process/package-root.js';
 import { createSchemaCompiler } from '../../../services/shared/schema/schema.js';
 import { USER_NAME_RULE } from '../../../services/shared/user-name.js';
+import { faultsOf } from '../../support/faults-of.js';
 import { makeTempDirectory, type TempDirectory } from '../../support/temp-directory.js';
 
 const BUNDLE = {
@@ -70,16 +71,7 @@ describe('load bundles', () => {
   async function faults(...directories: string[]): Promise<string[]> {
     const paths =
       directories.length === 0 ? [directory.path] : directories.map((name) => join(directory.path, name));
-    try {
-      await load(paths);
-    } catch (thrown) {
-      assert(thrown instanceof RuneError, String(thrown));
-      assert.equal(thrown.name, 'CONFIGURATION_INVALID');
-      return (thrown.facts.validationErrors ?? []).map(({ field, reason, description }) =>
-        `${field} ${reason} ${description}`.replaceAll(`${directory.path}/`, ''),
-      );
-    }
-    return [];
+    return faultsOf(load(paths), directory.path);
   }
 
   it('makes actions of manifests, with defaults for what is left out', async () => {

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { stringify } from 'yaml';
 import type { Action } from '../../../services/shared/bundle/action.js';
-import { RuneError } from '../../../services/shared/errors.js';
 import { ParameterInput } from '../../../services/shared/gen/rune/v1/lmm.js';
 import { PluginProtocol } from '../../../services/shared/gen/rune/v1/mrs.js';
 import { createSchemaCompiler } from '../../../services/shared/schema/schema.js';
 import { loadBundles } from '../../../services/lom/actions/load-bundles.js';
+import { faultsOf } from '../../support/faults-of.js';
 import { makeTempDirectory, type TempDirectory } from '../../support/temp-directory.js';
 
 const BUNDLE = {
@@ -50,17 +50,8 @@ describe('load actions of other protocols', () => {
     return (await loadBundles([directory.path], schemas)).get('act');
   }
 
-  async function faults(manifest: object, metadata: unknown = METADATA): Promise<string[]> {
-    try {
-      await load(manifest, metadata);
-    } catch (thrown) {
-      assert.ok(thrown instanceof RuneError, String(thrown));
-      return (thrown.facts.validationErrors ?? []).map(({ field, reason, description }) =>
-        `${field} ${reason} ${description}`.replaceAll(`${directory.path}/`, ''),
-      );
-    }
-    return [];
-  }
+  const faults = (manifest: object, metadata: unknown = METADATA): Promise<string[]> =>
+    faultsOf(load(manifest, metadata), directory.path);
 
   const digestOf = (...files: string[]): string => {
     const command = `sha256sum ${files.join(' ')} | sha256sum`;

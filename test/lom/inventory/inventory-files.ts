@@ -1,8 +1,7 @@
-import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import type { Inventory } from '../../../services/lom/inventory/inventory.js';
-import { RuneError } from '../../../services/shared/errors.js';
 import { createSchemaCompiler } from '../../../services/shared/schema/schema.js';
+import { faultsOf } from '../../support/faults-of.js';
 import { loadInventory } from '../../support/load-inventory.js';
 import { makeTempDirectory, type TempDirectory } from '../../support/temp-directory.js';
 
@@ -38,17 +37,6 @@ export function inventoryFiles(): InventoryFiles {
       return directory.path;
     },
     load,
-    async faults(...texts) {
-      try {
-        await load(...texts);
-      } catch (thrown) {
-        assert(thrown instanceof RuneError, String(thrown));
-        assert.equal(thrown.name, 'CONFIGURATION_INVALID');
-        return (thrown.facts.validationErrors ?? []).map(({ field, reason, description }) =>
-          `${field} ${reason} ${description}`.replaceAll(`${directory.path}/`, ''),
-        );
-      }
-      return [];
-    },
+    faults: (...texts) => faultsOf(load(...texts), directory.path),
   };
 }

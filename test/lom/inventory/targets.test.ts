@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
-import { RuneError } from '../../../services/shared/errors.js';
+import type { RuneError } from '../../../services/shared/errors.js';
 import { Targets } from '../../../services/shared/gen/rune/v1/lom.js';
-import { createSchemaCompiler } from '../../../services/shared/schema/schema.js';
-import { createFileFaults } from '../../../services/shared/files/file-faults.js';
-import { createInventory } from '../../../services/lom/inventory/inventory.js';
 import { resolveTargets } from '../../../services/lom/inventory/targets.js';
-import { readYaml } from '../../../services/shared/files/yaml-source.js';
+import { inventoryOf } from '../../support/inventory-of.js';
+import { thrownBy } from '../../support/thrown-by.js';
 
-const INVENTORY = `
+const inventory = inventoryOf(`
 nodes:
   web02: {labels: {role: web, tier: one}}
   web01: {labels: {role: web, tier: two}}
@@ -17,31 +15,16 @@ groups:
   all: {nodes: [web01, web02, db01, mail], defaults: {user: x}}
   web: {nodes: [web01, web02]}
   empty: {}
-`;
-const faults = createFileFaults();
-const inventory = createInventory(
-  [readYaml(Buffer.from(INVENTORY), 'inventory.yaml')],
-  createSchemaCompiler(),
-  faults,
-);
+`);
 
 const targets = (fields: Partial<Targets>): Targets => ({ ...Targets.fromJSON({}), ...fields });
 const names = (fields: Partial<Targets>): string[] =>
   resolveTargets(targets(fields), inventory).map((node) => node.name);
 
-function refusal(fields: Partial<Targets> | undefined): RuneError {
-  try {
-    resolveTargets(fields === undefined ? undefined : targets(fields), inventory);
-  } catch (thrown) {
-    assert(thrown instanceof RuneError);
-    return thrown;
-  }
-  throw new assert.AssertionError({ message: 'nothing was refused' });
-}
+const refusal = (fields: Partial<Targets> | undefined): RuneError =>
+  thrownBy(() => resolveTargets(fields === undefined ? undefined : targets(fields), inventory));
 
 describe('targets', () => {
-  before(() => assert.equal(faults.count, 0));
-
   const cases: [title: string, fields: Partial<Targets>, expected: string[]][] = [
     ['a node', { nodes: ['web01'] }, ['web01']],
     ['nodes, in the order of their names', { nodes: ['web02', 'db01', 'web01'] }, ['db01', 'web01', 'web02']],

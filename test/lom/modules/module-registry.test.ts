@@ -4,7 +4,7 @@ import { createCatalogue, type Catalogue } from '../../../services/lom/actions/c
 import type { ModuleRegistry } from '../../../services/lom/modules/module-registry.js';
 import { openSqliteStore } from '../../../services/lom/store/open-sqlite-store.js';
 import type { Store } from '../../../services/lom/store/store.js';
-import { RuneError } from '../../../services/shared/errors.js';
+import type { RuneError } from '../../../services/shared/errors.js';
 import {
   DeregisterModuleRequest,
   HeartbeatModuleRequest,
@@ -22,6 +22,7 @@ import {
   type RegisterFields,
 } from '../../support/module-requests.js';
 import { makeTempDirectory, type TempDirectory } from '../../support/temp-directory.js';
+import { rejectionOf } from '../../support/thrown-by.js';
 import { openTestRegistry, QUICK_REGISTRY } from '../../support/test-registry.js';
 
 /** So many mediators that have ended are remembered. */
@@ -66,10 +67,7 @@ describe('the registry of modules', () => {
   after(() => directory.remove());
 
   const refused = async (promise: Promise<unknown>): Promise<RuneError> => {
-    const error = await promise.then(
-      () => assert.fail('It was not refused.'),
-      (thrown: unknown) => RuneError.from(thrown),
-    );
+    const error = await rejectionOf(promise);
     assert.notEqual(error.name, 'INTERNAL', String(error.cause));
     return error;
   };

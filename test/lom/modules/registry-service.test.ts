@@ -24,6 +24,7 @@ import { eventually } from '../../support/eventually.js';
 import { bundleOf, bundleRequest, mediatorRequest, registrationIdOf } from '../../support/module-requests.js';
 import { recordingLogger } from '../../support/recording-logger.js';
 import { makeTempStore, type TempStore } from '../../support/temp-store.js';
+import { rejectionOf } from '../../support/thrown-by.js';
 import { openTestRegistry, QUICK_REGISTRY } from '../../support/test-registry.js';
 
 const WATCHER = 'loopback';
@@ -93,10 +94,7 @@ describe('the registry as it is called', () => {
     client.registerModule(bundleRequest(bundleOf('tools', version, 'say')));
 
   const refusal = async (calling: Promise<unknown>): Promise<RuneError> => {
-    const error = await calling.then(
-      () => assert.fail('it was accepted'),
-      (thrown: unknown) => RuneError.from(thrown),
-    );
+    const error = await rejectionOf(calling);
     assert.ok(error.eps !== undefined, `${error.name}: ${error.message}`);
     return error;
   };

@@ -1,16 +1,14 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { toDuration } from '../../../services/shared/messages/duration.js';
-import { RuneError } from '../../../services/shared/errors.js';
 import { OnLocked, PlanExecutionRequest } from '../../../services/shared/gen/rune/v1/lom.js';
 import { Node } from '../../../services/shared/gen/rune/v1/run.js';
 import { packageRoot } from '../../../services/shared/process/package-root.js';
-import { createSchemaCompiler } from '../../../services/shared/schema/schema.js';
 import { loadBundles } from '../../../services/lom/actions/load-bundles.js';
-import { createFileFaults } from '../../../services/shared/files/file-faults.js';
-import { createInventory } from '../../../services/lom/inventory/inventory.js';
-import { readYaml } from '../../../services/shared/files/yaml-source.js';
+import { bundleFiles } from '../../support/bundle-files.js';
+import { inventoryOf } from '../../support/inventory-of.js';
 import { makeTempDirectory } from '../../support/temp-directory.js';
+import { thrownBy } from '../../support/thrown-by.js';
 import {
   configuredMediators,
   createMediators,
@@ -18,23 +16,29 @@ import {
 } from '../../../services/lom/dispatch/mediators.js';
 import { makePlan, planNode, type PlanSources } from '../../../services/lom/plan/plan.js';
 
-function errorOf(act: () => unknown): RuneError {
-  try {
-    act();
-  } catch (error) {
-    assert.ok(error instanceof RuneError);
-    return error;
-  }
-  throw new Error('Nothing was thrown.');
-}
-
 const mediatorsOf = (zone: string): Mediators =>
   createMediators(() => configuredMediators([{ address: 'm:1', zone }]));
+
+/** Plans actions of this bundle for these nodes, with one mediator. */
+const sourcesOf = async (bundle: string, nodes: string): Promise<PlanSources> => ({
+  registry: await loadBundles([bundle]),
+  inventory: inventoryOf(`nodes: {${nodes}}`),
+  mediators: mediatorsOf(''),
+  settings: {
+    timeoutMsMax: 86_400_000,
+    killGraceMs: 1,
+    connectTimeoutMs: 1,
+    parallelMax: 1,
+    lockQueueTimeoutMs: 60_000,
+    retriesMax: 10,
+    retryDelayMs: 1000,
+  },
+});
 
 describe('a plan', () => {
   it('needs a mediator of the zone of every node, and says which setting names them', () => {
     const node = Node.fromPartial({ name: 'web01', zone: 'eu', transports: ['ssh'] });
-    const error = errorOf(() =>
+    const error = thrownBy(() =>
       planNode(node, '', { mediators: mediatorsOf('us'), inventory: { get: () => node } }),
     );
     assert.equal(error.name, 'NO_MEDIATOR_FOR_ZONE');
@@ -45,49 +49,9 @@ describe('a plan', () => {
   it('runs as the user that the action needs, else as that of the inventory, which says how to become either', async () => {
     const directory = await makeTempDirectory();
     try {
-      const manifest = (action: string, more: object): string =>
-        JSON.stringify({
-          action,
-          version: '1.0.0',
-          description: 'Does nothing.',
-          entrypoint: 'plugin.sh',
-          risk: 'read_only',
-          input_schema: { type: 'object' },
-          output_schema: { type: 'object' },
-          ...more,
-        });
-      await directory.write({
-        'bundle.yaml': JSON.stringify({
-          module_name: 'test',
-          module_version: '1.0.0',
-          module_class: 'test',
-          description: 'Tests.',
-          actions: ['plain', 'needy'],
-        }),
-        'plain/manifest.yaml': manifest('plain', {}),
-        'plain/plugin.sh': '#!/bin/bash\n',
-        'needy/manifest.yaml': manifest('needy', { run_as: 'root' }),
-        'needy/plugin.sh': '#!/bin/bash\n',
-      });
+      await directory.write(bundleFiles({ plain: {}, needy: { run_as: 'root' } }));
       const nodes = 'a: {user: x}, b: {user: x, run_as: app}, c: {user: x, run_as: app, become: doas}';
-      const sources = {
-        registry: await loadBundles([directory.path]),
-        inventory: createInventory(
-          [readYaml(Buffer.from(`nodes: {${nodes}, d: {user: x, become: doas}}`), 'inventory.yaml')],
-          createSchemaCompiler(),
-          createFileFaults(),
-        ),
-        mediators: mediatorsOf(''),
-        settings: {
-          timeoutMsMax: 86_400_000,
-          killGraceMs: 1,
-          connectTimeoutMs: 1,
-          parallelMax: 1,
-          lockQueueTimeoutMs: 60_000,
-          retriesMax: 10,
-          retryDelayMs: 1000,
-        },
-      };
+      const sources = await sourcesOf(directory.path, `${nodes}, d: {user: x, become: doas}`);
       const users = (action: string): unknown[] => {
         const targets = { nodes: ['a', 'b', 'c', 'd'] };
         return makePlan(PlanExecutionRequest.fromPartial({ action, targets }), sources).runs.map(
@@ -105,32 +69,16 @@ describe('a plan', () => {
     fields: Parameters<typeof PlanExecutionRequest.fromPartial>[0],
   ): PlanExecutionRequest =>
     PlanExecutionRequest.fromPartial({ action: 'noop', targets: { nodes: ['web01'] }, ...fields });
-  const shippedSources = async (): Promise<PlanSources> => ({
-    registry: await loadBundles([join(packageRoot, 'plugins')]),
-    inventory: createInventory(
-      [readYaml(Buffer.from('nodes: {web01: {address: 192.0.2.1, user: ops}}'), 'inventory.yaml')],
-      createSchemaCompiler(),
-      createFileFaults(),
-    ),
-    mediators: mediatorsOf(''),
-    settings: {
-      timeoutMsMax: 86_400_000,
-      killGraceMs: 1,
-      connectTimeoutMs: 1,
-      parallelMax: 1,
-      lockQueueTimeoutMs: 60_000,
-      retriesMax: 10,
-      retryDelayMs: 1000,
-    },
-  });
+  const shippedSources = (): Promise<PlanSources> =>
+    sourcesOf(join(packageRoot, 'plugins'), 'web01: {address: 192.0.2.1, user: ops}');
 
   it('tells a timeout out of bounds in the units in which a person writes it', async () => {
     const sources = await shippedSources();
     const within = (ms: number): PlanExecutionRequest => requestWith({ timeout: toDuration(ms) });
     assert.equal(makePlan(within(90_000), sources).timeoutMs, 90_000);
-    const { facts } = errorOf(() => makePlan(within(48 * 3_600_000), sources));
+    const { facts } = thrownBy(() => makePlan(within(48 * 3_600_000), sources));
     assert.deepEqual([facts.originalValue, facts.expectedFormat], ['48h', '1s to 24h']);
-    assert.equal(errorOf(() => makePlan(within(500), sources)).facts.originalValue, '500ms');
+    assert.equal(thrownBy(() => makePlan(within(500), sources)).facts.originalValue, '500ms');
   });
 
   it('holds waiting and retries to their bounds', async () => {
@@ -143,7 +91,7 @@ describe('a plan', () => {
       [{ maxRetries: 1, retryDelay: toDuration(1) }, 'retry_delay, 100ms to 10m'],
       [{ retryDelay: toDuration(3_600_000) }, 'retry_delay, 100ms to 10m'],
     ] as const) {
-      const { name, facts } = errorOf(() => makePlan(requestWith(fields), sources));
+      const { name, facts } = thrownBy(() => makePlan(requestWith(fields), sources));
       assert.deepEqual([name, `${facts.field}, ${facts.expectedFormat}`], ['FIELD_OUT_OF_RANGE', expected]);
     }
     const { retries } = makePlan(requestWith({ maxRetries: 10, retryDelay: toDuration(5000) }), sources);
