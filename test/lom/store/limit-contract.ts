@@ -1,41 +1,11 @@
 import assert from 'node:assert/strict';
 import { limitKeyOf } from '../../../services/lom/store/lock-rules.js';
-import type { LockRequest, Store, StoredRunChange } from '../../../services/lom/store/store.js';
+import type { Store } from '../../../services/lom/store/store.js';
 import { ExecutionState, RunState } from '../../../services/shared/gen/rune/v1/run.js';
-import { newId } from '../../../services/shared/messages/ids.js';
 import { eventually } from '../../support/eventually.js';
-import { create, event } from './new-execution.js';
+import { createCompetitor, manyCompetitors, type Competitor } from './competitor.js';
 
 const HOUR_MS = 3_600_000;
-
-/** An execution with one run that competes for places and locks. */
-async function competitor(store: Store, wanted: Pick<LockRequest, 'key' | 'limit'>) {
-  const runId = newId();
-  const id = await create(store, { runs: [{ runId, node: 'web01' }] });
-  const change = (run: Omit<StoredRunChange, 'position'>) => ({
-    executionId: id,
-    epoch: 1,
-    events: [],
-    runs: [{ position: 0, ...run }],
-  });
-  return {
-    id,
-    /** Whether it has now what it wants. */
-    async ask(waitMs = HOUR_MS): Promise<boolean> {
-      const lock = { ...wanted, runId, waitMs };
-      return !(await store.commit([change({ mediator: 'm:1', lock })])).has(runId);
-    },
-    async end(state: RunState = RunState.SUCCEEDED, more: Partial<StoredRunChange> = {}): Promise<void> {
-      const ended = change({ state, outcomeSeq: 2, leavesQueue: true, ...more });
-      await store.commit([{ ...ended, events: [event(2, 'web01', 'outcome')] }]);
-    },
-    /** What it waits for, and at which place. */
-    async wait(): Promise<string | undefined> {
-      const wait = (await store.lockWaits(id, { after: -1, limit: 1 })).get(0);
-      return wait && `${wait.key} ${wait.place}`;
-    },
-  };
-}
 
 /** What every store does with the places among the runs of an action. */
 export function limitContract(opened: () => Store, open: () => Promise<Store>): void {
@@ -47,12 +17,12 @@ export function limitContract(opened: () => Store, open: () => Promise<Store>): 
     it('are as many as its limit, until the changes that end the runs, and go to who came first', async () => {
       const limit = newLimit(2);
       const all = [];
-      for (let index = 0; index < 5; index += 1) all.push(await competitor(opened(), { limit }));
+      for (let index = 0; index < 5; index += 1) all.push(await createCompetitor(opened(), { limit }));
       const asked = [];
       for (const each of all) asked.push(await each.ask());
       assert.deepEqual(asked, [true, true, false, false, false]);
       assert.equal(await running(limit.action), 2);
-      const [one, two, three, four, five] = all as [Awaited<ReturnType<typeof competitor>>, ...typeof all];
+      const [one, two, three, four, five] = all as [Competitor, ...typeof all];
       const key = limitKeyOf(limit.action);
       assert.deepEqual([await three?.wait(), await five?.wait()], [`${key} 1`, `${key} 3`]);
       const wait = (await opened().lockWaits(three?.id ?? '', { after: -1, limit: 1 })).get(0);
@@ -64,30 +34,16 @@ export function limitContract(opened: () => Store, open: () => Promise<Store>): 
       await two?.end(RunState.FAILED);
       assert.equal(await running(limit.action), 0);
       assert.equal(await four?.ask(), false, 'it overtook the third');
-      const newcomer = await competitor(opened(), { limit });
+      const newcomer = await createCompetitor(opened(), { limit });
       assert.equal(await newcomer.ask(0), false, 'a newcomer overtook everybody');
       assert.equal(await newcomer.wait(), undefined);
       assert.deepEqual([await three?.ask(), await four?.ask(), await five?.ask()], [true, true, false]);
-      assert.equal(await (await competitor(opened(), { limit: newLimit(1) })).ask(), true);
+      assert.equal(await (await createCompetitor(opened(), { limit: newLimit(1) })).ask(), true);
     });
 
     it('are counted in one call too', async () => {
       const limit = newLimit(3);
-      const runs = Array.from({ length: 50 }, (_, index) => ({ runId: newId(), node: `n${index}` }));
-      const executionId = await create(opened(), { runs });
-      const ask = (): Promise<ReadonlySet<string>> =>
-        opened().commit([
-          {
-            executionId,
-            epoch: 1,
-            events: [],
-            runs: runs.map(({ runId }, position) => ({
-              position,
-              mediator: 'm:1',
-              lock: { limit, runId, waitMs: HOUR_MS },
-            })),
-          },
-        ]);
+      const { ask } = await manyCompetitors(opened(), 50, { limit });
       assert.equal((await ask()).size, 47);
       assert.equal(await running(limit.action), 3);
       assert.equal((await ask()).size, 47);
@@ -96,14 +52,14 @@ export function limitContract(opened: () => Store, open: () => Promise<Store>): 
     it('are not taken without the lock of the node, nor that without one of them', async () => {
       const limit = newLimit(1);
       const [busy, free] = [`${limit.action}:1`, `${limit.action}:2`];
-      const holder = await competitor(opened(), { key: busy });
+      const holder = await createCompetitor(opened(), { key: busy });
       assert.equal(await holder.ask(), true);
-      const both = await competitor(opened(), { key: busy, limit });
+      const both = await createCompetitor(opened(), { key: busy, limit });
       assert.equal(await both.ask(), false);
       assert.equal(await both.wait(), `${busy} 1`);
       assert.equal(await running(limit.action), 0);
 
-      const other = await competitor(opened(), { key: free, limit });
+      const other = await createCompetitor(opened(), { key: free, limit });
       assert.equal(await other.ask(), true);
       await holder.end();
       assert.equal(await both.ask(), false);
@@ -118,7 +74,10 @@ export function limitContract(opened: () => Store, open: () => Promise<Store>): 
 
     it('stay with a lost run for as long as it may be alive', async () => {
       const limit = newLimit(1);
-      const [lost, other] = [await competitor(opened(), { limit }), await competitor(opened(), { limit })];
+      const [lost, other] = [
+        await createCompetitor(opened(), { limit }),
+        await createCompetitor(opened(), { limit }),
+      ];
       assert.equal(await lost.ask(), true);
       await lost.end(RunState.LOST, { keepsLockMs: 300 });
       assert.equal(await other.ask(), false);
@@ -131,7 +90,7 @@ export function limitContract(opened: () => Store, open: () => Promise<Store>): 
       try {
         const limit = newLimit(2);
         for (const more of [{}, { keepsLockMs: HOUR_MS }]) {
-          const one = await competitor(fresh, { limit });
+          const one = await createCompetitor(fresh, { limit });
           assert.equal(await one.ask(), true);
           await one.end(RunState.LOST, more);
           const change = { executionId: one.id, epoch: 1, events: [], runs: [] };
