@@ -2,11 +2,8 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createSdkApi } from '../../../services/lmm/transports/ssm/sdk-api.js';
-import { SYSTEM_CLOCK } from '../../../services/lmm/transports/ssm/rate-budget.js';
 import type { SsmSettings } from '../../../services/lmm/transports/ssm/ssm-settings.js';
-import { createSsmTransport } from '../../../services/lmm/transports/ssm/ssm-transport.js';
-import type { NodeEnding, Transport } from '../../../services/lmm/transports/transport.js';
+import type { NodeEnding } from '../../../services/lmm/transports/transport.js';
 import type { NodeTarget } from '../../../services/shared/gen/rune/v1/lmm.js';
 import { StopReason } from '../../../services/shared/gen/rune/v1/run.js';
 import { newId } from '../../../services/shared/messages/ids.js';
@@ -16,8 +13,8 @@ import { nodeOf } from '../../support/links.js';
 import { commandFor, refusalOf, runPlugin, type PluginRun } from '../../support/run-plugin.js';
 import { makeAwsProgram, TOKEN_JSON } from '../../support/ssm/aws-program.js';
 import { startSsmEndpoint, type SsmEndpoint } from '../../support/ssm/ssm-endpoint.js';
-import { ssmSettings } from '../../support/ssm/ssm-settings.js';
 import type { TempDirectory } from '../../support/temp-directory.js';
+import { ssmWorld } from './ssm-world.js';
 
 const WEB = 'i-0123456789abcdef0';
 const DB = 'i-0123456789abcdef1';
@@ -26,52 +23,27 @@ const DOCUMENT = 'RUNE-Run';
 const quiet = new AbortController().signal;
 
 describe('what the transport ssm carries', () => {
-  const environment = { ...process.env };
-  const opened: Transport[] = [];
-  let aws: SsmEndpoint;
   let programs: TempDirectory;
   before(async () => {
     programs = await makeAwsProgram();
-    aws = await startSsmEndpoint({
-      instances: { [WEB]: {}, [DB]: {} },
-      programs: programs.path,
-      documents: {
-        [DOCUMENT]: JSON.parse(readFileSync(join(packageRoot, 'deploy/ssm/RUNE-Run.json'), 'utf8')),
-      },
-      buckets: [BUCKET],
-    });
-    Object.assign(process.env, aws.env);
   });
-  afterEach(async () => {
-    aws.faults.clear();
-    for (const transport of opened.splice(0)) await transport.close();
-  });
-  after(async () => {
-    for (const name of Object.keys(aws.env)) delete process.env[name];
-    Object.assign(process.env, environment);
-    await aws.stop();
-    await programs.remove();
-  });
+  const world = ssmWorld(() => ({
+    instances: { [WEB]: {}, [DB]: {} },
+    programs: programs.path,
+    documents: {
+      [DOCUMENT]: JSON.parse(readFileSync(join(packageRoot, 'deploy/ssm/RUNE-Run.json'), 'utf8')),
+    },
+    buckets: [BUCKET],
+  }));
+  const { open, executionsOf, isRunning } = world;
+  let aws: SsmEndpoint;
+  before(() => ({ aws } = world));
+  after(() => programs.remove());
 
-  const open = (changes: Partial<SsmSettings> = {}): Transport => {
-    const transport = createSsmTransport({
-      settings: ssmSettings({ ssmEndpoint: aws.url, ...changes }),
-      connect: createSdkApi,
-      clock: SYSTEM_CLOCK,
-      random: Math.random,
-    });
-    opened.push(transport);
-    return transport;
-  };
   const target = (instanceId = WEB): NodeTarget =>
     nodeOf({ kind: 'ssm', url: aws.url, region: aws.region, instanceIds: [instanceId] });
   const start = (script: string, changes: Partial<SsmSettings> = {}): PluginRun =>
     runPlugin(open(changes), commandFor(target(), script));
-  /** How often scripts of this run were executed. */
-  const executionsOf = ({ runId }: PluginRun): number =>
-    aws.record.executions().filter(({ script }) => script.includes(runId)).length;
-  const isRunning = (run: PluginRun): Promise<unknown> =>
-    eventually(() => executionsOf(run) > 0, { label: 'the script to be executed' });
 
   describe('with its own document', () => {
     const OWN = { ssmDocument: DOCUMENT, ssmDocumentForm: 'typed' } as const;

@@ -2,10 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
-import { createSdkApi } from '../../../services/lmm/transports/ssm/sdk-api.js';
-import { SYSTEM_CLOCK } from '../../../services/lmm/transports/ssm/rate-budget.js';
 import type { SsmSettings } from '../../../services/lmm/transports/ssm/ssm-settings.js';
-import { createSsmTransport } from '../../../services/lmm/transports/ssm/ssm-transport.js';
 import type { NodeEnding, Transport } from '../../../services/lmm/transports/transport.js';
 import type { NodeTarget } from '../../../services/shared/gen/rune/v1/lmm.js';
 import { StopReason, type SsmAddress } from '../../../services/shared/gen/rune/v1/run.js';
@@ -13,8 +10,8 @@ import { newId } from '../../../services/shared/messages/ids.js';
 import { eventually } from '../../support/eventually.js';
 import { nodeOf } from '../../support/links.js';
 import { commandFor, refusalOf, runPlugin, type PluginRun } from '../../support/run-plugin.js';
-import { startSsmEndpoint, type SsmEndpoint } from '../../support/ssm/ssm-endpoint.js';
-import { ssmSettings } from '../../support/ssm/ssm-settings.js';
+import type { SsmEndpoint } from '../../support/ssm/ssm-endpoint.js';
+import { ssmWorld } from './ssm-world.js';
 
 const WEB = 'i-0123456789abcdef0';
 const DB = 'i-0123456789abcdef1';
@@ -24,54 +21,26 @@ const DENIED_ROLE = 'arn:aws:iam::210987654321:role/other';
 const quiet = new AbortController().signal;
 
 describe('the transport ssm', () => {
-  const environment = { ...process.env };
-  let aws: SsmEndpoint;
-  const opened: Transport[] = [];
-
-  before(async () => {
-    aws = await startSsmEndpoint({
+  const world = ssmWorld(
+    () => ({
       instances: { [WEB]: {}, [DB]: {}, [FAR]: { account: '210987654321' } },
       roles: { [ROLE]: 'granted', [DENIED_ROLE]: 'denied' },
-    });
-    Object.assign(process.env, aws.env);
-  });
-  afterEach(async () => {
-    aws.faults.clear();
+    }),
+    { ssmRoles: [ROLE, DENIED_ROLE] },
+  );
+  const { open, executionsOf, isRunning } = world;
+  let aws: SsmEndpoint;
+  before(() => ({ aws } = world));
+  afterEach(() => {
     for (const id of [WEB, DB]) aws.instance(id).connect();
-    for (const transport of opened.splice(0)) await transport.close();
-  });
-  after(async () => {
-    for (const name of Object.keys(aws.env)) delete process.env[name];
-    Object.assign(process.env, environment);
-    await aws.stop();
   });
 
-  const open = (changes: Partial<SsmSettings> = {}): Transport => {
-    const transport = createSsmTransport({
-      settings: ssmSettings({
-        ssmEndpoint: aws.url,
-        ssmStsEndpoint: aws.url,
-        ssmRoles: [ROLE, DENIED_ROLE],
-        ...changes,
-      }),
-      connect: createSdkApi,
-      clock: SYSTEM_CLOCK,
-      random: Math.random,
-    });
-    opened.push(transport);
-    return transport;
-  };
   const target = (changes: Partial<SsmAddress> = {}): NodeTarget => ({
     ...nodeOf({ kind: 'ssm', url: aws.url, region: aws.region, instanceIds: [WEB] }),
     ssm: { instanceId: WEB, region: aws.region, roleArn: '', ...changes },
   });
   const start = (script: string, changes: Partial<SsmSettings> = {}): PluginRun =>
     runPlugin(open(changes), commandFor(target(), script));
-  /** How often scripts of this run were executed. */
-  const executionsOf = ({ runId }: PluginRun): number =>
-    aws.record.executions().filter(({ script }) => script.includes(runId)).length;
-  const isRunning = (run: PluginRun): Promise<unknown> =>
-    eventually(() => executionsOf(run) > 0, { label: 'the script to be executed' });
 
   for (const kind of ['answer-lost', 'answer-failed', 'answer-garbled'] as const) {
     it(`finds its command again after a send whose fate is unknown (${kind}), and never sends it twice`, async () => {
