@@ -29,7 +29,7 @@ import { createOpensshConnections } from './transports/openssh/openssh-connectio
 import { findSsh } from './transports/openssh/ssh-program.js';
 import { createLocalTransport } from './transports/local.js';
 import { sshSettingsOf } from './transports/ssh/ssh-settings.js';
-import { connect } from './transports/ssh/connection.js';
+import { connect } from './transports/ssh/connect.js';
 import { createSshTransport } from './transports/ssh/ssh-transport.js';
 import { measuredApi } from './transports/ssm/measured-api.js';
 import { SYSTEM_CLOCK } from './transports/ssm/rate-budget.js';

@@ -4,8 +4,8 @@ import {
   failedBefore,
   type Connect,
   type ConnectContext,
-  type SshTarget,
 } from '../../../services/lmm/transports/ssh/connection.js';
+import type { SshTarget } from '../../../services/lmm/transports/ssh/ssh-target.js';
 import { RuneError } from '../../../services/shared/errors.js';
 
 const CREDENTIAL: SshTarget['credential'] = {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { SshTarget } from '../../../services/lmm/transports/ssh/connection.js';
+import type { SshTarget } from '../../../services/lmm/transports/ssh/ssh-target.js';
 import { parseKnownHosts } from '../../../services/lmm/transports/ssh/known-hosts.js';
 import { explainSsh, type ExplainedSsh } from '../../../services/lmm/transports/openssh/explain-ssh.js';
 import { createSshLog, type SshLog } from '../../../services/lmm/transports/openssh/ssh-log.js';

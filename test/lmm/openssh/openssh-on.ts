@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createOpensshConnections } from '../../../services/lmm/transports/openssh/openssh-connections.js';
 import { connectByCredential } from '../../../services/lmm/transports/openssh/connect-by-credential.js';
-import { connect } from '../../../services/lmm/transports/ssh/connection.js';
+import { connect } from '../../../services/lmm/transports/ssh/connect.js';
 import type { SshProgram } from '../../../services/lmm/transports/openssh/ssh-program.js';
 import { createSshTransport, type SshTransport } from '../../../services/lmm/transports/ssh/ssh-transport.js';
 import type { SshSettings } from '../../../services/lmm/transports/ssh/ssh-settings.js';

@@ -4,7 +4,7 @@ import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { SshSettings } from '../../../services/lmm/transports/ssh/ssh-settings.js';
-import type { SshTarget } from '../../../services/lmm/transports/ssh/connection.js';
+import type { SshTarget } from '../../../services/lmm/transports/ssh/ssh-target.js';
 import { toEps } from '../../../services/shared/messages/eps.js';
 import { eventually } from '../../support/eventually.js';
 import { freePort } from '../../support/free-port.js';

@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers';
 import type { Credential } from '../../../services/lmm/credentials/credentials.js';
 import type { ChannelEnd } from '../../../services/lmm/transports/channel.js';
 import { createAuthWays } from '../../../services/lmm/transports/ssh/auth-ways.js';
-import type { SshTarget } from '../../../services/lmm/transports/ssh/connection.js';
+import type { SshTarget } from '../../../services/lmm/transports/ssh/ssh-target.js';
 import { readKnownHosts } from '../../../services/lmm/transports/ssh/known-hosts-files.js';
 import { createLimiter } from '../../../services/lmm/transports/limiter.js';
 import { createPool, type SshPool } from '../../../services/lmm/transports/ssh/pool.js';

@@ -1,5 +1,6 @@
 import { RuneError } from '../../../shared/errors.js';
-import { failedBefore, type Connect, type SshTarget } from '../ssh/connection.js';
+import { failedBefore, type Connect } from '../ssh/connection.js';
+import type { SshTarget } from '../ssh/ssh-target.js';
 
 /** The two ways to connect over SSH. */
 export interface WaysToConnect {

@@ -1,6 +1,6 @@
 import { RuneError, type ErrorName } from '../../../shared/errors.js';
 import { explainFailure, explainTimeout, isDropped, printable, whoIs } from '../ssh/connect-errors.js';
-import type { SshTarget } from '../ssh/connection.js';
+import type { SshTarget } from '../ssh/ssh-target.js';
 import { knownAs, refuseHostKey } from '../ssh/host-key.js';
 import type { KnownHosts } from '../ssh/known-hosts.js';
 import type { SshSettings } from '../ssh/ssh-settings.js';

@@ -4,15 +4,15 @@ import { settledWithin } from '../../../shared/settled-within.js';
 import { explainTimeout } from '../ssh/connect-errors.js';
 import {
   failedBefore,
-  readKnown,
   type Connect,
   type ConnectContext,
   type ConnectLimits,
   type ConnectProgress,
   type ConnectResult,
   type SshConnection,
-  type SshTarget,
 } from '../ssh/connection.js';
+import { readKnown } from '../ssh/read-known.js';
+import type { SshTarget } from '../ssh/ssh-target.js';
 import type { KnownHosts } from '../ssh/known-hosts.js';
 import { describeSshLoss, explainSsh } from './explain-ssh.js';
 import { openSession } from './session.js';

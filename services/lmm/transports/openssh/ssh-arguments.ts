@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { RuneError } from '../../../shared/errors.js';
-import type { SshTarget } from '../ssh/connection.js';
+import type { SshTarget } from '../ssh/ssh-target.js';
 import type { SshSettings } from '../ssh/ssh-settings.js';
 import type { HostFiles } from './workspace.js';
 

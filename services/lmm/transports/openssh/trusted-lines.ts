@@ -1,4 +1,4 @@
-import type { SshTarget } from '../ssh/connection.js';
+import type { SshTarget } from '../ssh/ssh-target.js';
 import { knownAs } from '../ssh/host-key.js';
 import type { KnownHosts } from '../ssh/known-hosts.js';
 

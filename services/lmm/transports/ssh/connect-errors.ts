@@ -28,6 +28,10 @@ const OWN_CODES: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'EADDRNOTAVA
 const HOSTILE_TEXT_LENGTH_MAX = 200;
 const ADMINISTRATIVELY_PROHIBITED = 1;
 
+/** The error for a connection that nobody waits for any more. */
+export const givenUp = ({ node }: Pick<Named, 'node'>): RuneError =>
+  new RuneError('CALL_CANCELLED', `Connecting to ${node} was given up.`, { node });
+
 /** The error for a connection that was not ready in time. */
 export function explainTimeout(target: Named, phase: ConnectPhase, timeoutMs: number): RuneError {
   const who = whoIs(target);

@@ -2,24 +2,13 @@ import { RuneError } from '../../../shared/errors.js';
 import { settledWithin } from '../../../shared/settled-within.js';
 import { explainTimeout } from './connect-errors.js';
 import type { Patience } from './connect-persistently.js';
-import {
-  readKnown,
-  type ConnectContext,
-  type ConnectLimits,
-  type ForwardResult,
-  type SshHost,
-  type SshTarget,
-} from './connection.js';
+import type { ConnectContext, Forward, ForwardResult } from './connection.js';
+import { readKnown } from './read-known.js';
+import type { SshHost, SshTarget } from './ssh-target.js';
 import { pauseWithJitter } from './jitter.js';
 import { linkThrough, type Link } from './link.js';
 import type { NodeConnections, Slot } from './node-connections.js';
 import type { PoolCounters } from './pool-metrics.js';
-
-/**
- * A link to a host through the host that it names as the way. Rejects with what kept the way from being used, or what that
- * host says of the one behind it; the message says which of them failed.
- */
-export type Forward = (target: SshHost, via: SshTarget, limits: ConnectLimits) => Promise<Link>;
 
 /** What links through other hosts are made with. */
 export interface ForwardContext extends Pick<ConnectContext, 'knownHosts' | 'settings'> {

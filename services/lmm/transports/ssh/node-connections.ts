@@ -1,13 +1,8 @@
 import { RuneError } from '../../../shared/errors.js';
 import { explainTimeout } from './connect-errors.js';
 import { connectPersistently, type Patience } from './connect-persistently.js';
-import {
-  type Connect,
-  type ConnectContext,
-  type ConnectProgress,
-  type SshConnection,
-  type SshTarget,
-} from './connection.js';
+import type { Connect, ConnectContext, ConnectProgress, SshConnection } from './connection.js';
+import type { SshTarget } from './ssh-target.js';
 import type { KnownHosts } from './known-hosts.js';
 import type { PoolCounters } from './pool-metrics.js';
 

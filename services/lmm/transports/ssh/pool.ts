@@ -2,11 +2,9 @@ import { RuneError } from '../../../shared/errors.js';
 import { settledWithin } from '../../../shared/settled-within.js';
 import { explainTimeout } from './connect-errors.js';
 import { connectPersistently, type Patience } from './connect-persistently.js';
+import { connect, lookAtHostKey } from './connect.js';
 import {
-  connect,
   failedBefore,
-  lookAtHostKey,
-  readKnown,
   type Connect,
   type ConnectContext,
   type ConnectFailure,
@@ -14,9 +12,9 @@ import {
   type ConnectResult,
   type ExecResult,
   type LookResult,
-  type SshHost,
-  type SshTarget,
 } from './connection.js';
+import { readKnown } from './read-known.js';
+import type { SshHost, SshTarget } from './ssh-target.js';
 import { createForward } from './forward.js';
 import { pauseWithJitter } from './jitter.js';
 import { createNodeConnections, type Claim, type NodeConnections, type Slot } from './node-connections.js';

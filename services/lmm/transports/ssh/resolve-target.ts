@@ -2,7 +2,7 @@ import { RuneError } from '../../../shared/errors.js';
 import type { JumpHost, NodeTarget } from '../../../shared/gen/rune/v1/lmm.js';
 import type { CredentialSet } from '../../credentials/credentials.js';
 import type { Identities } from '../../credentials/identities.js';
-import type { SshHost, SshTarget } from './connection.js';
+import type { SshHost, SshTarget } from './ssh-target.js';
 import type { SshConfig } from './ssh-config.js';
 
 /** Where the rest of a target is found. */
