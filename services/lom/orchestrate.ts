@@ -16,7 +16,7 @@ import { performExecution, type Execution } from './execution/execution.js';
 import { executionStatus } from './execution/execution-status.js';
 import { createFairSlots } from './execution/fair-slots.js';
 import { loadOf, type OrchestratorLoad } from './execution/load.js';
-import { isFinal } from './execution/final-state.js';
+import { isFinal } from '../shared/messages/is-final.js';
 import type { Intent } from './execution/intent.js';
 import { createLockTurns } from './execution/lock-turns.js';
 import type { ExecutionSettings, OwnedExecution } from './execution/owned-execution.js';

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { RuneError, type LomClient } from '../../services/cli/client.js';
 import { isLost } from '../../services/cli/run/patience.js';
-import { isFinal } from '../../services/cli/run/tally.js';
+import { isFinal } from '../../services/shared/messages/is-final.js';
 import type { CallOptions } from '../../services/shared/rpc/rpc-client.js';
 import type { EventLedger } from './event-ledger.js';
 import type { Random } from './random.js';

@@ -3,7 +3,8 @@ import type { ExecutionsOptions } from '../commands/executions.js';
 import { RESUME_FOR_MS } from '../commands/resume-option.js';
 import type { Io } from '../io.js';
 import { openView } from '../run/open-view.js';
-import { createTally, isFinal } from '../run/tally.js';
+import { isFinal } from '../../shared/messages/is-final.js';
+import { createTally } from '../run/tally.js';
 import { watchExecution } from '../run/watch-execution.js';
 import type { Session } from '../with-service.js';
 

@@ -4,7 +4,7 @@ import { NOT_CONNECTED } from '../../shared/rpc/not-connected.js';
 import type { LomClient } from '../client.js';
 import { notAnswered } from './not-answered.js';
 import { isLost, type Patience } from './patience.js';
-import { isFinal } from './tally.js';
+import { isFinal } from '../../shared/messages/is-final.js';
 
 /** A stream that lived this long had been connected, also if it was silent: no attempt to connect takes longer. */
 const CONNECTED_MS = 30_000;

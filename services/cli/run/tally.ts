@@ -1,5 +1,6 @@
-import { ExecutionState, type RunState } from '../../shared/gen/rune/v1/run.js';
+import type { RunState } from '../../shared/gen/rune/v1/run.js';
 import type { Execution, ExecutionStatus, RunResponse } from '../../shared/gen/rune/v1/lom.js';
+import { isFinal } from '../../shared/messages/is-final.js';
 import { type ExitName, exitNameOfOutcome } from '../exit-code.js';
 
 /** What is known of an execution so far; its size does not grow with the number of runs. */
@@ -36,9 +37,6 @@ export function createTally(known?: { readonly execution: Execution; readonly pa
   const { executionId, state, action, version, digest, runs } = known.execution;
   return { ...tally, executionId, first: { state, action, version, digest, runs, counts: [] } };
 }
-
-/** Whether an execution in this state has ended. */
-export const isFinal = (state: ExecutionState): boolean => state >= ExecutionState.SUCCEEDED;
 
 /** Takes one event into the tally. */
 export function addToTally(tally: Tally, { executionId, seq, at, event }: RunResponse): void {

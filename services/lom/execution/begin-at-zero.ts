@@ -1,7 +1,7 @@
 import { RunState } from '../../shared/gen/rune/v1/run.js';
 import { runStateName } from '../../shared/logging/outcome-log.js';
 import type { LomMeter } from '../metrics.js';
-import { isFinalRun } from './final-state.js';
+import { isFinalRun } from '../../shared/messages/is-final.js';
 
 const STATES = Object.values(RunState).filter(isFinalRun).map(runStateName);
 

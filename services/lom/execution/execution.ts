@@ -5,7 +5,8 @@ import { batchesOf } from '../plan/rollout.js';
 import type { RunRecord } from '../store/store.js';
 import { createActiveRuns } from './active-runs.js';
 import { executionStatus } from './execution-status.js';
-import { finalState, isFinal, isFinalRun } from './final-state.js';
+import { isFinal, isFinalRun } from '../../shared/messages/is-final.js';
+import { finalState } from './final-state.js';
 import type { ExecutionDeps, OwnedExecution } from './owned-execution.js';
 import { NotOwner, type Event } from './recorder.js';
 

@@ -10,13 +10,3 @@ export function finalState(counts: ReadonlyMap<RunState, number>, cancelAsked: b
   if (count(RunState.TIMED_OUT) === total) return ExecutionState.TIMED_OUT;
   return ExecutionState.FAILED;
 }
-
-/** Whether an execution in this state has ended. */
-export function isFinal(state: ExecutionState): boolean {
-  return state >= ExecutionState.SUCCEEDED;
-}
-
-/** Whether a run in this state has ended. */
-export function isFinalRun(state: RunState): boolean {
-  return state >= RunState.SUCCEEDED;
-}

@@ -1,6 +1,6 @@
 import { RunResponse } from '../../shared/gen/rune/v1/lom.js';
 import type { Outcome } from '../../shared/gen/rune/v1/run.js';
-import { isFinalRun } from './final-state.js';
+import { isFinalRun } from '../../shared/messages/is-final.js';
 import type { RunRecord, Store } from '../store/store.js';
 
 const EVENTS_BYTES_MAX = 1024 * 1024;

@@ -1,6 +1,6 @@
 import { RuneError } from '../../shared/errors.js';
 import type { SubmitExecutionRequest } from '../../shared/gen/rune/v1/lom.js';
-import { isFinalRun } from '../execution/final-state.js';
+import { isFinalRun } from '../../shared/messages/is-final.js';
 import type { Action } from '../../shared/bundle/action.js';
 import type { Intent } from '../execution/intent.js';
 import { makePlan, type PlanSources } from './plan.js';

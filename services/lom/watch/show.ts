@@ -8,7 +8,7 @@ import {
 } from '../../shared/gen/rune/v1/lom.js';
 import { ExecutionState, RunState, type Outcome } from '../../shared/gen/rune/v1/run.js';
 import { executionMessage, fullExecutionMessage, runMessage } from './execution-message.js';
-import { isFinal } from '../execution/final-state.js';
+import { isFinal } from '../../shared/messages/is-final.js';
 import { pageSizeOf } from '../../shared/messages/page.js';
 import type { ExecutionFilter, LockWait, RunRecord, Store } from '../store/store.js';
 

@@ -8,7 +8,7 @@ import {
 } from '../../shared/gen/rune/v1/lom.js';
 import type { RcsHeader } from '../../shared/gen/rune/v1/rcs.js';
 import { eventTypeOf } from './event-type.js';
-import { isFinal } from '../execution/final-state.js';
+import { isFinal } from '../../shared/messages/is-final.js';
 import type { EventKind, EventRange, EventRecord, ExecutionRecord, Store } from '../store/store.js';
 import type { WatchHub } from './watch-hub.js';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
-import { isFinal } from '../../../services/lom/execution/final-state.js';
+import { isFinal } from '../../../services/shared/messages/is-final.js';
 import type { Store } from '../../../services/lom/store/store.js';
 import { RuneError } from '../../../services/shared/errors.js';
 import { ExecutionState, RunState } from '../../../services/shared/gen/rune/v1/run.js';
