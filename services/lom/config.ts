@@ -10,7 +10,7 @@ import {
 import { RUN_LIMIT_SETTINGS } from '../shared/settings/run-limit-settings.js';
 import { SERVICE_SETTINGS } from '../shared/settings/service-settings.js';
 import { readInventorySources } from './inventory-sources/source-config.js';
-import type { MediatorEndpoint } from './dispatch/mediators.js';
+import type { MediatorEndpoint } from './mediators/mediators.js';
 import { STORE_SETTINGS } from './store/store-settings.js';
 
 const ENDPOINT = /^(?:([A-Za-z0-9][A-Za-z0-9._-]*)=)?((?:\[[0-9A-Fa-f:.]+\]|[^\s:=,/]+):\d{1,5})$/;

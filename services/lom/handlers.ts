@@ -15,7 +15,7 @@ import { executionMessage } from './watch/execution-message.js';
 import type { InventorySourceStatus } from './inventory-sources/follow-inventory.js';
 import { lockMessage } from './watch/lock-message.js';
 import type { Caller, Orchestrator, Submitted } from './orchestrate.js';
-import { chooseMediator } from './dispatch/mediators.js';
+import { chooseMediator } from './mediators/mediators.js';
 import { planNode, type Plan, type PlanSources } from './plan/plan.js';
 import { listExecutions, showExecution } from './watch/show.js';
 import type { Store } from './store/store.js';

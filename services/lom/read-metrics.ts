@@ -4,7 +4,7 @@ import type { ReadersOf } from '../shared/metrics/metric.js';
 import { onceATurn } from '../shared/metrics/once-a-turn.js';
 import type { RpcServer } from '../shared/rpc/rpc-server.js';
 import type { Catalogue } from './actions/catalogue.js';
-import type { Mediators } from './dispatch/mediators.js';
+import type { Mediators } from './mediators/mediators.js';
 import type { FollowedInventory } from './inventory-sources/follow-inventory.js';
 import type { LOM_METRICS } from './metrics.js';
 import type { ModuleRegistry } from './modules/module-registry.js';

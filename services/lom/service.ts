@@ -20,7 +20,7 @@ import { createCatalogue } from './actions/catalogue.js';
 import { checkInventoryConfigurations } from './plan/configuration.js';
 import { createDispatcher } from './dispatch/dispatch.js';
 import { lomHandlers } from './handlers.js';
-import { configuredMediators, createMediators } from './dispatch/mediators.js';
+import { configuredMediators, createMediators } from './mediators/mediators.js';
 import type { Inventory } from './inventory/inventory.js';
 import { followInventory, type FollowedInventory } from './inventory-sources/follow-inventory.js';
 import { createOrchestrator } from './orchestrate.js';

@@ -9,7 +9,7 @@ import {
   configuredMediators,
   createMediators,
   type Mediators,
-} from '../../services/lom/dispatch/mediators.js';
+} from '../../services/lom/mediators/mediators.js';
 import { createLockTurns, type LockTurns } from '../../services/lom/execution/lock-turns.js';
 import { readRetries } from '../../services/lom/execution/read-retries.js';
 import type { Plan } from '../../services/lom/plan/plan.js';

@@ -2,7 +2,9 @@ import { fromEps, toEps } from '../../services/shared/messages/eps.js';
 import { RuneError } from '../../services/shared/errors.js';
 import { MediateResponse } from '../../services/shared/gen/rune/v1/lmm.js';
 import { Outcome, RunState } from '../../services/shared/gen/rune/v1/run.js';
-import type { Dispatcher, Placement, RunIdentity } from '../../services/lom/dispatch/dispatch.js';
+import type { Dispatcher } from '../../services/lom/dispatch/dispatch.js';
+import type { Placement } from '../../services/lom/dispatch/placement.js';
+import type { RunIdentity } from '../../services/lom/dispatch/run-identity.js';
 
 /** What a mediator answers to a start or an attach, until it returns or throws. */
 export type Script = (

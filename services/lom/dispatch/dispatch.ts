@@ -7,32 +7,15 @@ import type { NodeProbe } from '../../shared/gen/rune/v1/run.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { NOT_CONNECTED } from '../../shared/rpc/not-connected.js';
 import type { RpcClient } from '../../shared/rpc/rpc-client.js';
-import { chooseMediator } from './mediators.js';
+import { chooseMediator } from '../mediators/mediators.js';
 import type { Plan, PlannedNode, PlannedRun } from '../plan/plan.js';
+import type { Placement } from './placement.js';
+import type { RunIdentity } from './run-identity.js';
 import { createSentPlugins, type SentPlugins } from './sent-plugins.js';
 import { nodeTarget, startMessage } from './start-message.js';
 
 /** The calls that LOM makes to a mediator. */
 export type MediatorClient = RpcClient<LmmServiceService>;
-
-/** Who asks for a run, and as which part of which execution. */
-export interface RunIdentity {
-  readonly executionId: string;
-  readonly runId: string;
-  readonly attempt: number;
-  readonly triggeredBy: string;
-  readonly header: RcsHeader;
-  /** How often the execution has changed its owner. */
-  readonly epoch: number;
-  /** Runs with the same one may be carried to their nodes together; empty for none. */
-  readonly dispatchGroup: string;
-}
-
-/** The one process that has a run, or is about to get it. */
-export interface Placement {
-  readonly address: string;
-  readonly instanceId: string;
-}
 
 /** Settings of the way from LOM to its mediators. */
 export interface DispatchSettings {

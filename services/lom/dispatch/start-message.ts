@@ -1,6 +1,7 @@
 import { toDuration } from '../../shared/messages/duration.js';
 import type { MediateStart, NodeTarget, Plugin } from '../../shared/gen/rune/v1/lmm.js';
-import type { Placement, RunIdentity } from './dispatch.js';
+import type { Placement } from './placement.js';
+import type { RunIdentity } from './run-identity.js';
 import { referencedParams, secretParams } from '../plan/secret-references.js';
 import type { Plan, PlannedNode, PlannedRun } from '../plan/plan.js';
 

@@ -1,9 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { RuneError } from '../../shared/errors.js';
 import type { Outcome } from '../../shared/gen/rune/v1/run.js';
-import type { Dispatcher, Placement, RunIdentity } from '../dispatch/dispatch.js';
-import { chooseMediator, type Mediators } from '../dispatch/mediators.js';
-import type { Sendable } from './intent.js';
+import type { Dispatcher } from '../dispatch/dispatch.js';
+import type { Placement } from '../dispatch/placement.js';
+import type { RunIdentity } from '../dispatch/run-identity.js';
+import { chooseMediator, type Mediators } from '../mediators/mediators.js';
+import type { Sendable } from '../plan/intent.js';
 import type { OwnOutcomes } from './own-outcomes.js';
 import { isBreak, relayMessages } from './relay-messages.js';
 import type { RunLog } from './run-log.js';

@@ -2,7 +2,7 @@ import { cancelWords } from '../../shared/messages/cancel-words.js';
 import { toEps } from '../../shared/messages/eps.js';
 import { RuneError } from '../../shared/errors.js';
 import { Outcome, RunState, StopReason } from '../../shared/gen/rune/v1/run.js';
-import type { RunIdentity } from '../dispatch/dispatch.js';
+import type { RunIdentity } from '../dispatch/run-identity.js';
 
 /** The outcomes of one run that no mediator tells. */
 export interface OwnOutcomes {

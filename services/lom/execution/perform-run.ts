@@ -1,10 +1,11 @@
 import { RuneError } from '../../shared/errors.js';
 import { lateByMs } from '../../shared/messages/header.js';
 import type { Outcome } from '../../shared/gen/rune/v1/run.js';
-import type { Placement, RunIdentity } from '../dispatch/dispatch.js';
-import { chooseMediator, type MediatorCandidate } from '../dispatch/mediators.js';
+import type { Placement } from '../dispatch/placement.js';
+import type { RunIdentity } from '../dispatch/run-identity.js';
+import { chooseMediator, type MediatorCandidate } from '../mediators/mediators.js';
 import { followRun, type FollowDeps, type FollowSettings } from './follow-run.js';
-import type { Sendable } from './intent.js';
+import type { Sendable } from '../plan/intent.js';
 import { createOwnOutcomes } from './own-outcomes.js';
 import { NotOwner } from './recorder.js';
 import { isBreak, relayMessages, type Ending } from './relay-messages.js';

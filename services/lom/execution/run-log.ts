@@ -1,6 +1,6 @@
 import type { MediateResponse } from '../../shared/gen/rune/v1/lmm.js';
 import { Result, RunState, type Outcome } from '../../shared/gen/rune/v1/run.js';
-import type { Placement } from '../dispatch/dispatch.js';
+import type { Placement } from '../dispatch/placement.js';
 import { logBytesOf, type Event, type Recorder, type RunChange } from './recorder.js';
 import { limitKeyOf } from '../store/lock-rules.js';
 import { waitMessage } from '../watch/lock-message.js';

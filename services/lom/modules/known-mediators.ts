@@ -1,6 +1,6 @@
 import { ModuleType, type MediatorMetadata } from '../../shared/gen/rune/v1/mrs.js';
 import { ModuleState } from '../../shared/gen/rune/v1/registry.js';
-import { configuredMediators, type KnownMediator, type MediatorEndpoint } from '../dispatch/mediators.js';
+import { configuredMediators, type KnownMediator, type MediatorEndpoint } from '../mediators/mediators.js';
 import { lifecycleOf, type ModuleTiming } from './lifecycle.js';
 import { nameOf, type ModuleRecord } from './module-record.js';
 

@@ -1,7 +1,7 @@
 import { compareSemver } from '../../shared/bundle/semver.js';
 import { RuneError } from '../../shared/errors.js';
 import { ModuleState, type RegisteredModule } from '../../shared/gen/rune/v1/registry.js';
-import type { KnownMediator, MediatorEndpoint } from '../dispatch/mediators.js';
+import type { KnownMediator, MediatorEndpoint } from '../mediators/mediators.js';
 import type { RecordedBeat } from '../store/module-store.js';
 import { missingRequired, type ModuleVersion } from './dependencies.js';
 import { knownMediators, metadataOf } from './known-mediators.js';

@@ -2,7 +2,7 @@ import type { BashSyntax } from '../../shared/bundle/bash-syntax.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { SchemaCompiler } from '../../shared/schema/schema.js';
 import type { Catalogue } from '../actions/catalogue.js';
-import type { MediatorEndpoint } from '../dispatch/mediators.js';
+import type { MediatorEndpoint } from '../mediators/mediators.js';
 import type { ModuleStore } from '../store/module-store.js';
 import type { ModuleTiming } from './lifecycle.js';
 

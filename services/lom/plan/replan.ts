@@ -2,7 +2,7 @@ import { RuneError } from '../../shared/errors.js';
 import type { SubmitExecutionRequest } from '../../shared/gen/rune/v1/lom.js';
 import { isFinalRun } from '../../shared/messages/is-final.js';
 import type { Action } from '../../shared/bundle/action.js';
-import type { Intent } from '../execution/intent.js';
+import type { Intent } from './intent.js';
 import { makePlan, type PlanSources } from './plan.js';
 import { requireSecrets } from './recorded-params.js';
 import { planRollout } from './rollout.js';

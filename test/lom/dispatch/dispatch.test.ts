@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { createDispatcher, type RunIdentity } from '../../../services/lom/dispatch/dispatch.js';
+import { createDispatcher } from '../../../services/lom/dispatch/dispatch.js';
+import type { RunIdentity } from '../../../services/lom/dispatch/run-identity.js';
 import {
   chooseMediator,
   configuredMediators,
   createMediators,
-} from '../../../services/lom/dispatch/mediators.js';
+} from '../../../services/lom/mediators/mediators.js';
 import type { Plan, PlannedRun } from '../../../services/lom/plan/plan.js';
 import type { Action } from '../../../services/shared/bundle/action.js';
 import { LmmServiceService, ParameterInput } from '../../../services/shared/gen/rune/v1/lmm.js';

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { endOf, planRetries, repeatOf } from '../../../services/lom/execution/retries.js';
+import { endOf, repeatOf } from '../../../services/lom/execution/retries.js';
+import { planRetries } from '../../../services/lom/plan/plan-retries.js';
 import type { Action } from '../../../services/shared/bundle/action.js';
 import { toEps } from '../../../services/shared/messages/eps.js';
 import { RuneError, type ErrorName } from '../../../services/shared/errors.js';

@@ -13,7 +13,7 @@ import {
   configuredMediators,
   createMediators,
   type Mediators,
-} from '../../../services/lom/dispatch/mediators.js';
+} from '../../../services/lom/mediators/mediators.js';
 import { makePlan, planNode, type PlanSources } from '../../../services/lom/plan/plan.js';
 
 const mediatorsOf = (zone: string): Mediators =>

@@ -5,7 +5,7 @@ import {
   createMediators,
   type KnownMediator,
   type Mediators,
-} from '../../../services/lom/dispatch/mediators.js';
+} from '../../../services/lom/mediators/mediators.js';
 import { RuneError } from '../../../services/shared/errors.js';
 import { Node } from '../../../services/shared/gen/rune/v1/run.js';
 

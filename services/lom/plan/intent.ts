@@ -1,5 +1,5 @@
 import { RuneError } from '../../shared/errors.js';
-import type { Plan, PlannedRun } from '../plan/plan.js';
+import type { Plan, PlannedRun } from './plan.js';
 import type { LockRequest, RunRecord } from '../store/store.js';
 
 /** What sends the runs of an execution, by node. */
