@@ -1,7 +1,7 @@
 import type { Action } from '../../shared/bundle/action.js';
 import type { Bundle } from '../../shared/bundle/bundle.js';
 import { createFileFaults } from '../../shared/files/file-faults.js';
-import { contentError } from '../modules/module-faults.js';
+import { contentError } from './content-error.js';
 import { createRegistry, type Registry } from './registry.js';
 
 /** The actions of all bundles that serve now, and those that were replaced while executions may still need them. */

@@ -5,7 +5,8 @@ import type { BundleChecks } from '../../shared/bundle/bundle-files.js';
 import { FILE_PATH, FILE_PATH_RULE } from '../../shared/bundle/file-rules.js';
 import { createFileFaults } from '../../shared/files/file-faults.js';
 import type { ModuleContent } from '../../shared/gen/rune/v1/registry.js';
-import { contentError, createModuleFaults } from './module-faults.js';
+import { contentError } from '../actions/content-error.js';
+import { createModuleFaults } from './module-faults.js';
 
 /** Files of one bundle, and their bytes together: they travel in one message. */
 const FILES_MAX = 256;
