@@ -65,6 +65,9 @@ const SUPERVISOR = Buffer.from(
   compactShell(readFileSync(join(packageRoot, 'services/lmm/transports/supervisor.sh'), 'utf8')),
 );
 
+/** The end of it that the supervisor evaluates only when it needs it. */
+const SUPERVISOR_REST_BYTES = SUPERVISOR.length - SUPERVISOR.indexOf('\n: rest\n');
+
 /**
  * Header, body and all that the plugin is made of and reads, as one buffer. Throws INVALID_REQUEST for what a shell cannot carry (a NUL byte)
  * and for a run id that is not made of letters, digits, `-` and `_`.
@@ -86,12 +89,12 @@ export function encodeUploadParts(command: NodeCommand, leaseMs: number): Upload
   const startToken = randomBytes(16).toString('hex');
   const variablesOfRun =
     `NONCE=${nonce} TOKEN=${startToken} RUN_ID=${command.runId} DELIVERY=${command.delivery} ` +
-    `LEAVES=${command.leavesProcesses ? 'yes' : 'no'} BECOME=${command.runAs === undefined ? 'no' : 'yes'} LIBRARY_BYTES=${first.length} REST_BYTES=${rest.length} ` +
+    `LEAVES=${command.leavesProcesses ? 'yes' : 'no'} BECOME=${command.runAs === undefined ? 'no' : 'yes'} LIBRARY_BYTES=${first.length} LIBRARY_REST_BYTES=${rest.length} ` +
     `HELPER_BYTES=${command.helpers.length} SCRIPT_BYTES=${command.script.length} ` +
     `FILES=${shellWord(files.join(' '))} INPUT_BYTES=${command.input.length} ` +
     `ARGUMENTS=${shellWord(command.arguments.map(shellWord).join(' '))} ` +
     `ENVIRONMENT=${shellWord(variables.join(' '))} ` +
-    `COMMANDS=${shellWord(requires.commands.join(' '))} OS=${shellWord(systems.join(' '))} ` +
+    `REST_BYTES=${SUPERVISOR_REST_BYTES} COMMANDS=${shellWord(requires.commands.join(' '))} OS=${shellWord(systems.join(' '))} ` +
     `LIMIT=${hundredths(command.timeoutMs)} GRACE=${hundredths(command.killGraceMs)} LEASE=${hundredths(leaseMs)} FIRST_LINE=$LINENO\n`;
   const bodyBytes = Buffer.byteLength(variablesOfRun) + SUPERVISOR.length;
   return {

@@ -10,18 +10,19 @@
 #   DELIVERY       stream or directory
 #   LEAVES         yes: what is alive after a normal end stays alive
 #   BECOME         yes: sudo or doas started this bash; its $1 is then the process that leads the session
-#   LIBRARY_BYTES REST_BYTES HELPER_BYTES SCRIPT_BYTES FILES INPUT_BYTES   what follows on stdin, in this order; HELPER_BYTES is
-#                  0 in a directory, FILES (BYTES:PATH ...) is empty in a stream. The rest is of the library: its first part
-#                  evaluates it when it needs it
+#   LIBRARY_BYTES LIBRARY_REST_BYTES HELPER_BYTES SCRIPT_BYTES FILES INPUT_BYTES   what follows on stdin, in this order;
+#                  HELPER_BYTES is 0 in a directory, FILES (BYTES:PATH ...) is empty in a stream. The first part of a library
+#                  evaluates its rest when it needs it
+#   REST_BYTES     how long the text behind ": rest" below is: bash parses it only when it is needed
 #   ARGUMENTS ENVIRONMENT   shell words: what the plugin gets as "$@", and what is exported to it
 #   COMMANDS OS    what the node must have: names or paths; ID:LOWEST_VERSION, of which one is enough
 #   LIMIT GRACE LEASE   in hundredths of a second
 #   FIRST_LINE     the number that this bash gives to the first line: 0 before bash 5.1
-# and the remote command set LOCALE: empty, or v and the LC_ALL of the login.
+# and the remote command set LOCALE: empty, or v and the LC_ALL of the login; and H: all this text.
 #
 # Two processes: the main one waits for the plugin and says how it ended; its watchdog holds the lease, feeds the plugin and
 # stops it. Whichever dies first, the other ends the plugin.
-# shellcheck disable=SC2153 # the variables above come from the body
+# shellcheck disable=SC2153,SC2317 # the variables above come from the body; what stands behind the end is evaluated too
 
 set +o posix
 unset TMOUT GLOBIGNORE FUNCNEST BASH_XTRACEFD
@@ -29,7 +30,7 @@ unset TMOUT GLOBIGNORE FUNCNEST BASH_XTRACEFD
 COUNTED=-N
 [ "${BASH_VERSINFO[0]}${BASH_VERSINFO[1]}" -ge 44 ] || COUNTED="-d '' -n"
 RS=$'\036' NL=$'\n'
-NOW=0 WAIT=0 LAST=0 FIRST=0 PLUGIN='' WATCHDOG='' FOLDER='' SAID='' REASON='' JOBS='' SESSION='' LOGIN='' LEFT=() UNSURE='' BORN=0 SINCE=0 BEGUN=0
+PARSED='' NOW=0 WAIT=0 LAST=0 FIRST=0 PLUGIN='' WATCHDOG='' FOLDER='' SAID='' REASON='' JOBS='' SESSION='' LOGIN='' LEFT=() UNSURE='' BORN=0 SINCE=0 BEGUN=0
 
 # fd 3 and 4: the channel's stdout and stderr; 5: the lease; 6: what jobs said; 7: the plugin's stdin; 8 and 9: to and from
 # the watchdog. Nothing that login files left open there reaches the plugin.
@@ -41,6 +42,11 @@ if [ "$BECOME" = yes ]; then
   LEADERS+="$PPID ${1-} " AWAKE+=("$PPID")
   cd -- "$HOME" || cd /
 fi
+
+# To be called before anything of the rest is.
+parse_rest() {
+  [ -n "$PARSED" ] || { PARSED=yes && eval "${H: -REST_BYTES}"; }
+}
 
 # One write, so that no byte of the plugin can come in between.
 frame() { printf %s "$RS$NONCE $1$NL"; }
@@ -64,22 +70,6 @@ wait_for() {
   printf -v WAIT '%d.%02d' $((hundredths / 100)) $((hundredths % 100))
 }
 
-# Waits so many hundredths of a second, or shorter if jobs says something. Without another process if it can: the plugin may
-# have left none to start.
-nap() {
-  local line=''
-  wait_for "$1"
-  if IFS= read -r -t "$WAIT" -u 6 line || [ $? -le 128 ]; then heed "$line" || sleep "$WAIT"; fi
-}
-
-# Keeps how the plugin ended, if that is what jobs said; fails if it said nothing.
-heed() {
-  case $1 in
-    *" $PLUGIN Exit "*) JOBS=$1 ;;
-    '') return 1 ;;
-  esac
-}
-
 # Sets LAST to the process id that was given out last, or fails.
 last_pid() { read -r _ _ _ _ LAST </proc/loadavg; }
 
@@ -87,80 +77,22 @@ last_pid() { read -r _ _ _ _ LAST </proc/loadavg; }
 # every byte, which makes 30 KB cost 50 ms; an upload that stalls ends with its channel.
 take() { [ "${!1}" -eq 0 ] || eval "IFS= read -r $COUNTED ${!1} $2"; }
 
-# --- what the plugin requires ---
-
-# Whether the version $1 is at least $2, number by number; a missing number counts as 0.
-is_at_least() {
-  local have=$1. want=$2. a b
-  while [ -n "$want" ]; do
-    a=${have%%.*} b=${want%%.*} have=${have#*.} want=${want#*.}
-    case $a in '' | *[!0-9]*) a=0 ;; esac
-    [ $((10#$a)) -eq $((10#$b)) ] || { [ $((10#$a)) -gt $((10#$b)) ] && return; return 1; }
-  done
-}
-
-# Sets OS_ID, OS_LIKE and OS_VERSION. Of what is no such file nothing is waited for, and little is read.
-read_os_release() {
-  local file=/etc/os-release line value rest=200
-  OS_ID='' OS_LIKE='' OS_VERSION=''
-  [ -r "$file" ] || file=/usr/lib/os-release
-  [ -f "$file" ] || return 0
-  while [ $((rest -= 1)) -ge 0 ] && { IFS= read -r -n 1000 line || [ -n "$line" ]; }; do
-    value=${line#*=} value=${value#[\"\']} value=${value%[\"\']}
-    case $line in
-      ID=*) OS_ID=$value ;;
-      ID_LIKE=*) OS_LIKE=$value ;;
-      VERSION_ID=*) OS_VERSION=$value ;;
-    esac
-  done <"$file"
-}
-
-is_os_met() {
-  local wanted id least
-  for wanted in $OS; do
-    id=${wanted%%:*} least=${wanted#*:}
-    if [ -z "$least" ]; then
-      case " $OS_ID $OS_LIKE " in *" $id "*) return 0 ;; esac
-    elif [ "$OS_ID" = "$id" ] && is_at_least "$OS_VERSION" "$least"; then
-      return 0
-    fi
-  done
-  return 1
-}
-
-# Ends with the frame unmet, a digit for each command: 1 if it is missing; no or yes for the operating system; and what it is.
-check_requirements() {
-  local command bits='' met=yes word words=''
-  for command in $COMMANDS; do
-    if type -P -- "$command" >/dev/null; then bits+=0; else bits+=1; fi
-  done
-  if [ -n "$OS" ]; then
-    read_os_release
-    is_os_met || met=no
-  fi
-  case $bits$met in *1* | *no) ;; *) return ;; esac
-  for word in "${OS_ID-}" "${OS_VERSION-}"; do
-    word=${word//[!A-Za-z0-9._-]/}
-    words+=" ${word:0:16}"
-    [ -n "$word" ] || words+=-
-  done
-  frame "unmet =$bits $met$words" >&3
-  exit 97
-}
-
 # --- what of the plugin is alive ---
 
 # Sets STATE, PARENT, GROUP, ITS_SESSION and BORN of the process $1; STATE is empty if there is none.
 # shellcheck disable=SC2086 # behind the name, stat holds one letter and numbers
 read_stat() {
-  local path=/proc/$1/stat stat=''
+  local path=/proc/$1/stat stat='' name
   STATE=''
   IFS= read -r stat <"$path" || return 0
-  set -- ${stat##*) }
+  # The last parenthesis, from the end: ## would try every place, each time with all that is before it.
+  name=${stat%)*}
+  set -- ${stat:${#name}+2}
   if [ $# -lt 20 ]; then
     # The name holds a newline.
     IFS= read -r -d '' stat <"$path"
-    set -- ${stat##*) }
+    name=${stat%)*}
+    set -- ${stat:${#name}+2}
   fi
   STATE=${1-} PARENT=${2-} GROUP=${3-} ITS_SESSION=${4-} BORN=${20-0}
 }
@@ -270,7 +202,8 @@ look_for_left() {
       from=0 to=2147483647 rounds=8 LEFT=()
     fi
     if [ $((to - from)) -le 256 ]; then
-      for ((pid = from + 1; pid <= to; pid++)); do look_at "$pid"; done
+      # Most are gone: that is seen without a call.
+      for ((pid = from + 1; pid <= to; pid++)); do [[ ! -e /proc/$pid ]] || look_at "$pid"; done
     else
       for entry in /proc/[0-9]*; do
         pid=${entry#/proc/}
@@ -279,43 +212,6 @@ look_for_left() {
     fi
     from=$to
   done
-}
-
-signal_left() {
-  kill "-$1" -- "-$PLUGIN"
-  [ ${#LEFT[@]} -eq 0 ] || kill "-$1" "${LEFT[@]}"
-}
-
-# Looks until nothing is left, for sure, or NOW has reached the deadline. What was just forked shows whose it is in a moment.
-left_until() {
-  local deadline=$1 step=1
-  while :; do
-    look_for_left
-    [ -n "${LEFT[*]}$UNSURE" ] || return 0
-    now
-    [ "$NOW" -lt "$deadline" ] || return 1
-    nap "$step"
-    [ "$step" -ge 10 ] || step=$((step * 2))
-  done
-}
-
-# TERM, grace until the given deadline, KILL. Succeeds when nothing is left.
-kill_left() {
-  if [ ${#LEFT[@]} -eq 0 ]; then
-    left_until $((NOW + 20))
-    return
-  fi
-  signal_left TERM
-  signal_left CONT
-  left_until "$1" && return 0
-  local rounds=0
-  while [ "$rounds" -lt 20 ]; do
-    rounds=$((rounds + 1))
-    signal_left KILL
-    now
-    left_until $((NOW + 10)) && return 0
-  done
-  return 1
 }
 
 # --- the plugin ---
@@ -327,55 +223,23 @@ plugin_environment() {
   EXPORTS="export RUNE_RUN_ID=$RUN_ID $ENVIRONMENT"
   for name in PATH HOME USER LOGNAME SHELL LANG "${!LC_@}" TZ TMPDIR XDG_RUNTIME_DIR DBUS_SESSION_BUS_ADDRESS \
     http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY; do
-    if [ "$name" = LC_ALL ] || [ -z "${!name+set}" ]; then continue; fi
-    printf -v word %q "${!name}"
-    EXPORTS+=" $name=$word"
+    if [[ -n ${!name+set} && $name != LC_ALL ]]; then
+      printf -v word %q "${!name}"
+      EXPORTS+=" $name=$word"
+    fi
   done
   [ -z "$LOCALE" ] || { printf -v word %q "${LOCALE#v}" && EXPORTS+=" LC_ALL=$word"; }
-}
-
-# Puts the plugin's helper files into FOLDER. One that begins with #! can be run.
-# shellcheck disable=SC2034 # take reads bytes by its name
-make_files() {
-  local file path bytes content
-  for file in $FILES; do
-    bytes=${file%%:*} path=$FOLDER/${file#*:} content=''
-    take bytes content || not_started 'the upload ended early'
-    (umask 077 && mkdir -p "${path%/*}" && printf %s "$content" >"$path") || return 1
-    [ "${content:0:2}" != '#!' ] || chmod 700 "$path" || return 1
-  done
-}
-
-# Puts the plugin and its library into FOLDER and sets RUN to the words that run it: the interpreter that its first line
-# names, since the folder may be on a file system that runs nothing.
-make_folder() {
-  local line interpreter rest
-  FOLDER=$(umask 077 && mktemp -d "${TMPDIR:-/tmp}/rune.XXXXXXXXXX") || not_started 'no temporary directory can be made'
-  if ! { (umask 077 && mkdir "$FOLDER/lib") && printf %s "$LIBRARY" >"$FOLDER/rune_bpcs.sh" &&
-    printf %s "$LIBRARY" >"$FOLDER/lib/rune_bpcs.sh" && printf %s "$SCRIPT" >"$FOLDER/plugin" &&
-    chmod 700 "$FOLDER/plugin" && make_files; }; then
-    not_started 'the temporary directory cannot be written'
-  fi
-  interpreter=$BASH rest=''
-  IFS= read -r line <"$FOLDER/plugin"
-  if [ "${line:0:2}" = '#!' ]; then
-    # As the kernel does it: the interpreter, and all the rest as one argument.
-    line=${line:2} line=${line#"${line%%[![:blank:]]*}"}
-    interpreter=${line%%[[:blank:]]*}
-    rest=${line#"$interpreter"} rest=${rest#"${rest%%[![:blank:]]*}"} rest=${rest%"${rest##*[![:blank:]]}"}
-  fi
-  [ -x "$interpreter" ] || not_started "the plugin's interpreter $interpreter is missing or cannot be run"
-  printf -v RUN '%q ' "$interpreter" ${rest:+"$rest"} "$FOLDER/plugin"
-  RUN+=$ARGUMENTS
 }
 
 # Sets FEED: what the plugin's own shell evaluates, with its count. It already holds library and plugin. The plugin's first
 # line stays line 1: everything before it stands on the same line.
 make_feed() {
-  local prologue started count
+  local library="eval \"unset RUNE_L;\$RUNE_L\";" prologue started count
   plugin_environment
   printf -v started %q "$RS$TOKEN started$NL"
-  prologue="unset RUNE_P;$EXPORTS;eval \"unset RUNE_L;\$RUNE_L\";printf %s $started;"
+  # Bash reads the shipped library faster before it has a locale. Any other may look at its environment.
+  if [ "$LIBRARY_REST_BYTES" -gt 0 ]; then prologue=$library$EXPORTS\;; else prologue=$EXPORTS\;$library; fi
+  prologue="unset RUNE_P;${prologue}printf %s $started;"
   if [ "$DELIVERY" = directory ]; then
     prologue+="unset RUNE_H RUNE_S;exec $RUN"
   else
@@ -386,14 +250,6 @@ make_feed() {
 }
 
 # --- the watchdog; its fd 0 comes from main and its fd 1 goes there ---
-
-# Waits so many hundredths of a second, or shorter if main says something; sets OVER or ORPHAN if it said so or is dead.
-watchdog_nap() {
-  local word
-  wait_for "$1"
-  if IFS= read -r -t "$WAIT" word; then OVER=yes; elif [ $? -le 128 ]; then ORPHAN=yes; fi
-  kill -CONT "${AWAKE[@]}"
-}
 
 # Sets OVER or ORPHAN if main has said so or is dead. Never waits; fails if there is no news.
 hear_main() {
@@ -408,7 +264,7 @@ watchdog_await_main() {
   for ((rounds = 0; rounds < 100; rounds++)); do
     read_stat $$
     case $STATE in S | '') return ;; esac
-    [ "$rounds" -lt 20 ] || watchdog_nap 1
+    [ "$rounds" -lt 20 ] || { parse_rest && watchdog_nap 1; }
   done
 }
 
@@ -453,6 +309,334 @@ watchdog_read_lease() {
   done
 }
 
+watchdog() {
+  set +m
+  WATCHDOG=$BASHPID OVER='' ORPHAN=''
+  local go='' seconds
+  wait_for "$LEASE"
+  seconds=$WAIT
+  # The plugin's shell has read library and plugin; then comes the input. Without the word go nothing is ever evaluated.
+  if IFS= read -r -u 6 go && take INPUT_BYTES INPUT <&5 && IFS= read -r -t "$seconds" -u 5 go && [ "$go" = go ]; then
+    watchdog_await_main
+    watchdog_feed
+    watchdog_read_lease
+  else
+    exec 7>&-
+    unset FEED INPUT
+    REASON='cut'
+    now
+  fi
+  parse_rest
+  if [ -n "$REASON" ]; then
+    # Main says "over" and then reads this; here it is said and then listened to. So one of the two always knows of the other,
+    # and a stop that comes after the plugin's own end, as the end of the channel does, ends nothing that may stay alive.
+    printf '%s %s\n' "$REASON" "$NOW"
+    hear_main
+    [ -n "$OVER" ] || watchdog_stop_plugin
+  fi
+  watchdog_guard
+  # Main is dead and cannot clean up any more.
+  now
+  look_for_left
+  kill_left $((NOW + GRACE))
+  remove_folder
+  kill -KILL -- "-$WATCHDOG"
+}
+
+# --- main ---
+
+[ -z "$COMMANDS$OS" ] || { parse_rest && check_requirements; }
+frame begin >&3
+frame begin >&4
+# Until the watchdog runs, the plugin's shell evaluates nothing, and ends with its pipe. Bash ends this process by itself where
+# it cannot start another.
+trap '[ $? -eq 97 ] || printf "rune: no process can be started\n" >&4; exec 7>&-; remove_folder; exit 97' EXIT
+
+# Reads library and plugin straight from the channel, and says so; then waits for what make_feed makes.
+# shellcheck disable=SC2016 # for the plugin's own shell to expand
+PLUGIN_SHELL='RUNE_L= RUNE_H= RUNE_S=
+[ $1 = 0 ]||IFS= read -r '$COUNTED' $1 RUNE_L<&5||exit 97
+[ $2 = 0 ]||IFS= read -r '$COUNTED' $2 __rune_rest<&5||exit 97
+[ $3 = 0 ]||IFS= read -r '$COUNTED' $3 RUNE_H<&5||exit 97
+[ $4 = 0 ]||IFS= read -r '$COUNTED' $4 RUNE_S<&5||exit 97
+echo;exec >&3 3>&- 5<&-;set --
+IFS= read -r -N 8 RUNE_P&&IFS= read -r -N $((10#$RUNE_P)) RUNE_P||exit 97
+eval "$RUNE_P"'
+# On one line, for the numbers of the plugin's lines.
+PLUGIN_SHELL=${PLUGIN_SHELL//$NL/;}
+[ "$FIRST_LINE" -eq 1 ] || PLUGIN_SHELL=$NL$PLUGIN_SHELL
+LIBRARY='' REST='' SCRIPT='' INPUT=''
+if [ "$DELIVERY" = directory ]; then
+  if ! { take LIBRARY_BYTES LIBRARY && take LIBRARY_REST_BYTES REST && take SCRIPT_BYTES SCRIPT; }; then
+    not_started 'the upload ended early'
+  fi
+  LIBRARY+=$REST
+  # A limit on the size of files is to be an error here, not the end of this process.
+  trap '' XFSZ
+  parse_rest
+  make_folder
+  trap - XFSZ
+  LIBRARY_BYTES=0 LIBRARY_REST_BYTES=0 SCRIPT_BYTES=0
+fi
+last_pid && FIRST=$LAST
+now
+BEGUN=$NOW
+set -m
+coproc RUNE { exec -c "$BASH" --noprofile --norc -c "$PLUGIN_SHELL" plugin.sh "$LIBRARY_BYTES" "$LIBRARY_REST_BYTES" "$HELPER_BYTES" "$SCRIPT_BYTES"; } 2>&4 4>&-
+PLUGIN=$!
+read_stat "$PLUGIN"
+SINCE=${BORN:-0}
+# What the plugin sends to its parent. Only now, since an ignored signal stays ignored in a child; and ignored, not handled,
+# since bash may sleep through the end of a child when a handler interrupts its wait.
+trap '' HUP INT QUIT PIPE ALRM TERM USR1 USR2 TSTP TTIN TTOU
+[ -n "${RUNE[1]-}" ] || not_started 'no process can be started'
+exec 7>&"${RUNE[1]}"
+# exit 137 and death by KILL give wait the same number; only jobs tells them apart, and only before wait has returned. Once
+# the plugin's shell has left its pipe to main, the words of jobs wait in there without another process.
+# shellcheck disable=SC2317 # the trap calls it
+if exec 6<>"/proc/self/fd/${RUNE[0]}"; then
+  save_jobs() { jobs -l >&6; }
+else
+  exec 6<&"${RUNE[0]}"
+  save_jobs() { JOBS+=$(jobs -l); }
+fi
+eval "exec ${RUNE[0]}<&- ${RUNE[1]}>&-"
+make_feed
+coproc WATCH { watchdog; } 4>&-
+WATCHDOG=$!
+[ -n "${WATCH[1]-}" ] || not_started 'no process can be started'
+trap - EXIT
+exec 8>&"${WATCH[1]}" 9<&"${WATCH[0]}" 0</dev/null 5<&- 7>&-
+eval "exec ${WATCH[0]}<&- ${WATCH[1]}>&-"
+unset LIBRARY REST SCRIPT FEED
+# Without its watchdog the plugin has no limits: it ends.
+trap 'save_jobs; kill -0 "$WATCHDOG" || { SAID="cut 0" && kill -KILL -- "-$PLUGIN"; }' CHLD
+
+while :; do
+  wait "$PLUGIN"
+  STATUS=$?
+  [ "$STATUS" -gt 128 ] || break
+  if ! kill -0 "$PLUGIN"; then
+    wait "$PLUGIN"
+    STATUS=$?
+    break
+  fi
+  # The plugin stopped itself, and stays so until its time is over.
+  parse_rest
+  nap 10
+  take_jobs
+done
+trap - CHLD
+set +m
+printf 'over\n' >&8
+[ -n "$SAID" ] || ! read -r -t 0 -u 9 || IFS= read -r -u 9 SAID
+REASON=${SAID% *} STOPPED_AT=${SAID#* }
+
+HOW="exit $STATUS"
+if [ "$STATUS" -gt 128 ]; then
+  parse_rest
+  take_jobs
+  case $JOBS in
+    *" $PLUGIN Exit "*) ;;
+    *)
+      { kill -l $((STATUS - 128)) >&6 && IFS= read -r -u 6 HOW; } || HOW=$(kill -l $((STATUS - 128)))
+      HOW="signal $HOW"
+      ;;
+  esac
+fi
+
+COUNT=0 CONFIRMED=yes
+look_for_left
+if [ -n "${LEFT[*]}$UNSURE" ]; then
+  parse_rest
+  now
+  if [ -n "$REASON" ]; then
+    # What left the group has had no TERM yet.
+    SOON=$((NOW + 50)) DEADLINE=$((STOPPED_AT + GRACE))
+    kill_left $((DEADLINE > SOON ? DEADLINE : SOON)) || CONFIRMED=no
+  elif ! left_until $((NOW + 50)); then
+    # Not just ending: left over.
+    COUNT=${#LEFT[@]}
+    if [ "$LEAVES" = yes ]; then CONFIRMED=no; else kill_left $((NOW + GRACE)) || CONFIRMED=no; fi
+  fi
+fi
+remove_folder
+frame "end $HOW $CONFIRMED $COUNT ${REASON:-none}" >&4
+frame "end $HOW $CONFIRMED $COUNT ${REASON:-none}" >&3
+kill -CONT "${AWAKE[@]}"
+kill -KILL -- "-$WATCHDOG"
+exit 0
+: rest
+
+# --- what the plugin requires ---
+
+# Whether the version $1 is at least $2, number by number; a missing number counts as 0.
+is_at_least() {
+  local have=$1. want=$2. a b
+  while [ -n "$want" ]; do
+    a=${have%%.*} b=${want%%.*} have=${have#*.} want=${want#*.}
+    case $a in '' | *[!0-9]*) a=0 ;; esac
+    [ $((10#$a)) -eq $((10#$b)) ] || { [ $((10#$a)) -gt $((10#$b)) ] && return; return 1; }
+  done
+}
+
+# Sets OS_ID, OS_LIKE and OS_VERSION. Of what is no such file nothing is waited for, and little is read.
+read_os_release() {
+  local file=/etc/os-release line value rest=200
+  OS_ID='' OS_LIKE='' OS_VERSION=''
+  [ -r "$file" ] || file=/usr/lib/os-release
+  [ -f "$file" ] || return 0
+  while [ $((rest -= 1)) -ge 0 ] && { IFS= read -r -n 1000 line || [ -n "$line" ]; }; do
+    value=${line#*=} value=${value#[\"\']} value=${value%[\"\']}
+    case $line in
+      ID=*) OS_ID=$value ;;
+      ID_LIKE=*) OS_LIKE=$value ;;
+      VERSION_ID=*) OS_VERSION=$value ;;
+    esac
+  done <"$file"
+}
+
+is_os_met() {
+  local wanted id least
+  for wanted in $OS; do
+    id=${wanted%%:*} least=${wanted#*:}
+    if [ -z "$least" ]; then
+      case " $OS_ID $OS_LIKE " in *" $id "*) return 0 ;; esac
+    elif [ "$OS_ID" = "$id" ] && is_at_least "$OS_VERSION" "$least"; then
+      return 0
+    fi
+  done
+  return 1
+}
+
+# Ends with the frame unmet, a digit for each command: 1 if it is missing; no or yes for the operating system; and what it is.
+check_requirements() {
+  local command bits='' met=yes word words=''
+  for command in $COMMANDS; do
+    if type -P -- "$command" >/dev/null; then bits+=0; else bits+=1; fi
+  done
+  if [ -n "$OS" ]; then
+    read_os_release
+    is_os_met || met=no
+  fi
+  case $bits$met in *1* | *no) ;; *) return ;; esac
+  for word in "${OS_ID-}" "${OS_VERSION-}"; do
+    word=${word//[!A-Za-z0-9._-]/}
+    words+=" ${word:0:16}"
+    [ -n "$word" ] || words+=-
+  done
+  frame "unmet =$bits $met$words" >&3
+  exit 97
+}
+
+# --- the end of what is left ---
+
+# Waits so many hundredths of a second, or shorter if jobs says something. Without another process if it can: the plugin may
+# have left none to start.
+nap() {
+  local line=''
+  wait_for "$1"
+  if IFS= read -r -t "$WAIT" -u 6 line || [ $? -le 128 ]; then heed "$line" || sleep "$WAIT"; fi
+}
+
+# Keeps how the plugin ended, if that is what jobs said; fails if it said nothing.
+heed() {
+  case $1 in
+    *" $PLUGIN Exit "*) JOBS=$1 ;;
+    '') return 1 ;;
+  esac
+}
+
+# Takes what jobs said out of its pipe, which would fill up.
+take_jobs() {
+  local line
+  while read -r -t 0 -u 6 && IFS= read -r -u 6 line; do heed "$line"; done
+}
+
+signal_left() {
+  kill "-$1" -- "-$PLUGIN"
+  [ ${#LEFT[@]} -eq 0 ] || kill "-$1" "${LEFT[@]}"
+}
+
+# Looks until nothing is left, for sure, or NOW has reached the deadline. What was just forked shows whose it is in a moment.
+left_until() {
+  local deadline=$1 step=1
+  while :; do
+    look_for_left
+    [ -n "${LEFT[*]}$UNSURE" ] || return 0
+    now
+    [ "$NOW" -lt "$deadline" ] || return 1
+    nap "$step"
+    [ "$step" -ge 10 ] || step=$((step * 2))
+  done
+}
+
+# TERM, grace until the given deadline, KILL. Succeeds when nothing is left.
+kill_left() {
+  if [ ${#LEFT[@]} -eq 0 ]; then
+    left_until $((NOW + 20))
+    return
+  fi
+  signal_left TERM
+  signal_left CONT
+  left_until "$1" && return 0
+  local rounds=0
+  while [ "$rounds" -lt 20 ]; do
+    rounds=$((rounds + 1))
+    signal_left KILL
+    now
+    left_until $((NOW + 10)) && return 0
+  done
+  return 1
+}
+
+# --- a plugin in a directory ---
+
+# Puts the plugin's helper files into FOLDER. One that begins with #! can be run.
+# shellcheck disable=SC2034 # take reads bytes by its name
+make_files() {
+  local file path bytes content
+  for file in $FILES; do
+    bytes=${file%%:*} path=$FOLDER/${file#*:} content=''
+    take bytes content || not_started 'the upload ended early'
+    (umask 077 && mkdir -p "${path%/*}" && printf %s "$content" >"$path") || return 1
+    [ "${content:0:2}" != '#!' ] || chmod 700 "$path" || return 1
+  done
+}
+
+# Puts the plugin and its library into FOLDER and sets RUN to the words that run it: the interpreter that its first line
+# names, since the folder may be on a file system that runs nothing.
+make_folder() {
+  local line interpreter rest
+  FOLDER=$(umask 077 && mktemp -d "${TMPDIR:-/tmp}/rune.XXXXXXXXXX") || not_started 'no temporary directory can be made'
+  if ! { (umask 077 && mkdir "$FOLDER/lib") && printf %s "$LIBRARY" >"$FOLDER/rune_bpcs.sh" &&
+    printf %s "$LIBRARY" >"$FOLDER/lib/rune_bpcs.sh" && printf %s "$SCRIPT" >"$FOLDER/plugin" &&
+    chmod 700 "$FOLDER/plugin" && make_files; }; then
+    not_started 'the temporary directory cannot be written'
+  fi
+  interpreter=$BASH rest=''
+  IFS= read -r line <"$FOLDER/plugin"
+  if [ "${line:0:2}" = '#!' ]; then
+    # As the kernel does it: the interpreter, and all the rest as one argument.
+    line=${line:2} line=${line#"${line%%[![:blank:]]*}"}
+    interpreter=${line%%[[:blank:]]*}
+    rest=${line#"$interpreter"} rest=${rest#"${rest%%[![:blank:]]*}"} rest=${rest%"${rest##*[![:blank:]]}"}
+  fi
+  [ -x "$interpreter" ] || not_started "the plugin's interpreter $interpreter is missing or cannot be run"
+  printf -v RUN '%q ' "$interpreter" ${rest:+"$rest"} "$FOLDER/plugin"
+  RUN+=$ARGUMENTS
+}
+
+# --- the watchdog, when the plugin is over or must stop ---
+
+# Waits so many hundredths of a second, or shorter if main says something; sets OVER or ORPHAN if it said so or is dead.
+watchdog_nap() {
+  local word
+  wait_for "$1"
+  if IFS= read -r -t "$WAIT" word; then OVER=yes; elif [ $? -le 128 ]; then ORPHAN=yes; fi
+  kill -CONT "${AWAKE[@]}"
+}
+
 watchdog_stop_plugin() {
   local deadline
   kill -TERM -- "-$PLUGIN"
@@ -495,162 +679,3 @@ watchdog_guard() {
     fi
   done
 }
-
-watchdog() {
-  set +m
-  WATCHDOG=$BASHPID OVER='' ORPHAN=''
-  local go='' seconds
-  wait_for "$LEASE"
-  seconds=$WAIT
-  # The plugin's shell has read library and plugin; then comes the input. Without the word go nothing is ever evaluated.
-  if IFS= read -r -u 6 go && take INPUT_BYTES INPUT <&5 && IFS= read -r -t "$seconds" -u 5 go && [ "$go" = go ]; then
-    watchdog_await_main
-    watchdog_feed
-    watchdog_read_lease
-  else
-    exec 7>&-
-    unset FEED INPUT
-    REASON='cut'
-    now
-  fi
-  if [ -n "$REASON" ]; then
-    # Main says "over" and then reads this; here it is said and then listened to. So one of the two always knows of the other,
-    # and a stop that comes after the plugin's own end, as the end of the channel does, ends nothing that may stay alive.
-    printf '%s %s\n' "$REASON" "$NOW"
-    hear_main
-    [ -n "$OVER" ] || watchdog_stop_plugin
-  fi
-  watchdog_guard
-  # Main is dead and cannot clean up any more.
-  now
-  look_for_left
-  kill_left $((NOW + GRACE))
-  remove_folder
-  kill -KILL -- "-$WATCHDOG"
-}
-
-# --- main ---
-
-# Takes what jobs said out of its pipe, which would fill up.
-take_jobs() {
-  local line
-  while read -r -t 0 -u 6 && IFS= read -r -u 6 line; do heed "$line"; done
-}
-
-[ -z "$COMMANDS$OS" ] || check_requirements
-frame begin >&3
-frame begin >&4
-# Until the watchdog runs, the plugin's shell evaluates nothing, and ends with its pipe. Bash ends this process by itself where
-# it cannot start another.
-trap '[ $? -eq 97 ] || printf "rune: no process can be started\n" >&4; exec 7>&-; remove_folder; exit 97' EXIT
-
-# Reads library and plugin straight from the channel, and says so; then waits for what make_feed makes.
-# shellcheck disable=SC2016 # for the plugin's own shell to expand
-PLUGIN_SHELL='RUNE_L= RUNE_H= RUNE_S=
-[ $1 = 0 ]||IFS= read -r '$COUNTED' $1 RUNE_L<&5||exit 97
-[ $2 = 0 ]||IFS= read -r '$COUNTED' $2 __rune_rest<&5||exit 97
-[ $3 = 0 ]||IFS= read -r '$COUNTED' $3 RUNE_H<&5||exit 97
-[ $4 = 0 ]||IFS= read -r '$COUNTED' $4 RUNE_S<&5||exit 97
-echo;exec >&3 3>&- 5<&-;set --
-IFS= read -r -N 8 RUNE_P&&IFS= read -r -N $((10#$RUNE_P)) RUNE_P||exit 97
-eval "$RUNE_P"'
-# On one line, for the numbers of the plugin's lines.
-PLUGIN_SHELL=${PLUGIN_SHELL//$NL/;}
-[ "$FIRST_LINE" -eq 1 ] || PLUGIN_SHELL=$NL$PLUGIN_SHELL
-LIBRARY='' REST='' SCRIPT='' INPUT=''
-if [ "$DELIVERY" = directory ]; then
-  if ! { take LIBRARY_BYTES LIBRARY && take REST_BYTES REST && take SCRIPT_BYTES SCRIPT; }; then
-    not_started 'the upload ended early'
-  fi
-  LIBRARY+=$REST
-  # A limit on the size of files is to be an error here, not the end of this process.
-  trap '' XFSZ
-  make_folder
-  trap - XFSZ
-  LIBRARY_BYTES=0 REST_BYTES=0 SCRIPT_BYTES=0
-fi
-last_pid && FIRST=$LAST
-now
-BEGUN=$NOW
-set -m
-coproc RUNE { exec -c "$BASH" --noprofile --norc -c "$PLUGIN_SHELL" plugin.sh "$LIBRARY_BYTES" "$REST_BYTES" "$HELPER_BYTES" "$SCRIPT_BYTES"; } 2>&4 4>&-
-PLUGIN=$!
-read_stat "$PLUGIN"
-SINCE=${BORN:-0}
-# What the plugin sends to its parent. Only now, since an ignored signal stays ignored in a child; and ignored, not handled,
-# since bash may sleep through the end of a child when a handler interrupts its wait.
-trap '' HUP INT QUIT PIPE ALRM TERM USR1 USR2 TSTP TTIN TTOU
-[ -n "${RUNE[1]-}" ] || not_started 'no process can be started'
-exec 7>&"${RUNE[1]}"
-# exit 137 and death by KILL give wait the same number; only jobs tells them apart, and only before wait has returned. Once
-# the plugin's shell has left its pipe to main, the words of jobs wait in there without another process.
-# shellcheck disable=SC2317 # the trap calls it
-if exec 6<>"/proc/self/fd/${RUNE[0]}"; then
-  save_jobs() { jobs -l >&6; }
-else
-  exec 6<&"${RUNE[0]}"
-  save_jobs() { JOBS+=$(jobs -l); }
-fi
-eval "exec ${RUNE[0]}<&- ${RUNE[1]}>&-"
-make_feed
-coproc WATCH { watchdog; } 4>&-
-WATCHDOG=$!
-[ -n "${WATCH[1]-}" ] || not_started 'no process can be started'
-trap - EXIT
-exec 8>&"${WATCH[1]}" 9<&"${WATCH[0]}" 0</dev/null 5<&- 7>&-
-eval "exec ${WATCH[0]}<&- ${WATCH[1]}>&-"
-unset LIBRARY REST SCRIPT FEED
-# Without its watchdog the plugin has no limits: it ends.
-trap 'save_jobs; kill -0 "$WATCHDOG" || { SAID="cut 0" && kill -KILL -- "-$PLUGIN"; }' CHLD
-
-while :; do
-  wait "$PLUGIN"
-  STATUS=$?
-  [ "$STATUS" -gt 128 ] || break
-  if ! kill -0 "$PLUGIN"; then
-    wait "$PLUGIN"
-    STATUS=$?
-    break
-  fi
-  # The plugin stopped itself, and stays so until its time is over.
-  nap 10
-  take_jobs
-done
-trap - CHLD
-set +m
-printf 'over\n' >&8
-[ -n "$SAID" ] || ! read -r -t 0 -u 9 || IFS= read -r -u 9 SAID
-REASON=${SAID% *} STOPPED_AT=${SAID#* }
-
-HOW="exit $STATUS"
-if [ "$STATUS" -gt 128 ]; then
-  take_jobs
-  case $JOBS in
-    *" $PLUGIN Exit "*) ;;
-    *)
-      { kill -l $((STATUS - 128)) >&6 && IFS= read -r -u 6 HOW; } || HOW=$(kill -l $((STATUS - 128)))
-      HOW="signal $HOW"
-      ;;
-  esac
-fi
-
-COUNT=0 CONFIRMED=yes
-look_for_left
-if [ -n "${LEFT[*]}$UNSURE" ]; then
-  now
-  if [ -n "$REASON" ]; then
-    # What left the group has had no TERM yet.
-    SOON=$((NOW + 50)) DEADLINE=$((STOPPED_AT + GRACE))
-    kill_left $((DEADLINE > SOON ? DEADLINE : SOON)) || CONFIRMED=no
-  elif ! left_until $((NOW + 50)); then
-    # Not just ending: left over.
-    COUNT=${#LEFT[@]}
-    if [ "$LEAVES" = yes ]; then CONFIRMED=no; else kill_left $((NOW + GRACE)) || CONFIRMED=no; fi
-  fi
-fi
-remove_folder
-frame "end $HOW $CONFIRMED $COUNT ${REASON:-none}" >&4
-frame "end $HOW $CONFIRMED $COUNT ${REASON:-none}" >&3
-kill -CONT "${AWAKE[@]}"
-kill -KILL -- "-$WATCHDOG"
-exit 0
