@@ -97,28 +97,11 @@ read_stat() {
   STATE=${1-} PARENT=${2-} GROUP=${3-} ITS_SESSION=${4-} BORN=${20-0}
 }
 
-# Whether the environment on stdin is one that was made for this run; sets EMPTY if there is none, OTHERS if it was made for
-# another run.
-is_of_this_run() {
-  local words
-  EMPTY=yes OTHERS=''
-  if [ "$COUNTED" = -N ]; then
-    IFS= read -r -N 131072 words
-    [ -z "$words" ] || EMPTY=''
-    case $words in
-      *"RUNE_RUN_ID=$RUN_ID"*) return 0 ;;
-      *RUNE_RUN_ID=*) OTHERS=yes ;;
-    esac
-  else
-    while IFS= read -r -d '' words; do
-      EMPTY=''
-      case $words in
-        "RUNE_RUN_ID=$RUN_ID") return 0 ;;
-        RUNE_RUN_ID=*) OTHERS=yes ;;
-      esac
-    done
-  fi
-  return 1
+# Sets SESSION to the one that this process is in.
+find_session() {
+  local STATE PARENT GROUP ITS_SESSION BORN
+  read_stat self
+  SESSION=$ITS_SESSION
 }
 
 # Sets NUMBER to the kernel's number of the login that the process $1 belongs to: what a login starts keeps it, whatever else it
@@ -149,35 +132,52 @@ has_escaped() {
   read_login "$1" && [ "$NUMBER" = "$LOGIN" ] && { read_login "$2"; [ "$NUMBER" != "$LOGIN" ]; }
 }
 
-# Appends the process to LEFT if it is alive and the plugin's; sets UNSURE if that cannot be told.
+# Appends the process to LEFT if it is alive and the plugin's; sets UNSURE if that cannot be told. On a busy node it looks at many
+# that are others', so it calls few functions: bash copies a function whenever it calls it.
 look_at() {
-  local pid=$1
+  local pid=$1 name='' tty group words=''
   [ "$pid" != "$WATCHDOG" ] || return 0
-  read_stat "$pid"
+  STATE='' BORN=''
+  read -r _ name STATE PARENT GROUP ITS_SESSION tty group _ _ _ _ _ _ _ _ _ _ _ _ _ BORN _ <"/proc/$pid/stat"
+  # A name of up to 15 bytes may hold blanks, parentheses and newlines: then these words are not what they are taken for.
+  case ${name: -1}$STATE$PARENT$GROUP$ITS_SESSION$tty$group in
+    ')'*')'* | [!\)]*) BORN='' ;;
+  esac
+  [ -n "$BORN" ] || read_stat "$pid"
   case $STATE in Z | X | '') return 0 ;; esac
   # Older than the plugin, such as the sudo that this runs under, or a job of the login files.
   if [ "$BORN" -lt "$SINCE" ] || [ "$pid" = "$PPID" ]; then return 0; fi
-  if [ "$GROUP" = "$PLUGIN" ]; then
+  if [[ $GROUP == "$PLUGIN" ]]; then
     LEFT+=("$pid")
     return 0
   fi
-  if [ "$pid" = $$ ] || [ "$PARENT" = $$ ] || [ "$GROUP" = "$WATCHDOG" ]; then return 0; fi
-  local session=$ITS_SESSION parent=$PARENT
-  [ -n "$SESSION" ] || { read_stat self && SESSION=$ITS_SESSION; }
+  if [[ $pid == "$$" || $PARENT == "$$" || $GROUP == "$WATCHDOG" ]]; then return 0; fi
+  [ -n "$SESSION" ] || find_session
   # The session of this process alone: nobody but the plugin started anything in it since.
-  if [ "$session" = "$SESSION" ]; then
-    case $LEADERS in *" $session "*) LEFT+=("$pid") && return 0 ;; esac
-  fi
-  EMPTY=yes
-  if is_of_this_run <"/proc/$pid/environ"; then
+  if [[ $ITS_SESSION == "$SESSION" && $LEADERS == *" $SESSION "* ]]; then
     LEFT+=("$pid")
-  elif [ -n "$EMPTY" ] && [ "$session" = "$SESSION" ]; then
-    # A session that this run shares with others: whose process it is, only its environment could say.
-    UNSURE=yes
-  elif [ -z "$OTHERS" ] && has_escaped "$pid" "$parent"; then
-    # It may be of another run over the same connection: it is not killed.
-    UNSURE=yes
+    return 0
   fi
+  if [ "$COUNTED" = -N ]; then
+    IFS= read -r -N 131072 words <"/proc/$pid/environ"
+  else
+    parse_rest
+    read_environment "$pid"
+  fi
+  case $words in
+    *"RUNE_RUN_ID=$RUN_ID"*) LEFT+=("$pid") ;;
+    # Made for another run.
+    *RUNE_RUN_ID=*) ;;
+    *)
+      # A session that this run shares with others: whose process it is, only its environment could say. What has escaped may
+      # be of another run over the same connection: it is not killed.
+      if [[ -z $words && $ITS_SESSION == "$SESSION" ]]; then
+        UNSURE=yes
+      elif [[ $LOGIN != none ]] && has_escaped "$pid" "$PARENT"; then
+        UNSURE=yes
+      fi
+      ;;
+  esac
 }
 
 # Fills LEFT. Only processes that began after FIRST can be the plugin's; a range is looked up, a wide one is listed. In a run
@@ -529,7 +529,13 @@ check_requirements() {
   exit 97
 }
 
-# --- the end of what is left ---
+# --- what is left, and its end ---
+
+# Sets words to the environment of the process $1, where bash takes the byte 255 for an end.
+read_environment() {
+  local word
+  while IFS= read -r -d '' word; do words+=$word$NL; done <"/proc/$1/environ"
+}
 
 # Waits so many hundredths of a second, or shorter if jobs says something. Without another process if it can: the plugin may
 # have left none to start.
