@@ -14,7 +14,7 @@ const GROWTH_MEBIBYTES_MAX = 32;
 
 /** How much LOM grows over 100,000 executions, from the 20,000th on. */
 export function memory100k({ signal, say }: Bench): Promise<Row> {
-  return withNullNodes({ nodes: WIDTH, lom: { log_level: 'warn' } }, async ({ client, lom, nodes }) => {
+  return withNullNodes({ nodes: WIDTH }, async ({ client, lom, nodes }) => {
     const sizes: number[] = [];
     for (let done = 0; done < EXECUTIONS; done += STEP) {
       const rate = await inFlight(WIDTH, STEP, (lane) => {
