@@ -250,7 +250,7 @@ describe('programs and scripts that know nothing of RUNE, through both services 
       assert.equal(state, RunState.SUCCEEDED);
       assert.deepEqual(output, {
         _output: 'read',
-        params: { ...params, _noop: true, _task: 'task-stdin' },
+        params: { ...params, key: '[redacted]', _noop: true, _task: 'task-stdin' },
         variables: [],
       });
     });
