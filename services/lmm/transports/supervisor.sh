@@ -147,6 +147,8 @@ look_at() {
   case $STATE in Z | X | '') return 0 ;; esac
   # Older than the plugin, such as the sudo that this runs under, or a job of the login files.
   if [ "$BORN" -lt "$SINCE" ] || [ "$pid" = "$PPID" ]; then return 0; fi
+  # Begun in the same tick, before the plugin: within a tick numbers do not go round.
+  if [ "$BORN" -eq "$SINCE" ] && [ "$pid" -le "$FIRST" ] && [ "$FIRST" -lt "$PLUGIN" ]; then return 0; fi
   if [[ $GROUP == "$PLUGIN" ]]; then
     LEFT+=("$pid")
     return 0
