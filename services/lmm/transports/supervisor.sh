@@ -77,6 +77,51 @@ last_pid() { read -r _ _ _ _ LAST </proc/loadavg; }
 # every byte, which makes 30 KB cost 50 ms; an upload that stalls ends with its channel.
 take() { [ "${!1}" -eq 0 ] || eval "IFS= read -r $COUNTED ${!1} $2"; }
 
+# --- the plugin's own shell, begun early: it reads library and plugin while this one still parses what follows ---
+
+[ -z "$COMMANDS$OS" ] || { parse_rest && check_requirements; }
+frame begin >&3
+frame begin >&4
+# Until the watchdog runs, the plugin's shell evaluates nothing, and ends with its pipe. Bash ends this process by itself where
+# it cannot start another.
+trap '[ $? -eq 97 ] || printf "rune: no process can be started\n" >&4; exec 7>&-; remove_folder; exit 97' EXIT
+
+# Reads library and plugin straight from the channel, and says so; then waits for what make_feed makes. The shipped library is
+# evaluated meanwhile, and faster since there is no locale yet; any other may look at its environment, or do something.
+# shellcheck disable=SC2016 # for the plugin's own shell to expand
+PLUGIN_SHELL='RUNE_L= RUNE_H= RUNE_S=
+[ $1 = 0 ]||IFS= read -r '$COUNTED' $1 RUNE_L<&5||exit 97
+[ $2 = 0 ]||IFS= read -r '$COUNTED' $2 __rune_rest<&5||exit 97
+[ $3 = 0 ]||IFS= read -r '$COUNTED' $3 RUNE_H<&5||exit 97
+[ $4 = 0 ]||IFS= read -r '$COUNTED' $4 RUNE_S<&5||exit 97
+echo;exec >&3 3>&- 5<&-
+[ $2 = 0 ]||eval "set --;unset RUNE_L;$RUNE_L"
+set --
+IFS= read -r -N 8 RUNE_P&&IFS= read -r -N $((10#$RUNE_P)) RUNE_P||exit 97
+eval "$RUNE_P"'
+# On one line, for the numbers of the plugin's lines.
+PLUGIN_SHELL=${PLUGIN_SHELL//$NL/;}
+[ "$FIRST_LINE" -eq 1 ] || PLUGIN_SHELL=$NL$PLUGIN_SHELL
+LIBRARY='' REST='' SCRIPT='' INPUT=''
+if [ "$DELIVERY" = directory ]; then
+  if ! { take LIBRARY_BYTES LIBRARY && take LIBRARY_REST_BYTES REST && take SCRIPT_BYTES SCRIPT; }; then
+    not_started 'the upload ended early'
+  fi
+  LIBRARY+=$REST
+  # A limit on the size of files is to be an error here, not the end of this process.
+  trap '' XFSZ
+  parse_rest
+  make_folder
+  trap - XFSZ
+  LIBRARY_BYTES=0 LIBRARY_REST_BYTES=0 SCRIPT_BYTES=0
+fi
+last_pid && FIRST=$LAST
+now
+BEGUN=$NOW
+set -m
+coproc RUNE { exec -c "$BASH" --noprofile --norc -c "$PLUGIN_SHELL" plugin.sh "$LIBRARY_BYTES" "$LIBRARY_REST_BYTES" "$HELPER_BYTES" "$SCRIPT_BYTES"; } 2>&4 4>&-
+PLUGIN=$!
+
 # --- what of the plugin is alive ---
 
 # Sets STATE, PARENT, GROUP, ITS_SESSION and BORN of the process $1; STATE is empty if there is none.
@@ -236,12 +281,13 @@ plugin_environment() {
 # Sets FEED: what the plugin's own shell evaluates, with its count. It already holds library and plugin. The plugin's first
 # line stays line 1: everything before it stands on the same line.
 make_feed() {
-  local library="eval \"unset RUNE_L;\$RUNE_L\";" prologue started count
+  local prologue started count
   plugin_environment
   printf -v started %q "$RS$TOKEN started$NL"
-  # Bash reads the shipped library faster before it has a locale. Any other may look at its environment.
-  if [ "$LIBRARY_REST_BYTES" -gt 0 ]; then prologue=$library$EXPORTS\;; else prologue=$EXPORTS\;$library; fi
-  prologue="unset RUNE_P;${prologue}printf %s $started;"
+  prologue="unset RUNE_P;$EXPORTS;"
+  # shellcheck disable=SC2016 # for the plugin's own shell to expand
+  [ "$LIBRARY_REST_BYTES" -gt 0 ] || prologue+='eval "unset RUNE_L;$RUNE_L";'
+  prologue+="printf %s $started;"
   if [ "$DELIVERY" = directory ]; then
     prologue+="unset RUNE_H RUNE_S;exec $RUN"
   else
@@ -347,45 +393,6 @@ watchdog() {
 
 # --- main ---
 
-[ -z "$COMMANDS$OS" ] || { parse_rest && check_requirements; }
-frame begin >&3
-frame begin >&4
-# Until the watchdog runs, the plugin's shell evaluates nothing, and ends with its pipe. Bash ends this process by itself where
-# it cannot start another.
-trap '[ $? -eq 97 ] || printf "rune: no process can be started\n" >&4; exec 7>&-; remove_folder; exit 97' EXIT
-
-# Reads library and plugin straight from the channel, and says so; then waits for what make_feed makes.
-# shellcheck disable=SC2016 # for the plugin's own shell to expand
-PLUGIN_SHELL='RUNE_L= RUNE_H= RUNE_S=
-[ $1 = 0 ]||IFS= read -r '$COUNTED' $1 RUNE_L<&5||exit 97
-[ $2 = 0 ]||IFS= read -r '$COUNTED' $2 __rune_rest<&5||exit 97
-[ $3 = 0 ]||IFS= read -r '$COUNTED' $3 RUNE_H<&5||exit 97
-[ $4 = 0 ]||IFS= read -r '$COUNTED' $4 RUNE_S<&5||exit 97
-echo;exec >&3 3>&- 5<&-;set --
-IFS= read -r -N 8 RUNE_P&&IFS= read -r -N $((10#$RUNE_P)) RUNE_P||exit 97
-eval "$RUNE_P"'
-# On one line, for the numbers of the plugin's lines.
-PLUGIN_SHELL=${PLUGIN_SHELL//$NL/;}
-[ "$FIRST_LINE" -eq 1 ] || PLUGIN_SHELL=$NL$PLUGIN_SHELL
-LIBRARY='' REST='' SCRIPT='' INPUT=''
-if [ "$DELIVERY" = directory ]; then
-  if ! { take LIBRARY_BYTES LIBRARY && take LIBRARY_REST_BYTES REST && take SCRIPT_BYTES SCRIPT; }; then
-    not_started 'the upload ended early'
-  fi
-  LIBRARY+=$REST
-  # A limit on the size of files is to be an error here, not the end of this process.
-  trap '' XFSZ
-  parse_rest
-  make_folder
-  trap - XFSZ
-  LIBRARY_BYTES=0 LIBRARY_REST_BYTES=0 SCRIPT_BYTES=0
-fi
-last_pid && FIRST=$LAST
-now
-BEGUN=$NOW
-set -m
-coproc RUNE { exec -c "$BASH" --noprofile --norc -c "$PLUGIN_SHELL" plugin.sh "$LIBRARY_BYTES" "$LIBRARY_REST_BYTES" "$HELPER_BYTES" "$SCRIPT_BYTES"; } 2>&4 4>&-
-PLUGIN=$!
 read_stat "$PLUGIN"
 SINCE=${BORN:-0}
 # What the plugin sends to its parent. Only now, since an ignored signal stays ignored in a child; and ignored, not handled,
