@@ -264,7 +264,10 @@ export function describeEndings(getLink: () => Link, exceptions: Exceptions = {}
     });
 
     it('ends itself on TERM, keeps its own exit code beside the reason', async () => {
-      const run = start('trap "exit 7" TERM; echo ready; while :; do sleep 0.1; done', { timeoutMs: 500 });
+      const run = start('trap "exit 7" TERM; echo ready; while :; do sleep 0.1; done', {
+        timeoutMs: 500,
+        killGraceMs: 10_000,
+      });
       const ending = await run.ending;
       assert(ending.kind === 'ended');
       assert.deepEqual(ending.end, { exitCode: 7 });
