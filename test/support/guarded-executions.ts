@@ -5,7 +5,7 @@ import { eventually } from './eventually.js';
 import { guardedNodes, type GuardedNodes } from './guarded-nodes.js';
 import { executeRecorded, type PerformFields, type RecordedExecution } from './recorded-execution.js';
 import { scriptedMediators } from './scripted-mediators.js';
-import { makeTempStore, type TempStore } from './temp-store.js';
+import { tempStore } from './temp-store.js';
 
 /** So long that nobody in a test waits for its end. */
 export const HOUR_MS = 3_600_000;
@@ -25,13 +25,11 @@ export interface GuardedExecutions {
 /** Makes a store for the tests of a `describe`, in which it is to be called, and new nodes for each. */
 export function guardedExecutions(): GuardedExecutions {
   const turns = createLockTurns(HOUR_MS);
-  let temp: TempStore;
+  const temp = tempStore();
   let nodes: GuardedNodes;
-  before(async () => {
-    temp = await makeTempStore();
+  before(() => {
     temp.store.onRelease(turns.wake);
   });
-  after(() => temp.remove());
   beforeEach(() => {
     nodes = guardedNodes();
   });

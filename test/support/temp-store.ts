@@ -22,3 +22,17 @@ export async function makeTempStore(): Promise<TempStore> {
     },
   };
 }
+
+/** Opens one store for all tests of a `describe`, in which it is to be called. */
+export function tempStore(): Pick<TempStore, 'store'> {
+  let temp: TempStore;
+  before(async () => {
+    temp = await makeTempStore();
+  });
+  after(() => temp.remove());
+  return {
+    get store() {
+      return temp.store;
+    },
+  };
+}

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import type { Plan } from '../../../services/lom/plan/plan.js';
-import type { Store } from '../../../services/lom/store/store.js';
 import { toEps } from '../../../services/shared/messages/eps.js';
 import { RuneError } from '../../../services/shared/errors.js';
 import { ExecutionState, Outcome, RunState } from '../../../services/shared/gen/rune/v1/run.js';
@@ -16,16 +15,10 @@ import {
   type Said,
   type Script,
 } from '../../support/scripted-mediators.js';
-import { makeTempStore, type TempStore } from '../../support/temp-store.js';
+import { tempStore } from '../../support/temp-store.js';
 
 describe('an execution with retries', () => {
-  let temp: TempStore;
-  let store: Store;
-  before(async () => {
-    temp = await makeTempStore();
-    ({ store } = temp);
-  });
-  after(() => temp.remove());
+  const temp = tempStore();
 
   const retries = { max: 2, delayMs: 1, atLeastOnce: false };
   const unreached = (
@@ -54,7 +47,7 @@ describe('an execution with retries', () => {
   const perform = async (plan: Partial<Plan>, ...attempts: Said[]) => {
     const { start, sent } = ending(...attempts);
     const mediators = scriptedMediators({ start });
-    const execution = await executeRecorded(store, planOf(['a'], plan), mediators);
+    const execution = await executeRecorded(temp.store, planOf(['a'], plan), mediators);
     const events = await execution.events();
     return { events, sent, mediators, execution, outcome: outcomeOf(events) };
   };
@@ -84,7 +77,7 @@ describe('an execution with retries', () => {
       events.flatMap(({ attempt, event }) => (event?.$case === 'outcome' ? [attempt] : [])),
       [3],
     );
-    const [run] = await store.runs(execution.id, { after: -1, limit: 1 });
+    const [run] = await temp.store.runs(execution.id, { after: -1, limit: 1 });
     assert.deepEqual([run?.attempt, run?.runId], [3, mediators.starts[2]?.runId]);
     assert.deepEqual(mediators.acknowledged.length, 3);
   });
@@ -114,7 +107,7 @@ describe('an execution with retries', () => {
   it('stops to try when it is cancelled in between', async () => {
     const { start, sent } = ending(unreached());
     const plan = planOf(['a'], { retries: { max: 5, delayMs: 600_000, atLeastOnce: false } });
-    const execution = await executeRecorded(store, plan, scriptedMediators({ start }));
+    const execution = await executeRecorded(temp.store, plan, scriptedMediators({ start }));
     const events = await execution.events(({ event }) => {
       if (event?.$case === 'retry') execution.cancel('enough');
     });
@@ -131,13 +124,13 @@ describe('an execution with retries', () => {
     const plan = planOf(['a'], { retries: { max: 1, delayMs: 1, atLeastOnce: true } });
     const settings = { lostAfterMs: 600 };
     const before = Date.now();
-    const old = await executeRecorded(store, plan, scriptedMediators({ start: lost }), { settings });
-    await eventually(async () => (await store.runs(old.id, { after: -1, limit: 1 }))[0]?.attempt === 2, {
+    const old = await executeRecorded(temp.store, plan, scriptedMediators({ start: lost }), { settings });
+    await eventually(async () => (await temp.store.runs(old.id, { after: -1, limit: 1 }))[0]?.attempt === 2, {
       label: 'the word of the next attempt',
     });
-    const record = await handOver(store, old);
+    const record = await handOver(temp.store, old);
     const mediators = scriptedMediators({ start: succeed });
-    const execution = await resumeExecution(store, record, plan, mediators, { settings });
+    const execution = await resumeExecution(temp.store, record, plan, mediators, { settings });
     const events = await execution.events();
     assert.ok(Date.now() - before >= 500, 'it was sent while the lost one may have been alive');
     assert.equal(outcomeOf(events)?.state, RunState.SUCCEEDED);
@@ -149,14 +142,14 @@ describe('an execution with retries', () => {
   it('goes on with the next attempt when it gets another owner in between, and counts on', async () => {
     const first = ending(unreached());
     const plan = planOf(['a'], { retries: { max: 1, delayMs: 600_000, atLeastOnce: false } });
-    const old = await executeRecorded(store, plan, scriptedMediators({ start: first.start }));
-    await eventually(async () => (await store.runs(old.id, { after: -1, limit: 1 }))[0]?.attempt === 2, {
+    const old = await executeRecorded(temp.store, plan, scriptedMediators({ start: first.start }));
+    await eventually(async () => (await temp.store.runs(old.id, { after: -1, limit: 1 }))[0]?.attempt === 2, {
       label: 'the word of the next attempt',
     });
-    const record = await handOver(store, old);
+    const record = await handOver(temp.store, old);
     const second = ending(unreached());
     const mediators = scriptedMediators({ start: second.start });
-    const execution = await resumeExecution(store, record, plan, mediators);
+    const execution = await resumeExecution(temp.store, record, plan, mediators);
     const events = await execution.events();
     assert.deepEqual([first.sent, second.sent], [[1], [2]]);
     assert.equal(mediators.attaches.length, 0);

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import type { Store } from '../../../services/lom/store/store.js';
 import { RuneError } from '../../../services/shared/errors.js';
 import { ExecutionState, RunState } from '../../../services/shared/gen/rune/v1/run.js';
 import { eventually } from '../../support/eventually.js';
@@ -14,16 +13,10 @@ import {
   succeed,
   type Script,
 } from '../../support/scripted-mediators.js';
-import { makeTempStore, type TempStore } from '../../support/temp-store.js';
+import { tempStore } from '../../support/temp-store.js';
 
 describe('an execution that is cancelled', () => {
-  let temp: TempStore;
-  let store: Store;
-  before(async () => {
-    temp = await makeTempStore();
-    ({ store } = temp);
-  });
-  after(() => temp.remove());
+  const temp = tempStore();
 
   const untilStopped = (stopped: Promise<void>): Script =>
     async function* () {
@@ -40,7 +33,7 @@ describe('an execution that is cancelled', () => {
       cancel: async () => stop.open(),
     });
     const plan = planOf(['first', 'waiting'], { maxParallel: 1 });
-    const execution = await executeRecorded(store, plan, mediators);
+    const execution = await executeRecorded(temp.store, plan, mediators);
     const events = await execution.events(({ event }) => {
       if (event?.$case === 'state') execution.cancel('enough');
     });
@@ -62,7 +55,7 @@ describe('an execution that is cancelled', () => {
       stop.open();
     };
     const mediators = scriptedMediators({ start: untilStopped(stop.opened), cancel });
-    const execution = await executeRecorded(store, planOf(['a']), mediators);
+    const execution = await executeRecorded(temp.store, planOf(['a']), mediators);
     await execution.events(({ event }) => {
       if (event?.$case === 'state') execution.cancel('enough');
     });
@@ -77,7 +70,7 @@ describe('an execution that is cancelled', () => {
       stop.open();
     };
     const mediators = scriptedMediators({ start: untilStopped(stop.opened), cancel });
-    const execution = await executeRecorded(store, planOf(['a']), mediators, {
+    const execution = await executeRecorded(temp.store, planOf(['a']), mediators, {
       settings: { cancelTriesMax: 1 },
     });
     await execution.events(({ event }) => {
@@ -99,7 +92,7 @@ describe('an execution that is cancelled', () => {
       yield ended(RunState.CANCELLED);
     };
     const mediators = scriptedMediators({ start, cancel: async () => stop.open() });
-    const execution = await executeRecorded(store, planOf(['a']), mediators);
+    const execution = await executeRecorded(temp.store, planOf(['a']), mediators);
     await eventually(() => mediators.starts.length === 1, { label: 'the start' });
     execution.cancel('enough');
     acceptance.open();
@@ -108,7 +101,7 @@ describe('an execution that is cancelled', () => {
   });
 
   it('says what is true when every run had ended before', async () => {
-    const execution = await executeRecorded(store, planOf(['a']), scriptedMediators({ start: succeed }));
+    const execution = await executeRecorded(temp.store, planOf(['a']), scriptedMediators({ start: succeed }));
     await execution.finished;
     execution.cancel('too late');
     assert.equal(execution.state, ExecutionState.SUCCEEDED);

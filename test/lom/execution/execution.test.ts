@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import type { Store } from '../../../services/lom/store/store.js';
 import { CLOCK_SLACK_MS } from '../../../services/shared/messages/header.js';
 import { EventKind } from '../../../services/shared/gen/rune/v1/lom.js';
 import { ExecutionState, Outcome, RunState } from '../../../services/shared/gen/rune/v1/run.js';
@@ -17,20 +16,14 @@ import {
   succeed,
   type Script,
 } from '../../support/scripted-mediators.js';
-import { makeTempStore, type TempStore } from '../../support/temp-store.js';
+import { tempStore } from '../../support/temp-store.js';
 
 describe('an execution', () => {
-  let temp: TempStore;
-  let store: Store;
-  before(async () => {
-    temp = await makeTempStore();
-    ({ store } = temp);
-  });
-  after(() => temp.remove());
+  const temp = tempStore();
 
   it('numbers its events without gaps and ends with its state and a count per run state', async () => {
     const mediators = scriptedMediators({ start: succeed });
-    const execution = await executeRecorded(store, planOf(['a', 'b', 'c']), mediators);
+    const execution = await executeRecorded(temp.store, planOf(['a', 'b', 'c']), mediators);
     const events = await execution.events();
     assert.deepEqual(
       events.map(({ seq }) => seq),
@@ -43,7 +36,7 @@ describe('an execution', () => {
   });
 
   it('carries a full header on its first event and a short one on the others', async () => {
-    const execution = await executeRecorded(store, planOf(['a']), scriptedMediators({ start: succeed }));
+    const execution = await executeRecorded(temp.store, planOf(['a']), scriptedMediators({ start: succeed }));
     const [first, second] = await execution.events();
     assert.equal(first?.header?.payload?.schemaVersion, 'rcs_v2');
     assert.equal(second?.header?.payload, undefined);
@@ -55,12 +48,12 @@ describe('an execution', () => {
 
   it('is recorded with the state of every run, and tells the mediator that it is', async () => {
     const mediators = scriptedMediators({ start: succeed });
-    const execution = await executeRecorded(store, planOf(['a']), mediators);
+    const execution = await executeRecorded(temp.store, planOf(['a']), mediators);
     await execution.finished;
-    const record = await store.execution(execution.id);
+    const record = await temp.store.execution(execution.id);
     assert.equal(record?.state, ExecutionState.SUCCEEDED);
     assert.ok(record.endedMs >= record.createdMs);
-    const [run] = await store.runs(execution.id, { after: -1, limit: 10 });
+    const [run] = await temp.store.runs(execution.id, { after: -1, limit: 10 });
     assert.equal(run?.state, RunState.SUCCEEDED);
     assert.equal(run.mediator, 'm:1');
     assert.equal(run.lmmInstanceId, 'm:1#1');
@@ -72,18 +65,18 @@ describe('an execution', () => {
   it('is recorded as placed before it is sent', async () => {
     const seen: string[] = [];
     const start: Script = async function* (_node, identity) {
-      const [run] = await store.runs(identity.executionId, { after: -1, limit: 1 });
+      const [run] = await temp.store.runs(identity.executionId, { after: -1, limit: 1 });
       seen.push(`${run?.mediator} ${run?.lmmInstanceId} ${run?.attempt}`);
       yield* succeed();
     };
     await (
-      await executeRecorded(store, planOf(['a']), scriptedMediators({ start }))
+      await executeRecorded(temp.store, planOf(['a']), scriptedMediators({ start }))
     ).finished;
     assert.deepEqual(seen, ['m:1 m:1#1 1']);
   });
 
   it('shows the rest to who asks for it from an event on, also long after its end', async () => {
-    const execution = await executeRecorded(store, planOf(['a']), scriptedMediators({ start: succeed }));
+    const execution = await executeRecorded(temp.store, planOf(['a']), scriptedMediators({ start: succeed }));
     const all = await execution.events();
     for (let fromSeq = 1; fromSeq <= all.length; fromSeq++) {
       const rest = await execution.events(undefined, fromSeq);
@@ -107,18 +100,22 @@ describe('an execution', () => {
       yield ended(RunState.SUCCEEDED);
     };
     const plan = planOf(names, { maxParallel: 4 });
-    const events = await (await executeRecorded(store, plan, scriptedMediators({ start }))).events();
+    const events = await (await executeRecorded(temp.store, plan, scriptedMediators({ start }))).events();
     assert.equal(most, 4);
     assert.equal(outcomesOf(events).size, 30);
   });
 
   it('without any node has succeeded at once', async () => {
-    const execution = await executeRecorded(store, planOf([]), scriptedMediators({ start: succeed }));
+    const execution = await executeRecorded(temp.store, planOf([]), scriptedMediators({ start: succeed }));
     assert.deepEqual(statesOf(await execution.events()), [ExecutionState.RUNNING, ExecutionState.SUCCEEDED]);
   });
 
   it('goes on when its watcher leaves', async () => {
-    const execution = await executeRecorded(store, planOf(['a', 'b']), scriptedMediators({ start: succeed }));
+    const execution = await executeRecorded(
+      temp.store,
+      planOf(['a', 'b']),
+      scriptedMediators({ start: succeed }),
+    );
     await assert.rejects(
       execution.events(() => {
         throw new Error('gone');
@@ -136,7 +133,7 @@ describe('an execution', () => {
       yield logged('hello');
       yield ended(RunState.SUCCEEDED);
     };
-    const execution = await executeRecorded(store, planOf(['a', 'b']), scriptedMediators({ start }));
+    const execution = await executeRecorded(temp.store, planOf(['a', 'b']), scriptedMediators({ start }));
     await execution.finished;
     const shown = async (choice: Parameters<typeof execution.events>[2]): Promise<string[]> =>
       (await execution.events(undefined, 1, choice)).map(({ node, event }) => `${node} ${event?.$case}`);
@@ -162,7 +159,7 @@ describe('an execution', () => {
       yield ended(RunState.SUCCEEDED);
     };
     const mediators = scriptedMediators({ start });
-    const execution = await executeRecorded(store, planOf(['a']), mediators);
+    const execution = await executeRecorded(temp.store, planOf(['a']), mediators);
     const events = await execution.events();
     const kinds = events.map(({ event }) => event?.$case);
     assert.deepEqual(kinds.slice(-3), ['logTruncated', 'outcome', 'execution']);
@@ -188,12 +185,12 @@ describe('an execution', () => {
         yield* start(node, identity, signal);
       },
     });
-    const first = await executeRecorded(store, plan, mediators, { settings });
+    const first = await executeRecorded(temp.store, plan, mediators, { settings });
     await first.finished;
     const attach: Script = (_node, identity, signal) => start('e', identity, signal);
-    const record = await store.execution(first.id);
+    const record = await temp.store.execution(first.id);
     assert.ok(record !== undefined);
-    const again = await resumeExecution(store, record, plan, scriptedMediators({ start, attach }), {
+    const again = await resumeExecution(temp.store, record, plan, scriptedMediators({ start, attach }), {
       settings,
     });
     const ends = outcomesOf(await again.events());
@@ -220,7 +217,7 @@ describe('an execution', () => {
     // A clock of a caller may be off by that much.
     const expiresAt = new Date(Date.now() - CLOCK_SLACK_MS + 300);
     const plan = planOf(['a', 'b'], { maxParallel: 1 });
-    const execution = await executeRecorded(store, plan, scriptedMediators({ start }), { expiresAt });
+    const execution = await executeRecorded(temp.store, plan, scriptedMediators({ start }), { expiresAt });
     const ends = outcomesOf(await execution.events());
     assert.equal(ends.get('a')?.state, RunState.SUCCEEDED);
     assert.equal(ends.get('b')?.error?.errorData?.name, 'MESSAGE_EXPIRED');
@@ -233,9 +230,8 @@ describe('an execution', () => {
       if (node === 'good') yield* succeed();
       else throw refusal('FIELD_MISSING');
     };
-    const execution = await executeRecorded(store, planOf(['good', 'bad']), scriptedMediators({ start }), {
-      logger,
-    });
+    const mediators = scriptedMediators({ start });
+    const execution = await executeRecorded(temp.store, planOf(['good', 'bad']), mediators, { logger });
     const failed = outcomesOf(await execution.events()).get('bad');
     assert.equal(lines.length, 1);
     const [line] = lines;

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Store } from '../../../services/lom/store/store.js';
 import { RuneError } from '../../../services/shared/errors.js';
 import type { RunResponse } from '../../../services/shared/gen/rune/v1/lom.js';
 import { ExecutionState, RunState } from '../../../services/shared/gen/rune/v1/run.js';
@@ -16,7 +15,7 @@ import {
   succeed,
   type Script,
 } from '../../support/scripted-mediators.js';
-import { makeTempStore, type TempStore } from '../../support/temp-store.js';
+import { tempStore } from '../../support/temp-store.js';
 
 const textsOf = (events: readonly RunResponse[]): (string | Buffer | undefined)[] =>
   events.flatMap(({ event }) =>
@@ -24,13 +23,7 @@ const textsOf = (events: readonly RunResponse[]): (string | Buffer | undefined)[
   );
 
 describe('a run whose stream breaks', () => {
-  let temp: TempStore;
-  let store: Store;
-  before(async () => {
-    temp = await makeTempStore();
-    ({ store } = temp);
-  });
-  after(() => temp.remove());
+  const temp = tempStore();
 
   const broken: Script = async function* () {
     yield accepted;
@@ -45,7 +38,7 @@ describe('a run whose stream breaks', () => {
       yield ended(RunState.SUCCEEDED);
     };
     const mediators = scriptedMediators({ start: broken, attach });
-    const execution = await executeRecorded(store, planOf(['a']), mediators);
+    const execution = await executeRecorded(temp.store, planOf(['a']), mediators);
     const events = await execution.events();
     assert.equal(execution.state, ExecutionState.SUCCEEDED);
     assert.deepEqual(textsOf(events), ['first', 'second']);
@@ -58,7 +51,7 @@ describe('a run whose stream breaks', () => {
 
   it('has lost it when another process answers there', async () => {
     const mediators = scriptedMediators({ start: broken });
-    const events = await (await executeRecorded(store, planOf(['a']), mediators)).events();
+    const events = await (await executeRecorded(temp.store, planOf(['a']), mediators)).events();
     const outcome = outcomeOf(events);
     assert.equal(outcome?.state, RunState.LOST);
     assert.equal(errorOf(outcome), 'OUTCOME_UNKNOWN');
@@ -73,7 +66,7 @@ describe('a run whose stream breaks', () => {
       throw new RuneError('SERVICE_UNREACHABLE', 'still away');
     };
     const mediators = scriptedMediators({ start: broken, attach });
-    const events = await (await executeRecorded(store, planOf(['a']), mediators)).events();
+    const events = await (await executeRecorded(temp.store, planOf(['a']), mediators)).events();
     assert.equal(outcomeOf(events)?.state, RunState.LOST);
     assert.ok(mediators.attaches.length > 3, `${mediators.attaches.length} attempts`);
   });
@@ -89,7 +82,7 @@ describe('a run whose stream breaks', () => {
     };
     try {
       const mediators = scriptedMediators({ start: broken, attach });
-      const execution = await executeRecorded(store, planOf(['a']), mediators, {
+      const execution = await executeRecorded(temp.store, planOf(['a']), mediators, {
         settings: { lostAfterMs: 60_000 },
       });
       await execution.finished;
@@ -110,7 +103,7 @@ describe('a run whose stream breaks', () => {
       throw new RuneError('SERVICE_UNREACHABLE', 'connection reset');
     };
     const mediators = scriptedMediators({ start: broken, attach });
-    const execution = await executeRecorded(store, planOf(['a']), mediators, {
+    const execution = await executeRecorded(temp.store, planOf(['a']), mediators, {
       settings: { lostAfterMs: 50 },
     });
     await execution.finished;
@@ -123,7 +116,7 @@ describe('a run whose stream breaks', () => {
       found?.();
     };
     const mediators = scriptedMediators({ start: broken, attach });
-    const events = await (await executeRecorded(store, planOf(['a']), mediators)).events();
+    const events = await (await executeRecorded(temp.store, planOf(['a']), mediators)).events();
     assert.equal(outcomeOf(events)?.state, RunState.LOST);
   });
 
@@ -138,7 +131,7 @@ describe('a run whose stream breaks', () => {
       throw refusal('RUN_NOT_FOUND');
     };
     const mediators = scriptedMediators({ start, attach });
-    const execution = await executeRecorded(store, planOf(['a']), mediators);
+    const execution = await executeRecorded(temp.store, planOf(['a']), mediators);
     await execution.finished;
     assert.equal(execution.state, ExecutionState.SUCCEEDED);
     assert.equal(mediators.attaches.length, 1);

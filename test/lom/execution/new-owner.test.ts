@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isFinal } from '../../../services/shared/messages/is-final.js';
-import type { Store } from '../../../services/lom/store/store.js';
 import { RuneError } from '../../../services/shared/errors.js';
 import { ExecutionState, RunState } from '../../../services/shared/gen/rune/v1/run.js';
 import { eventually } from '../../support/eventually.js';
@@ -24,16 +23,10 @@ import {
   succeed,
   type Script,
 } from '../../support/scripted-mediators.js';
-import { makeTempStore, type TempStore } from '../../support/temp-store.js';
+import { tempStore } from '../../support/temp-store.js';
 
 describe('an execution that has a new owner', () => {
-  let temp: TempStore;
-  let store: Store;
-  before(async () => {
-    temp = await makeTempStore();
-    ({ store } = temp);
-  });
-  after(() => temp.remove());
+  const temp = tempStore();
 
   it('goes on: ended runs stay, sent ones are found, the others are sent', async () => {
     const start: Script = async function* (node, _identity, signal) {
@@ -45,17 +38,17 @@ describe('an execution that has a new owner', () => {
     };
     const plan = planOf(['ended', 'sent', 'waiting'], { maxParallel: 1 });
     const first = scriptedMediators({ start });
-    const old = await executeRecorded(store, plan, first);
+    const old = await executeRecorded(temp.store, plan, first);
     await eventually(() => first.starts.length === 2 && first.acknowledged.length === 1, {
       label: 'two runs',
     });
-    const record = await handOver(store, old);
+    const record = await handOver(temp.store, old);
     assert.equal(record.epoch, 2);
     const attach: Script = async function* () {
       yield ended(RunState.SUCCEEDED);
     };
     const second = scriptedMediators({ start: succeed, attach });
-    const execution = await resumeExecution(store, record, plan, second);
+    const execution = await resumeExecution(temp.store, record, plan, second);
     const events = await execution.events();
     assert.equal(execution.state, ExecutionState.SUCCEEDED);
     assert.deepEqual(
@@ -82,15 +75,15 @@ describe('an execution that has a new owner', () => {
     const plan = planOf(['a']);
     const settings = { lostAfterMs: 400 };
     const mediators = scriptedMediators({ start, attach });
-    let owned = await executeRecorded(store, plan, mediators, { settings });
+    let owned = await executeRecorded(temp.store, plan, mediators, { settings });
     let owners = 1;
     for (; !isFinal(owned.state); owners++) {
       await Promise.race([owned.finished, delay(100)]);
       owned.leave();
       await owned.finished;
-      const [record] = await store.takeOver(`owner ${owners}`, 10);
+      const [record] = await temp.store.takeOver(`owner ${owners}`, 10);
       if (record === undefined) break;
-      owned = await resumeExecution(store, record, plan, mediators, { settings });
+      owned = await resumeExecution(temp.store, record, plan, mediators, { settings });
     }
     assert.equal(outcomeOf(await owned.events())?.state, RunState.LOST);
     assert.ok(owners > 3 && owners < 12, `${owners} owners`);
@@ -106,23 +99,25 @@ describe('an execution that has a new owner', () => {
     };
     const plan = planOf(['a', 'b'], { maxParallel: 1 });
     const mediators = scriptedMediators({ start });
-    const old = await executeRecorded(store, plan, mediators);
-    await eventually(async () => ((await store.execution(old.id))?.lastSeq ?? 0) >= 2, { label: 'a run' });
-    const record = await takeOver(store, old.id);
+    const old = await executeRecorded(temp.store, plan, mediators);
+    await eventually(async () => ((await temp.store.execution(old.id))?.lastSeq ?? 0) >= 2, {
+      label: 'a run',
+    });
+    const record = await takeOver(temp.store, old.id);
     stall.open();
     await old.finished;
     assert.equal(mediators.starts.length, 1);
-    assert.equal((await store.execution(old.id))?.lastSeq, record.lastSeq);
+    assert.equal((await temp.store.execution(old.id))?.lastSeq, record.lastSeq);
     assert.deepEqual(mediators.acknowledged, []);
   });
 
   it('is cancelled by the new one if that was asked meanwhile', async () => {
     const plan = planOf(['a']);
-    const record = await recordExecution(store, plan);
-    await store.askCancel(record.id, 'enough');
-    const taken = await takeOver(store, record.id);
+    const record = await recordExecution(temp.store, plan);
+    await temp.store.askCancel(record.id, 'enough');
+    const taken = await takeOver(temp.store, record.id);
     const mediators = scriptedMediators({ start: succeed });
-    const execution = await resumeExecution(store, taken, plan, mediators);
+    const execution = await resumeExecution(temp.store, taken, plan, mediators);
     assert.equal(statesOf(await execution.events()).at(-1), ExecutionState.CANCELLED);
     assert.equal(mediators.starts.length, 0);
   });

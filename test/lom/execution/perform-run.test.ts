@@ -1,30 +1,23 @@
 import assert from 'node:assert/strict';
-import type { Store } from '../../../services/lom/store/store.js';
 import { RuneError } from '../../../services/shared/errors.js';
 import { ExecutionState, RunState } from '../../../services/shared/gen/rune/v1/run.js';
 import { eventually } from '../../support/eventually.js';
 import { errorOf, outcomeOf } from '../../support/execution-events.js';
 import { executeRecorded, planOf } from '../../support/recorded-execution.js';
 import { refusal, scriptedMediators, succeed, type Script } from '../../support/scripted-mediators.js';
-import { makeTempStore, type TempStore } from '../../support/temp-store.js';
+import { tempStore } from '../../support/temp-store.js';
 
 describe('a run whose mediator does not take it', () => {
-  let temp: TempStore;
-  let store: Store;
-  before(async () => {
-    temp = await makeTempStore();
-    ({ store } = temp);
-  });
-  after(() => temp.remove());
+  const temp = tempStore();
 
   it('asks the next one, and records that it did', async () => {
     const start: Script = async function* (_node, identity) {
-      const [run] = await store.runs(identity.executionId, { after: -1, limit: 1 });
+      const [run] = await temp.store.runs(identity.executionId, { after: -1, limit: 1 });
       if (run?.mediator === 'm:1') throw refusal('MEDIATOR_FULL');
       yield* succeed();
     };
     const mediators = scriptedMediators({ start });
-    const execution = await executeRecorded(store, planOf(['a']), mediators);
+    const execution = await executeRecorded(temp.store, planOf(['a']), mediators);
     await execution.finished;
     assert.equal(execution.state, ExecutionState.SUCCEEDED);
     assert.deepEqual(
@@ -38,7 +31,7 @@ describe('a run whose mediator does not take it', () => {
     const instanceAt = (address: string): Promise<string> =>
       Promise.reject(new RuneError('MEDIATOR_UNAVAILABLE', `Nobody at ${address}.`));
     const mediators = scriptedMediators({ start: succeed, instanceAt });
-    const events = await (await executeRecorded(store, planOf(['a']), mediators)).events();
+    const events = await (await executeRecorded(temp.store, planOf(['a']), mediators)).events();
     const outcome = outcomeOf(events);
     assert.equal(outcome?.state, RunState.FAILED);
     assert.equal(errorOf(outcome), 'MEDIATOR_UNAVAILABLE');
@@ -54,7 +47,7 @@ describe('a run whose mediator does not take it', () => {
     };
     const settings = { mediatorWaitMs: 60_000, mediatorRetryMs: 60_000 };
     const mediators = scriptedMediators({ start });
-    const execution = await executeRecorded(store, planOf(['a']), mediators, { settings });
+    const execution = await executeRecorded(temp.store, planOf(['a']), mediators, { settings });
     await eventually(() => mediators.starts.length === 2, { label: 'both refusals' });
     execution.cancel('enough');
     const events = await execution.events();
@@ -62,7 +55,7 @@ describe('a run whose mediator does not take it', () => {
 
     const patient = scriptedMediators({ start });
     const quick = { mediatorWaitMs: 60_000, mediatorRetryMs: 20 };
-    const other = await executeRecorded(store, planOf(['a']), patient, { settings: quick });
+    const other = await executeRecorded(temp.store, planOf(['a']), patient, { settings: quick });
     await eventually(() => patient.starts.length >= 2, { label: 'both refusals' });
     full = false;
     await other.finished;
@@ -75,7 +68,7 @@ describe('a run whose mediator does not take it', () => {
       throw refusal('MEDIATOR_FULL');
     };
     const mediators = scriptedMediators({ start });
-    const events = await (await executeRecorded(store, planOf(['a']), mediators)).events();
+    const events = await (await executeRecorded(temp.store, planOf(['a']), mediators)).events();
     assert.equal(errorOf(outcomeOf(events)), 'MEDIATOR_FULL');
   });
 
@@ -86,7 +79,7 @@ describe('a run whose mediator does not take it', () => {
       yield* succeed();
     };
     const mediators = scriptedMediators({ start });
-    const execution = await executeRecorded(store, planOf(['a']), mediators);
+    const execution = await executeRecorded(temp.store, planOf(['a']), mediators);
     await execution.finished;
     assert.equal(execution.state, ExecutionState.SUCCEEDED);
     assert.equal(mediators.attaches.length, 0);
@@ -97,7 +90,9 @@ describe('a run whose mediator does not take it', () => {
       yield* [];
       throw refusal('FIELD_MISSING');
     };
-    const events = await (await executeRecorded(store, planOf(['a']), scriptedMediators({ start }))).events();
+    const events = await (
+      await executeRecorded(temp.store, planOf(['a']), scriptedMediators({ start }))
+    ).events();
     assert.equal(errorOf(outcomeOf(events)), 'FIELD_MISSING');
     assert.equal(outcomeOf(events)?.state, RunState.FAILED);
   });

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import type { Store } from '../../../services/lom/store/store.js';
 import { ExecutionState, RunState } from '../../../services/shared/gen/rune/v1/run.js';
 import { errorOf, outcomeOf } from '../../support/execution-events.js';
 import { executeRecorded, planOf } from '../../support/recorded-execution.js';
@@ -10,16 +9,10 @@ import {
   scriptedMediators,
   type Script,
 } from '../../support/scripted-mediators.js';
-import { makeTempStore, type TempStore } from '../../support/temp-store.js';
+import { tempStore } from '../../support/temp-store.js';
 
 describe('an execution with a rollout', () => {
-  let temp: TempStore;
-  let store: Store;
-  before(async () => {
-    temp = await makeTempStore();
-    ({ store } = temp);
-  });
-  after(() => temp.remove());
+  const temp = tempStore();
 
   const failing: Script = async function* (node) {
     yield accepted;
@@ -43,7 +36,7 @@ describe('an execution with a rollout', () => {
     const plan = planOf(['a', 'b', 'c', 'd', 'e', 'f', 'g'], { rollout });
     const mediators = scriptedMediators({ start });
     await (
-      await executeRecorded(store, plan, mediators)
+      await executeRecorded(temp.store, plan, mediators)
     ).finished;
     assert.equal(most, 3);
     assert.equal(mediators.starts.length, 7);
@@ -53,7 +46,7 @@ describe('an execution with a rollout', () => {
     const rollout = { canary: true, batchSize: 10, failuresMax: Infinity };
     const mediators = scriptedMediators({ start: failing });
     const plan = planOf(['bad', 'b', 'c'], { rollout });
-    const execution = await executeRecorded(store, plan, mediators);
+    const execution = await executeRecorded(temp.store, plan, mediators);
     const events = await execution.events();
     assert.deepEqual(started(mediators), ['bad']);
     assert.equal(execution.counts.get(RunState.SKIPPED), 2);
@@ -65,7 +58,7 @@ describe('an execution with a rollout', () => {
     const rollout = { canary: false, batchSize: 10, failuresMax: 2 };
     const mediators = scriptedMediators({ start: failing });
     const plan = planOf(['a', 'bad1', 'bad2', 'd', 'e'], { rollout, maxParallel: 1 });
-    const execution = await executeRecorded(store, plan, mediators);
+    const execution = await executeRecorded(temp.store, plan, mediators);
     await execution.finished;
     assert.deepEqual(started(mediators), ['a', 'bad1', 'bad2']);
     assert.equal(execution.counts.get(RunState.SKIPPED), 2);
