@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { chmod, symlink, writeFile } from 'node:fs/promises';
-import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { createServer as createTcpServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { createServer as createTlsServer, TLSSocket } from 'node:tls';
 import { freePort } from '../support/free-port.js';
+import { openServer, type OpenServer } from '../support/open-server.js';
 import { findProcesses } from '../support/processes.js';
 import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
 import { createCertificate, type TestCertificate } from '../support/x509.js';
@@ -29,28 +30,21 @@ const expiry = async (params: object, environment: Readonly<Record<string, strin
 
 describe('cert-expiry', () => {
   const authority = createCertificate([['CN', 'test authority']]);
-  const servers: Server[] = [];
-  const sockets = new Set<Socket>();
+  const servers: OpenServer[] = [];
   let directory: TempDirectory;
 
   beforeEach(async () => {
     directory = await makeTempDirectory();
   });
   afterEach(async () => {
-    for (const socket of sockets) socket.destroy();
-    for (const server of servers.splice(0)) await new Promise((resolve) => server.close(resolve));
+    for (const server of servers.splice(0)) await server.close();
     await directory.remove();
   });
 
   async function listen(server: Server): Promise<number> {
-    servers.push(server);
-    server.on('connection', (socket: Socket) => {
-      sockets.add(socket);
-      socket.on('error', () => undefined);
-      socket.once('close', () => sockets.delete(socket));
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    return (server.address() as AddressInfo).port;
+    const open = await openServer(server);
+    servers.push(open);
+    return open.port;
   }
 
   const lasting = (days: number, name = 'leaf'): TestCertificate =>

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { chmod, mkdir, open, readdir, rm, utimes } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { createServer as createTlsServer } from 'node:tls';
 import { gunzipSync } from 'node:zlib';
 import { ExecutionState, RunState } from '../../services/shared/gen/rune/v1/run.js';
 import { freePort } from '../support/free-port.js';
+import { openServer, type OpenServer } from '../support/open-server.js';
 import { runAction } from '../support/run-action.js';
 import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
 import { sshNode, startWorld, type World } from '../support/world.js';
@@ -14,16 +14,15 @@ import { createCertificate } from '../support/x509.js';
 
 describe('the diagnostic actions, through both services over a real sshd', () => {
   let world: World;
-  let web: Server;
+  let web: OpenServer;
   let url: string;
   let logs: TempDirectory;
 
   before(async () => {
     logs = await makeTempDirectory();
     await chmod(logs.path, 0o755);
-    web = createServer((_request, response) => response.end('all is well'));
-    await new Promise<void>((resolve) => web.listen(0, '127.0.0.1', resolve));
-    url = `http://127.0.0.1:${(web.address() as AddressInfo).port}/`;
+    web = await openServer(createServer((_request, response) => response.end('all is well')));
+    url = `http://127.0.0.1:${web.port}/`;
     const configuration = (node: string): object => ({
       'gather-logs': { paths: [logs.path] },
       'disk-cleanup': { rotated_logs: [`${logs.path}/rotated/${node}/*.gz`] },
@@ -38,8 +37,7 @@ describe('the diagnostic actions, through both services over a real sshd', () =>
   after(async () => {
     await world.stop();
     await logs.remove();
-    web.closeAllConnections();
-    await new Promise((resolve) => web.close(resolve));
+    await web.close();
   });
 
   /** Runs an action as root and as an ordinary user at once and resolves with what each got. */
@@ -119,14 +117,12 @@ describe('the diagnostic actions, through both services over a real sshd', () =>
 
   it('cert-expiry reads the certificate of a server', async () => {
     const { certificate: cert, key } = createCertificate([['CN', 'over ssh']]);
-    const server = createTlsServer({ cert, key }).on('tlsClientError', () => undefined);
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const { port } = server.address() as AddressInfo;
-    for (const output of await run('cert-expiry', { host: '127.0.0.1', port })) {
+    const server = await openServer(createTlsServer({ cert, key }).on('tlsClientError', () => undefined));
+    for (const output of await run('cert-expiry', { host: '127.0.0.1', port: server.port })) {
       const { subject } = output['certificate'] as { subject: string };
       assert.deepEqual([output['verdict'], subject], ['expires_soon', 'CN=over ssh']);
     }
-    await new Promise((resolve) => server.close(resolve));
+    await server.close();
   });
 
   it('http-check finds the text it expects', async () => {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { createServer as createHttpServer, type RequestListener } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
-import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { createServer as createTcpServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { freePort } from '../support/free-port.js';
+import { openServer, type OpenServer } from '../support/open-server.js';
 import { findProcesses } from '../support/processes.js';
 import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
 import { createCertificate } from '../support/x509.js';
@@ -61,21 +62,15 @@ const answer: RequestListener = (request, response) => {
 };
 
 describe('http-check', () => {
-  const servers: Server[] = [];
-  const sockets = new Set<Socket>();
+  const servers: OpenServer[] = [];
   let directory: TempDirectory;
   let paths: Record<string, string>;
   let base: string;
 
   async function listen(server: Server): Promise<number> {
-    servers.push(server);
-    server.on('connection', (socket: Socket) => {
-      sockets.add(socket);
-      socket.on('error', () => undefined);
-      socket.once('close', () => sockets.delete(socket));
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    return (server.address() as AddressInfo).port;
+    const open = await openServer(server);
+    servers.push(open);
+    return open.port;
   }
 
   before(async () => {
@@ -91,8 +86,7 @@ describe('http-check', () => {
     base = `http://127.0.0.1:${await listen(createHttpServer(answer))}`;
   });
   after(async () => {
-    for (const socket of sockets) socket.destroy();
-    for (const server of servers) await new Promise((resolve) => server.close(resolve));
+    for (const server of servers) await server.close();
     await directory.remove();
   });
 

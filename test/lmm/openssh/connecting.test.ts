@@ -1,36 +1,17 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { chmod, copyFile, readFile, rename, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { RuneError } from '../../../services/shared/errors.js';
 import type { JumpHost, NodeTarget } from '../../../services/shared/gen/rune/v1/lmm.js';
+import { openServer } from '../../support/open-server.js';
 import { startAgent } from '../../support/ssh-agent.js';
 import { startSshd, type TestSshd } from '../../support/sshd.js';
 import { opensshOn, type OpensshOn } from './openssh-on.js';
 
 const run = promisify(execFile);
-
-/** A port where every connection meets `behave`. */
-async function fakeServer(
-  behave: (socket: Socket) => void,
-): Promise<{ port: number; close(): Promise<void> }> {
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on('error', () => undefined);
-    behave(socket);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
-    port: (server.address() as AddressInfo).port,
-    close: () => {
-      for (const socket of sockets) socket.destroy();
-      return new Promise((resolve) => server.close(() => resolve()));
-    },
-  };
-}
 
 function expectError(error: RuneError, name: string, ...parts: (string | RegExp)[]): void {
   assert.equal(error.name, name, error.message);
@@ -63,7 +44,7 @@ describe('connecting with the ssh of the system', () => {
 
   describe('to a node that does not answer as it should', () => {
     it('says at once that a port is closed', async () => {
-      const server = await fakeServer(() => undefined);
+      const server = await openServer(createServer());
       await server.close();
       expectError(
         await on.refusal({ port: server.port }),
@@ -86,7 +67,7 @@ describe('connecting with the ssh of the system', () => {
         ['', 'accepted the connection and then said nothing within 0.5 s'],
         ['SSH-2.0-stall\r\n', 'began an SSH handshake and did not finish it within 0.5 s'],
       ] as const) {
-        const server = await fakeServer((socket) => socket.write(greeting));
+        const server = await openServer(createServer((socket) => socket.write(greeting)));
         const error = await on.refusal({ port: server.port }, { connectTimeoutMs: 500 });
         expectError(error, 'NODE_CONNECT_TIMEOUT', how);
         await server.close();
@@ -94,7 +75,7 @@ describe('connecting with the ssh of the system', () => {
     });
 
     it('says that a server which closes at once is unreachable, after trying a few times', async () => {
-      const server = await fakeServer((socket) => socket.end());
+      const server = await openServer(createServer((socket) => socket.end()));
       const error = await on.refusal({ port: server.port });
       expectError(error, 'NODE_UNREACHABLE', 'closed it before the SSH handshake');
       assert.equal(on.transport.metrics().handshakes, 5);
@@ -103,7 +84,7 @@ describe('connecting with the ssh of the system', () => {
 
     it('says that something else than SSH answers, and what', async () => {
       for (const greeting of ['SSH-1.5-antique\r\n', 'SSH-2.0-x\r\n'.padEnd(300, 'garbage')]) {
-        const server = await fakeServer((socket) => socket.end(greeting));
+        const server = await openServer(createServer((socket) => socket.end(greeting)));
         expectError(
           await on.refusal({ port: server.port }),
           'NODE_HANDSHAKE_FAILED',

@@ -1,36 +1,17 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { RuneError } from '../../../services/shared/errors.js';
 import { eventually } from '../../support/eventually.js';
+import { openServer } from '../../support/open-server.js';
 import { startAgent, type TestAgent } from '../../support/ssh-agent.js';
 import { startSshd, type TestSshd } from '../../support/sshd.js';
 import { poolOn, type PoolOn } from './pool-on.js';
 
 const run = promisify(execFile);
-
-/** A port where every connection meets `behave`. */
-async function fakeServer(
-  behave: (socket: Socket) => void,
-): Promise<{ port: number; close(): Promise<void> }> {
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on('error', () => undefined);
-    behave(socket);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
-    port: (server.address() as AddressInfo).port,
-    close: () => {
-      for (const socket of sockets) socket.destroy();
-      return new Promise((resolve) => server.close(() => resolve()));
-    },
-  };
-}
 
 describe('connecting over SSH', () => {
   let sshd: TestSshd;
@@ -72,7 +53,7 @@ describe('connecting over SSH', () => {
     };
 
     it('says at once that a port is closed', async () => {
-      const server = await fakeServer(() => undefined);
+      const server = await openServer(createServer());
       await server.close();
       const error = await on.refusal(on.target({ port: server.port }));
       expectError(error, 'NODE_UNREACHABLE', `127.0.0.1:${server.port}`, 'ECONNREFUSED');
@@ -85,7 +66,7 @@ describe('connecting over SSH', () => {
     });
 
     it('gives up at the connect timeout on a port that accepts and never speaks', async () => {
-      const server = await fakeServer(() => undefined);
+      const server = await openServer(createServer());
       const startedMs = performance.now();
       const error = await on.refusal(on.target({ port: server.port }), 300);
       expectError(error, 'NODE_CONNECT_TIMEOUT', 'accepted the connection and then said nothing', '0.3 s');
@@ -94,7 +75,7 @@ describe('connecting over SSH', () => {
     });
 
     it('gives up at the connect timeout on a server that greets and stalls', async () => {
-      const server = await fakeServer((socket) => socket.write('SSH-2.0-stall\r\n'));
+      const server = await openServer(createServer((socket) => socket.write('SSH-2.0-stall\r\n')));
       const error = await on.refusal(on.target({ port: server.port }), 300);
       expectError(error, 'NODE_CONNECT_TIMEOUT', 'began an SSH handshake and did not finish it', '0.3 s');
       await server.close();
@@ -117,7 +98,7 @@ describe('connecting over SSH', () => {
     });
 
     it('says that a server which closes at once is unreachable, after trying a few times', async () => {
-      const server = await fakeServer((socket) => socket.end());
+      const server = await openServer(createServer((socket) => socket.end()));
       const error = await on.refusal(on.target({ port: server.port }));
       expectError(error, 'NODE_UNREACHABLE', 'closed it before the SSH handshake');
       assert.equal(on.pool.metrics().handshakes, 5);
@@ -125,20 +106,22 @@ describe('connecting over SSH', () => {
     });
 
     it('says that something else than SSH answers', async () => {
-      const server = await fakeServer((socket) => socket.write('SSH-1.5-antique\r\n'));
+      const server = await openServer(createServer((socket) => socket.write('SSH-1.5-antique\r\n')));
       const error = await on.refusal(on.target({ port: server.port }));
       expectError(error, 'NODE_HANDSHAKE_FAILED', 'SSH handshake');
       await server.close();
     });
 
     it('ends with a server that floods it with text before the greeting', async () => {
-      const server = await fakeServer((socket) => {
-        const flood = (): void => {
-          while (socket.write('x'.repeat(60_000))) continue;
-          socket.once('drain', flood);
-        };
-        flood();
-      });
+      const server = await openServer(
+        createServer((socket) => {
+          const flood = (): void => {
+            while (socket.write('x'.repeat(60_000))) continue;
+            socket.once('drain', flood);
+          };
+          flood();
+        }),
+      );
       const error = await on.refusal(on.target({ port: server.port }));
       expectError(error, 'NODE_HANDSHAKE_FAILED');
       await server.close();

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { appendFile, readFile, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { SshSettings } from '../../../services/lmm/transports/ssh/ssh-settings.js';
 import type { SshTarget } from '../../../services/lmm/transports/ssh/ssh-target.js';
 import { toEps } from '../../../services/shared/messages/eps.js';
 import { eventually } from '../../support/eventually.js';
 import { freePort } from '../../support/free-port.js';
+import { openServer } from '../../support/open-server.js';
 import { startSshd, type TestSshd } from '../../support/sshd.js';
 import { poolOn, type PoolOn } from './pool-on.js';
 import { collectOutput, transportOn } from './transport-on.js';
@@ -50,13 +51,9 @@ describe('a node behind a jump host', () => {
 
   /** A port that accepts and says nothing, until the end of the test. */
   const silentPort = async (): Promise<number> => {
-    const server = createServer((socket) => {
-      socket.on('error', () => undefined);
-      ends.push(() => socket.destroy());
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    ends.push(() => server.close());
-    return (server.address() as AddressInfo).port;
+    const server = await openServer(createServer());
+    ends.push(server.close);
+    return server.port;
   };
 
   it('is reached through one that allows this connection only, over connections that are used again', async () => {

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import type { SshSettings } from '../../../services/lmm/transports/ssh/ssh-settings.js';
 import type { SshChannel } from '../../../services/lmm/transports/ssh/ssh-channel.js';
 import { RuneError } from '../../../services/shared/errors.js';
 import { eventually } from '../../support/eventually.js';
+import { openServer, type OpenServer } from '../../support/open-server.js';
 import { startSshd, type SshdOptions, type TestSshd } from '../../support/sshd.js';
 import { poolOn, type PoolOn } from './pool-on.js';
 
@@ -29,25 +30,17 @@ describe('the pool of SSH connections', () => {
     sshd = await startSshd({ hostKeyTypes: ['ed25519'], ...options });
     on = await poolOn(sshd, settings);
   };
-  const servers: (() => void)[] = [];
+  const servers: OpenServer[] = [];
   /** A loopback port where `behave` meets each connection; it ends with the test. */
   const listen = async (behave: (socket: Socket) => void): Promise<number> => {
-    const sockets = new Set<Socket>();
-    const server = createServer((socket) => {
-      sockets.add(socket.on('error', () => undefined));
-      behave(socket);
-    });
-    servers.push(() => {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    return (server.address() as AddressInfo).port;
+    const server = await openServer(createServer(behave));
+    servers.push(server);
+    return server.port;
   };
   afterEach(async () => {
     await on.pool.close();
     await sshd.stop();
-    for (const end of servers.splice(0)) end();
+    for (const server of servers.splice(0)) await server.close();
   });
   const metric = (name: keyof ReturnType<PoolOn['pool']['metrics']>) => on.pool.metrics()[name];
   const until = (name: Parameters<typeof metric>[0], value: number) =>
