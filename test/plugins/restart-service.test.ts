@@ -16,9 +16,6 @@ describe('the action restart-service', () => {
       ...run,
       params: { unit: 'nginx', stable_seconds: 0, ...run.params },
     });
-  /** Every call without the looks at the unit, which come as often as it takes. */
-  const otherCalls = async (): Promise<string[][]> =>
-    (await node.calls()).filter(([command, verb]) => command !== 'systemctl' || verb !== 'show');
 
   beforeEach(async () => {
     node = await makeScriptedNode();
@@ -79,7 +76,7 @@ describe('the action restart-service', () => {
     assert.equal(output['operation'], 'start');
     assert.equal(output['message'], 'nginx.service was not running; started');
     assert.equal((output['before'] as { active_state: string }).active_state, 'inactive');
-    assert.deepEqual(await otherCalls(), [['systemctl', ...RESTART]]);
+    assert.deepEqual(await node.callsButLooks(), [['systemctl', ...RESTART]]);
   });
 
   it('lists the units that systemd restarts with it, each once', async () => {
@@ -117,7 +114,7 @@ describe('the action restart-service', () => {
     assert.equal((error.details['before'] as { main_pid: number }).main_pid, 100);
     assert.equal((error.details['after'] as { exit_status: number }).exit_status, 1);
     assert.equal(typeof error.details['waited_seconds'], 'number');
-    assert.deepEqual(await otherCalls(), [
+    assert.deepEqual(await node.callsButLooks(), [
       ['systemctl', ...RESTART],
       ['journalctl', '--no-pager', '--quiet', '--output=short-iso', '--lines=2', `--unit=${UNIT}`],
     ]);
@@ -127,7 +124,7 @@ describe('the action restart-service', () => {
     await node.unit(UNIT, running(100), failed(1));
     await node.state({ [`units/${UNIT}/status`]: 'one\ntwo\n' });
     assert.deepEqual((await restart()).error?.details['log'], ['one', 'two']);
-    assert.deepEqual((await otherCalls()).at(-1), [
+    assert.deepEqual((await node.callsButLooks()).at(-1), [
       'systemctl',
       'status',
       '--no-pager',
@@ -189,7 +186,7 @@ describe('the action restart-service', () => {
     const { error } = await restart({ params: { timeout_seconds: 1 } });
     assert.equal(error?.code, 3);
     assert.equal(error.message, 'systemctl show did not answer within 1 s; nothing was changed');
-    assert.deepEqual(await otherCalls(), []);
+    assert.deepEqual(await node.callsButLooks(), []);
   });
 
   it('ends when systemctl restart does not return, and says what is not known', async () => {
@@ -220,7 +217,7 @@ describe('the action restart-service', () => {
     it(`refuses a unit ${what}`, async () => {
       await node.unit(UNIT, scene);
       assert.equal((await restart()).error?.code, code);
-      assert.deepEqual(await otherCalls(), []);
+      assert.deepEqual(await node.callsButLooks(), []);
     });
   }
 
@@ -277,7 +274,7 @@ describe('the action restart-service', () => {
       const { output } = await asNobody();
       assert.equal(output['privilege'], 'sudo');
       assert.deepEqual(output['commands'], [`sudo -n -- ${command}`]);
-      assert.deepEqual(await otherCalls(), [
+      assert.deepEqual(await node.callsButLooks(), [
         ['sudo', '-n', '-l', '--', ...command.split(' ')],
         ['sudo', '-n', '--', ...command.split(' ')],
         ['systemctl', ...RESTART],
@@ -309,7 +306,7 @@ describe('the action restart-service', () => {
       const before = await node.stateDigest();
       assert.deepEqual((await asNobody({ dryRun: true })).output['commands'], [`sudo -n -- ${command}`]);
       assert.equal(await node.stateDigest(), before);
-      assert.deepEqual(await otherCalls(), [['sudo', '-n', '-l', '--', ...command.split(' ')]]);
+      assert.deepEqual(await node.callsButLooks(), [['sudo', '-n', '-l', '--', ...command.split(' ')]]);
     });
 
     it('leaves a sudo alone that does not return and cannot be ended', async () => {

@@ -22,6 +22,8 @@ export interface ScriptedNode {
   hang(command: string): Promise<void>;
   /** Every call so far: the command and its arguments. */
   calls(): Promise<string[][]>;
+  /** The same without the looks at a unit, which come as often as it takes. */
+  callsButLooks(): Promise<string[][]>;
   /** A digest of every name, mode and byte below the state directory. */
   stateDigest(): Promise<string>;
   /** Ends what still runs and removes the directory. */
@@ -55,6 +57,13 @@ export async function makeScriptedNode(
   };
   const state = (files: Readonly<Record<string, string>>): Promise<void> =>
     write(Object.fromEntries(Object.entries(files).map(([name, text]) => [`state/${name}`, text])));
+  const calls = async (): Promise<string[][]> => {
+    const text = await readFile(join(directory.path, 'calls'), 'utf8');
+    return text
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => line.split('\x1f').slice(0, -1));
+  };
   await write({ calls: '', 'state/hangs/.keep': '', 'state/sudoers': '' });
   return {
     path: directory.path,
@@ -66,13 +75,9 @@ export async function makeScriptedNode(
     },
     state,
     hang: (command) => state({ [`hangs/${command}`]: '' }),
-    async calls() {
-      const text = await readFile(join(directory.path, 'calls'), 'utf8');
-      return text
-        .split('\n')
-        .slice(0, -1)
-        .map((line) => line.split('\x1f').slice(0, -1));
-    },
+    calls,
+    callsButLooks: async () =>
+      (await calls()).filter(([command, verb]) => command !== 'systemctl' || verb !== 'show'),
     async stateDigest() {
       const root = join(directory.path, 'state');
       const digest = createHash('sha256');
