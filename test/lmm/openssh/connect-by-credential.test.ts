@@ -7,30 +7,9 @@ import {
 } from '../../../services/lmm/transports/ssh/connection.js';
 import type { SshTarget } from '../../../services/lmm/transports/ssh/ssh-target.js';
 import { RuneError } from '../../../services/shared/errors.js';
+import { CREDENTIAL, TARGET } from '../ssh/ssh-target.js';
 
-const CREDENTIAL: SshTarget['credential'] = {
-  name: 'default',
-  version: 1,
-  user: undefined,
-  keys: [],
-  agent: undefined,
-  password: undefined,
-  client: undefined,
-  certificates: [],
-  gssapi: false,
-};
 const ASKING: SshTarget['credential'] = { ...CREDENTIAL, name: 'ticket', client: 'openssh', gssapi: true };
-const TARGET: SshTarget = {
-  node: 'web01',
-  address: '192.0.2.1',
-  port: 22,
-  user: 'deploy',
-  pins: [],
-  weakAlgorithms: false,
-  hostKeyAlias: undefined,
-  via: undefined,
-  credential: CREDENTIAL,
-};
 
 /** A way to connect that only says that it was used. */
 const named =

@@ -1,30 +1,8 @@
 import assert from 'node:assert/strict';
-import type { SshTarget } from '../../../services/lmm/transports/ssh/ssh-target.js';
 import { parseKnownHosts } from '../../../services/lmm/transports/ssh/known-hosts.js';
 import { explainSsh, type ExplainedSsh } from '../../../services/lmm/transports/openssh/explain-ssh.js';
 import { createSshLog, type SshLog } from '../../../services/lmm/transports/openssh/ssh-log.js';
-
-const TARGET: SshTarget = {
-  node: 'web01',
-  address: '192.0.2.1',
-  port: 22,
-  user: 'deploy',
-  pins: [],
-  weakAlgorithms: false,
-  via: undefined,
-  hostKeyAlias: undefined,
-  credential: {
-    name: 'default',
-    version: 1,
-    user: undefined,
-    keys: [],
-    agent: undefined,
-    password: undefined,
-    client: undefined,
-    certificates: [],
-    gssapi: false,
-  },
-};
+import { TARGET } from '../ssh/ssh-target.js';
 
 const KEY = 'SHA256:TQkYkbuwUwIFovM4iLF1zORLJd4Ooa7nU0C5cJZuKwk';
 const CONNECTED = ['debug1: Connecting to web01 [192.0.2.1] port 22.', 'debug1: Connection established.'];

@@ -10,6 +10,7 @@ import { DEFAULT_NODE_PROTOCOL } from '../../../services/lmm/transports/supervis
 import type { CredentialConfigs } from '../../../services/lmm/credentials/watch-credentials.js';
 import type { RuneError } from '../../../services/shared/errors.js';
 import type { NodeTarget } from '../../../services/shared/gen/rune/v1/lmm.js';
+import { nodeOf, sshLink } from '../../support/links.js';
 import { findProcesses } from '../../support/processes.js';
 import { recordingLogger } from '../../support/recording-logger.js';
 import {
@@ -21,6 +22,7 @@ import {
 } from '../../support/run-plugin.js';
 import type { TestSshd } from '../../support/sshd.js';
 import { staticCredentials } from '../../support/static-credentials.js';
+import { sshdCredentials } from '../ssh/sshd-credentials.js';
 
 /** What a test may have otherwise. */
 export interface OpensshOnOptions {
@@ -68,13 +70,7 @@ export async function opensshOn(sshd: TestSshd, options: OpensshOnOptions = {}):
     env: { PATH: process.env['PATH'], SECRET_OF_THE_MEDIATOR: 'x', ...options.env },
   });
   const pooled = createSshTransport({
-    ...staticCredentials({
-      default: { keyFiles: [sshd.userKeyPath] },
-      elsewhere: { keyFiles: [sshd.userKeyPath], allowedHosts: ['*.example.org'] },
-      missing: { keyFiles: [join(sshd.directory, 'no_such_key')] },
-      wrong: { keyFiles: [join(sshd.directory, 'host_ed25519')] },
-      ...options.credentials,
-    }),
+    ...staticCredentials({ ...sshdCredentials(sshd), ...options.credentials }),
     name: 'openssh',
     connect:
       options.byCredential === true
@@ -92,19 +88,8 @@ export async function opensshOn(sshd: TestSshd, options: OpensshOnOptions = {}):
       await openssh.close();
     },
   };
-  const target: OpensshOn['target'] = (changes = {}) => ({
-    ssm: undefined,
-    name: 'web01',
-    transport: 'openssh',
-    address: sshd.host,
-    port: sshd.port,
-    user: 'root',
-    credential: '',
-    hostKeyFingerprints: [],
-    weakAlgorithms: false,
-    jump: [],
-    ...changes,
-  });
+  const unpinned = { ...nodeOf(sshLink(sshd, 'root', 'openssh')), hostKeyFingerprints: [] };
+  const target: OpensshOn['target'] = (changes = {}) => ({ ...unpinned, ...changes });
   const start: OpensshOn['start'] = (script, to, changes) =>
     runPlugin(transport, commandFor(target(to), script, changes));
   const processes = (): number[] => findProcesses(`${base}/rune-`);

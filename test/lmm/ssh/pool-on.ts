@@ -13,6 +13,7 @@ import type { SshChannel } from '../../../services/lmm/transports/ssh/ssh-channe
 import { DEFAULT_SSH_SETTINGS, type SshSettings } from '../../../services/lmm/transports/ssh/ssh-settings.js';
 import { RuneError } from '../../../services/shared/errors.js';
 import type { TestSshd } from '../../support/sshd.js';
+import { CREDENTIAL, TARGET } from './ssh-target.js';
 
 const TIMEOUT_MS = 10_000;
 
@@ -63,28 +64,20 @@ export async function poolOn(sshd: TestSshd, settings: Partial<SshSettings> = {}
     const known = versions.get(key);
     if (known !== undefined) return known;
     const credential: Credential = {
-      name: 'default',
+      ...CREDENTIAL,
       version: versions.size,
-      user: undefined,
       keys: config.keyFiles.map((path) => ({ path, content: readFileSync(path), passphrase: undefined })),
       agent: config.agent,
       password: config.password === undefined ? undefined : Buffer.from(config.password),
-      client: undefined,
-      certificates: [],
-      gssapi: false,
     };
     versions.set(key, credential);
     return credential;
   };
   const target: PoolOn['target'] = ({ config, ...changes } = {}) => ({
-    node: 'web01',
+    ...TARGET,
     address: sshd.host,
     port: sshd.port,
     user: 'root',
-    hostKeyAlias: undefined,
-    pins: [],
-    weakAlgorithms: false,
-    via: undefined,
     credential: credentialOf(config ?? { keyFiles: [sshd.userKeyPath] }),
     ...changes,
   });

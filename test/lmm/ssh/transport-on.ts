@@ -8,9 +8,11 @@ import type { NodeCommand, NodeEnding, RunSink } from '../../../services/lmm/tra
 import type { NodeTarget } from '../../../services/shared/gen/rune/v1/lmm.js';
 import { createLogger } from '../../../services/shared/logging/logger.js';
 import { PassThrough } from 'node:stream';
+import { nodeOf, sshLink } from '../../support/links.js';
 import { commandFor } from '../../support/run-plugin.js';
 import type { TestSshd } from '../../support/sshd.js';
 import { staticCredentials } from '../../support/static-credentials.js';
+import { sshdCredentials } from './sshd-credentials.js';
 
 /** An SSH transport that can reach one test sshd, and what a test says to it. */
 export interface TransportOn {
@@ -61,31 +63,15 @@ export async function transportOn(
   const knownHostsPath = join(sshd.directory, 'known_hosts');
   await writeFile(knownHostsPath, `${sshd.knownHostsLines.join('\n')}\n`);
   const transport = createSshTransport({
-    ...staticCredentials({
-      default: { keyFiles: [sshd.userKeyPath] },
-      elsewhere: { keyFiles: [sshd.userKeyPath], allowedHosts: ['*.example.org'] },
-      missing: { keyFiles: [join(sshd.directory, 'no_such_key')] },
-      wrong: { keyFiles: [join(sshd.directory, 'host_ed25519')] },
-    }),
+    ...staticCredentials(sshdCredentials(sshd)),
     knownHosts: [knownHostsPath],
     ...(sshConfig === undefined ? {} : { sshConfig }),
     settings: { filesRecheckMs: 0, ...settings },
     nodeProtocol: DEFAULT_NODE_PROTOCOL,
     logger: createLogger({ level: 'error', service: 'test', stream: new PassThrough().resume() }),
   });
-  const target = (changes: Partial<NodeTarget> = {}): NodeTarget => ({
-    ssm: undefined,
-    name: 'web01',
-    transport: 'ssh',
-    address: sshd.host,
-    port: sshd.port,
-    user: 'root',
-    credential: '',
-    hostKeyFingerprints: [],
-    weakAlgorithms: false,
-    jump: [],
-    ...changes,
-  });
+  const unpinned = { ...nodeOf(sshLink(sshd, 'root')), hostKeyFingerprints: [] };
+  const target = (changes: Partial<NodeTarget> = {}): NodeTarget => ({ ...unpinned, ...changes });
   return {
     transport,
     knownHostsPath,
