@@ -1,26 +1,10 @@
-import { makeBecomeUsers, type BecomeUsers } from '../../support/become-users.js';
-import { sshLink, type Link } from '../../support/links.js';
-import { startSshd, type TestSshd } from '../../support/sshd.js';
+import { becomeLink } from './become-link.js';
 import { describeCarrying } from './carrying-contract.js';
 import { describeEndings } from './ending-contract.js';
 import { describeRunning } from './running-contract.js';
 
 describe('a node over ssh, as another user by sudo', () => {
-  let sshd: TestSshd;
-  let users: BecomeUsers;
-  before(async () => {
-    sshd = await startSshd({ rootOnly: true, maxSessions: 20 });
-    users = await makeBecomeUsers();
-    await users.allow({ sudoers: 'LOGIN ALL=(TARGET) NOPASSWD: /usr/bin/bash' });
-  });
-  after(async () => {
-    await sshd.stop();
-    await users.remove();
-  });
-  const getLink = (): Link => ({
-    ...sshLink(sshd, users.login),
-    runAs: { user: users.target, become: 'sudo' },
-  });
+  const getLink = becomeLink('ssh');
 
   describe('carrying', () => describeCarrying(getLink));
   describe('running', () => describeRunning(getLink));
