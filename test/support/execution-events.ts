@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { RunResponse } from '../../services/shared/gen/rune/v1/lom.js';
 import type { ExecutionState, Outcome } from '../../services/shared/gen/rune/v1/run.js';
 
@@ -17,3 +18,11 @@ export const statesOf = (events: readonly RunResponse[]): ExecutionState[] =>
 
 /** The name of the error with which a run ended. */
 export const errorOf = (outcome: Outcome | undefined): string | undefined => outcome?.error?.errorData?.name;
+
+/** The events of an execution are numbered from 1 on without a gap. */
+export function assertNoGap(events: readonly RunResponse[]): void {
+  assert.deepEqual(
+    events.map(({ seq }) => seq),
+    events.map((_event, index) => index + 1),
+  );
+}

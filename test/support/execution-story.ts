@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import type { RunResponse } from '../../services/shared/gen/rune/v1/lom.js';
 import { ExecutionState, type Outcome, type RunState } from '../../services/shared/gen/rune/v1/run.js';
+import { assertNoGap } from './execution-events.js';
 
 /** What all events of an execution say together. */
 export interface ExecutionStory {
@@ -17,10 +18,7 @@ export interface ExecutionStory {
  * that counts exactly those.
  */
 export function readStory(events: readonly RunResponse[], runs: number): ExecutionStory {
-  assert.deepEqual(
-    events.map(({ seq }) => seq),
-    events.map((_event, index) => index + 1),
-  );
+  assertNoGap(events);
   const outcomes = new Map<string, Outcome>();
   const logs = new Map<string, string[]>();
   for (const { runId, event } of events) {

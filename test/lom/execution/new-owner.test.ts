@@ -4,7 +4,7 @@ import { isFinal } from '../../../services/shared/messages/is-final.js';
 import { RuneError } from '../../../services/shared/errors.js';
 import { ExecutionState, RunState } from '../../../services/shared/gen/rune/v1/run.js';
 import { eventually } from '../../support/eventually.js';
-import { outcomeOf, outcomesOf, statesOf } from '../../support/execution-events.js';
+import { assertNoGap, outcomeOf, outcomesOf, statesOf } from '../../support/execution-events.js';
 import { gate } from '../../support/gate.js';
 import {
   executeRecorded,
@@ -51,10 +51,7 @@ describe('an execution that has a new owner', () => {
     const execution = await resumeExecution(temp.store, record, plan, second);
     const events = await execution.events();
     assert.equal(execution.state, ExecutionState.SUCCEEDED);
-    assert.deepEqual(
-      events.map(({ seq }) => seq),
-      events.map((_event, index) => index + 1),
-    );
+    assertNoGap(events);
     assert.equal(outcomesOf(events).size, 3);
     assert.deepEqual(
       second.starts.map(({ node }) => node),
