@@ -3,8 +3,10 @@ import type { Kysely } from 'kysely';
 import type { StoreTables } from './store-tables.js';
 import type { EventRange, EventRecord } from './store.js';
 
-/** Rows that one query looks at; a range with more is read by several. */
+/** Rows that one query looks at; a range with more is read by several. Few at first: of large events, a page holds no more. */
+const ROWS_MIN = 64;
 const ROWS_MAX = 1_000;
+const ROWS_GROWTH = 8;
 
 /** Store.events. */
 export async function readEvents(
@@ -15,12 +17,13 @@ export async function readEvents(
   const events: EventRecord[] = [];
   let bytes = 0;
   let { fromSeq } = range;
-  for (;;) {
-    const rows = await readPage(db, executionId, { ...range, fromSeq, bytesMax: range.bytesMax - bytes });
+  for (let rowsMax = ROWS_MIN; ; rowsMax = Math.min(rowsMax * ROWS_GROWTH, ROWS_MAX)) {
+    const left = { ...range, fromSeq, bytesMax: range.bytesMax - bytes };
+    const rows = await readPage(db, executionId, left, rowsMax);
     events.push(...rows);
     bytes = rows.reduce((sum, { body }) => sum + body.length, bytes);
     const last = rows.at(-1);
-    if (last === undefined || rows.length < ROWS_MAX || bytes >= range.bytesMax) return events;
+    if (last === undefined || rows.length < rowsMax || bytes >= range.bytesMax) return events;
     fromSeq = last.seq + 1;
   }
 }
@@ -38,11 +41,12 @@ async function readPage(
   db: Kysely<StoreTables>,
   executionId: string,
   { fromSeq, bytesMax, nodes, kinds }: EventRange,
+  rowsMax: number,
 ): Promise<EventRecord[]> {
   let wanted = db.selectFrom('events').where('execution_id', '=', executionId).where('seq', '>=', fromSeq);
   if (nodes !== undefined) wanted = wanted.where('node', 'in', ['', ...nodes]);
   if (kinds !== undefined) wanted = wanted.where('kind', 'in', kinds.length > 0 ? kinds : [NO_KIND]);
-  const sizes = await wanted.select(['seq', 'bytes']).orderBy('seq').limit(ROWS_MAX).execute();
+  const sizes = await wanted.select(['seq', 'bytes']).orderBy('seq').limit(rowsMax).execute();
   let bytes = 0;
   const end = sizes.findIndex((row, index) => (bytes += row.bytes) >= bytesMax || index === sizes.length - 1);
   const last = sizes[end];

@@ -15,10 +15,10 @@ export interface WatchHub {
 /** One who looks at an execution. */
 export interface Subscription {
   /**
-   * The events from `fromSeq` on that were recorded here lately, which spares the store; undefined where they may not be all that
-   * there are. None means that nothing new is known of.
+   * The first events from `fromSeq` on that were recorded here lately, which spares the store, until they have `bytesMax`; undefined
+   * where they may not be all that there are. None means that nothing new is known of.
    */
-  recent(fromSeq: number): readonly EventRecord[] | undefined;
+  recent(fromSeq: number, bytesMax: number): readonly EventRecord[] | undefined;
   /**
    * Resolves with true once something changed since it last resolved, or with false after `timeoutMs`. Rejects when the signal
    * aborts, or with the error of a hub that is closed once nothing is new.
@@ -27,8 +27,11 @@ export interface Subscription {
   end(): void;
 }
 
-/** What is kept of the newest events of an execution that somebody looks at. */
-const RECENT_BYTES_MAX = 64 * 1024;
+/** What is kept of the newest events of an execution that somebody looks at: more than one transaction records of them. */
+const RECENT_BYTES_MAX = 2 * 1024 * 1024;
+/** While all executions together have more than this, each one keeps no more than its share. */
+const ALL_RECENT_BYTES_MAX = 16 * 1024 * 1024;
+const RECENT_SHARE_BYTES = 64 * 1024;
 
 /** An execution that somebody looks at. */
 interface Watched {
@@ -38,22 +41,37 @@ interface Watched {
   recentBytes: number;
 }
 
-function remember(watched: Watched, recorded: EventRecord | undefined): void {
-  if (recorded === undefined || watched.recent.at(-1)?.seq !== recorded.seq - 1) {
-    watched.recent = [];
-    watched.recentBytes = 0;
-  }
-  if (recorded === undefined) return;
-  watched.recent.push(recorded);
-  watched.recentBytes += recorded.body.length;
-  while (watched.recentBytes > RECENT_BYTES_MAX)
-    watched.recentBytes -= watched.recent.shift()?.body.length ?? 0;
+/** The first of these records that have so many bytes together, and at least one. */
+function upTo(records: readonly EventRecord[], first: number, bytesMax: number): EventRecord[] {
+  let bytes = 0;
+  let end = first;
+  for (; end < records.length && bytes < bytesMax; end += 1) bytes += records[end]?.body.length ?? 0;
+  return records.slice(first, end);
 }
 
 /** Makes a hub. */
 export function createWatchHub(): WatchHub {
   const executions = new Map<string, Watched>();
+  let allRecentBytes = 0;
   let closed: Error | undefined;
+
+  const forget = (watched: Watched): void => {
+    allRecentBytes -= watched.recentBytes;
+    watched.recent = [];
+    watched.recentBytes = 0;
+  };
+  const count = (watched: Watched, bytes: number): void => {
+    watched.recentBytes += bytes;
+    allRecentBytes += bytes;
+  };
+  const remember = (watched: Watched, recorded: EventRecord | undefined): void => {
+    if (recorded === undefined || watched.recent.at(-1)?.seq !== recorded.seq - 1) forget(watched);
+    if (recorded === undefined) return;
+    watched.recent.push(recorded);
+    count(watched, recorded.body.length);
+    const bytesMax = allRecentBytes > ALL_RECENT_BYTES_MAX ? RECENT_SHARE_BYTES : RECENT_BYTES_MAX;
+    while (watched.recentBytes > bytesMax) count(watched, -(watched.recent.shift()?.body.length ?? 0));
+  };
 
   return {
     subscribe(executionId) {
@@ -67,10 +85,10 @@ export function createWatchHub(): WatchHub {
       executions.set(executionId, watched);
       watched.notices.add(notice);
       return {
-        recent(fromSeq) {
+        recent(fromSeq, bytesMax) {
           const first = watched.recent[0]?.seq;
           if (first === undefined || fromSeq < first) return undefined;
-          return watched.recent.slice(fromSeq - first);
+          return upTo(watched.recent, fromSeq - first, bytesMax);
         },
         async changed(timeoutMs, signal) {
           if (!dirty && closed === undefined && !signal.aborted) {
@@ -94,8 +112,9 @@ export function createWatchHub(): WatchHub {
         },
         end() {
           watched.notices.delete(notice);
-          if (watched.notices.size === 0 && executions.get(executionId) === watched)
-            executions.delete(executionId);
+          if (watched.notices.size > 0 || executions.get(executionId) !== watched) return;
+          forget(watched);
+          executions.delete(executionId);
         },
       };
     },

@@ -149,7 +149,7 @@ export async function* watchExecution(
     for (;;) {
       // What a filter leaves out is not to be searched again and again.
       const searched = isFiltered ? ((await store.execution(executionId))?.lastSeq ?? 0) : 0;
-      const recent = asksStore || isFiltered ? undefined : subscription.recent(fromSeq);
+      const recent = asksStore || isFiltered ? undefined : subscription.recent(fromSeq, PAGE_BYTES_MAX);
       const page = recent ?? (await store.events(executionId, { ...range, fromSeq }));
       asksStore = false;
       let bytes = 0;
