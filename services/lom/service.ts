@@ -3,7 +3,6 @@ import { createBashSyntax } from '../shared/bundle/bash-syntax.js';
 import type { Bundle } from '../shared/bundle/bundle.js';
 import { RuneError } from '../shared/errors.js';
 import { createFileFaults } from '../shared/files/file-faults.js';
-import { LmmServiceService } from '../shared/gen/rune/v1/lmm.js';
 import { LomServiceService } from '../shared/gen/rune/v1/lom.js';
 import { RegistryServiceService } from '../shared/gen/rune/v1/registry.js';
 import { packageRoot } from '../shared/process/package-root.js';
@@ -19,6 +18,7 @@ import { LOM_SETTINGS, readEndpoints } from './config.js';
 import { createCatalogue } from './actions/catalogue.js';
 import { checkInventoryConfigurations } from './plan/configuration.js';
 import { createDispatcher } from './dispatch/dispatch.js';
+import { MEDIATOR_SERVICE } from './dispatch/mediated-message.js';
 import { lomHandlers } from './handlers.js';
 import { configuredMediators, createMediators } from './mediators/mediators.js';
 import type { Inventory } from './inventory/inventory.js';
@@ -129,7 +129,7 @@ export async function startLom(
     settings.mediatorTlsServerName,
   );
   const dispatcher = createDispatcher(
-    (address) => createRpcClient(LmmServiceService, { address, ...(tls === undefined ? {} : { tls }) }),
+    (address) => createRpcClient(MEDIATOR_SERVICE, { address, ...(tls === undefined ? {} : { tls }) }),
     {
       mediatorConnectTimeoutMs: settings.mediatorConnectTimeoutMs,
       orphanAfterMs: settings.orphanAfterMs,

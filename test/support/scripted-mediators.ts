@@ -3,6 +3,7 @@ import { RuneError } from '../../services/shared/errors.js';
 import { MediateResponse } from '../../services/shared/gen/rune/v1/lmm.js';
 import { Outcome, RunState } from '../../services/shared/gen/rune/v1/run.js';
 import type { Dispatcher } from '../../services/lom/dispatch/dispatch.js';
+import { decodeMediated, type MediatedMessage } from '../../services/lom/dispatch/mediated-message.js';
 import type { Placement } from '../../services/lom/dispatch/placement.js';
 import type { RunIdentity } from '../../services/lom/dispatch/run-identity.js';
 
@@ -69,10 +70,12 @@ export function scriptedMediators(scripts: {
     runId: string,
     after: number,
     events: AsyncGenerator<Said, void, undefined>,
-  ): AsyncGenerator<MediateResponse, void, undefined> {
+  ): AsyncGenerator<MediatedMessage, void, undefined> {
     let eventNo = after;
-    for await (const event of events)
-      yield { ...MediateResponse.create(), runId, eventNo: ++eventNo, at: new Date(), event };
+    for await (const event of events) {
+      const message = { ...MediateResponse.create(), runId, eventNo: ++eventNo, at: new Date(), event };
+      yield decodeMediated(Buffer.from(MediateResponse.encode(message).finish()));
+    }
   }
 
   return {

@@ -1,7 +1,6 @@
 import { toDuration } from '../../shared/messages/duration.js';
 import { RuneError } from '../../shared/errors.js';
 import { requestHeader } from '../../shared/messages/header.js';
-import type { LmmServiceService, MediateResponse } from '../../shared/gen/rune/v1/lmm.js';
 import type { RcsHeader } from '../../shared/gen/rune/v1/rcs.js';
 import type { NodeProbe } from '../../shared/gen/rune/v1/run.js';
 import type { Logger } from '../../shared/logging/logger.js';
@@ -9,13 +8,14 @@ import { NOT_CONNECTED } from '../../shared/rpc/not-connected.js';
 import type { RpcClient } from '../../shared/rpc/rpc-client.js';
 import { chooseMediator } from '../mediators/mediators.js';
 import type { Plan, PlannedNode, PlannedRun } from '../plan/plan.js';
+import type { MEDIATOR_SERVICE, MediatedMessage } from './mediated-message.js';
 import type { Placement } from './placement.js';
 import type { RunIdentity } from './run-identity.js';
 import { createSentPlugins, type SentPlugins } from './sent-plugins.js';
 import { nodeTarget, startMessage } from './start-message.js';
 
 /** The calls that LOM makes to a mediator. */
-export type MediatorClient = RpcClient<LmmServiceService>;
+export type MediatorClient = RpcClient<typeof MEDIATOR_SERVICE>;
 
 /** Settings of the way from LOM to its mediators. */
 export interface DispatchSettings {
@@ -47,7 +47,7 @@ export interface Dispatcher {
     identity: RunIdentity,
     signal: AbortSignal,
     how?: 'start' | 'adopt',
-  ): AsyncGenerator<MediateResponse, void, undefined>;
+  ): AsyncGenerator<MediatedMessage, void, undefined>;
   /**
    * Yields the messages of a run that was started there, after the one numbered `afterEvent`. Ends when the signal aborts. `onFound`
    * hears that the run is there, which may be long before the first of them.
@@ -58,7 +58,7 @@ export interface Dispatcher {
     afterEvent: number,
     signal: AbortSignal,
     onFound: () => void,
-  ): AsyncGenerator<MediateResponse, void, undefined>;
+  ): AsyncGenerator<MediatedMessage, void, undefined>;
   /** Asks the mediator to stop a run. */
   cancel(placement: Placement, identity: RunIdentity, reason: string): Promise<void>;
   /** Tells the mediator, soon, that it may forget a run. Whether it hears does not matter: it forgets by itself in time. */

@@ -1,11 +1,18 @@
 import { RunResponse } from '../../shared/gen/rune/v1/lom.js';
 import type { ExecutionState } from '../../shared/gen/rune/v1/run.js';
+import type { EncodedLog } from '../dispatch/mediated-message.js';
 import type { CommitQueue } from '../store/commit-queue.js';
 import type { EventRecord, ExecutionChange, RunRecord } from '../store/store.js';
 import type { WatchHub } from '../watch/watch-hub.js';
 
+type ToldEvent = NonNullable<RunResponse['event']>;
+
 /** What happened, as an execution tells it. */
-export type Event = NonNullable<RunResponse['event']>;
+export type Event =
+  Exclude<ToldEvent, { $case: 'log' }> | { readonly $case: 'log'; readonly value: EncodedLog };
+
+/** Tag of the field RunResponse.log. */
+const LOG = 0x52;
 
 /** Which run it happened to; the execution itself where it is undefined. */
 export type EventSubject = Pick<RunRecord, 'runId' | 'node' | 'attempt'>;
@@ -41,7 +48,7 @@ export interface Recorder {
 /** Bytes of an event as its log limit counts them: its text, with a newline for each line. */
 export function logBytesOf(event: Extract<Event, { $case: 'log' | 'progress' }>): number {
   if (event.$case === 'progress') return event.value.message.length + 1;
-  return event.value.lines.reduce((sum, { content }) => sum + (content?.value.length ?? 0) + 1, 0);
+  return event.value.textBytes;
 }
 
 /** An event as it is recorded. */
@@ -53,23 +60,18 @@ export function eventRecord(
 ): EventRecord {
   const about = subject ?? { runId: '', node: '', attempt: 0 };
   const { runId, node, attempt } = about;
-  return {
-    seq,
-    node,
-    kind: event.$case,
-    body: Buffer.from(
-      RunResponse.encode({
-        header: undefined,
-        executionId: '',
-        seq: 0,
-        runId,
-        node,
-        attempt,
-        at,
-        event,
-      }).finish(),
-    ),
-  };
+  const head = { header: undefined, executionId: '', seq: 0, runId, node, attempt, at };
+  return { seq, node, kind: event.$case, body: bodyOf(head, event) };
+}
+
+function bodyOf(head: Omit<RunResponse, 'event'>, event: Event): Buffer {
+  if (event.$case !== 'log') return Buffer.from(RunResponse.encode({ ...head, event }).finish());
+  const { bytes } = event.value;
+  const start = RunResponse.encode({ ...head, event: undefined })
+    .uint32(LOG)
+    .uint32(bytes.length)
+    .finish();
+  return Buffer.concat([start, bytes]);
 }
 
 /** Makes the recorder of an execution whose newest event is `lastSeq`. */

@@ -1,6 +1,6 @@
 import { RuneError } from '../../shared/errors.js';
-import type { MediateResponse } from '../../shared/gen/rune/v1/lmm.js';
 import type { Outcome } from '../../shared/gen/rune/v1/run.js';
+import type { MediatedMessage } from '../dispatch/mediated-message.js';
 import { NotOwner } from './recorder.js';
 import type { RunLog } from './run-log.js';
 
@@ -24,7 +24,7 @@ export const isBreak = (ending: Ending): ending is Break => 'heard' in ending;
  * first message is. Throws NotOwner, and anything once the signal has aborted.
  */
 export async function relayMessages(
-  messages: AsyncGenerator<MediateResponse, void, undefined>,
+  messages: AsyncGenerator<MediatedMessage, void, undefined>,
   log: RunLog,
   signal: AbortSignal,
   onFirst: () => unknown,

@@ -1,5 +1,5 @@
-import type { MediateResponse } from '../../shared/gen/rune/v1/lmm.js';
 import { Result, RunState, type Outcome } from '../../shared/gen/rune/v1/run.js';
+import type { MediatedMessage } from '../dispatch/mediated-message.js';
 import type { Placement } from '../dispatch/placement.js';
 import { logBytesOf, type Event, type Recorder, type RunChange } from './recorder.js';
 import { limitKeyOf } from '../store/lock-rules.js';
@@ -34,7 +34,7 @@ export interface RunLog {
   /** Records that the run has begun to wait. */
   waits(wait: LockWait): Promise<void>;
   /** Records a message of the mediator; resolves with the outcome if it is that, which `end` records. */
-  relay(message: MediateResponse): Promise<Outcome | undefined>;
+  relay(message: MediatedMessage): Promise<Outcome | undefined>;
   /** Records how the attempt has ended, with everything about one that may have started, and the next one before that is sent. */
   retry(ended: Outcome, mayHaveStarted: boolean, next: RunRecord, nextAt: Date): Promise<void>;
   /** Records the outcome, and what of the log was left out before it. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { createDispatcher } from '../../../services/lom/dispatch/dispatch.js';
+import { MEDIATOR_SERVICE } from '../../../services/lom/dispatch/mediated-message.js';
 import type { RunIdentity } from '../../../services/lom/dispatch/run-identity.js';
 import {
   chooseMediator,
@@ -8,7 +9,7 @@ import {
 } from '../../../services/lom/mediators/mediators.js';
 import type { Plan, PlannedRun } from '../../../services/lom/plan/plan.js';
 import type { Action } from '../../../services/shared/bundle/action.js';
-import { LmmServiceService, ParameterInput } from '../../../services/shared/gen/rune/v1/lmm.js';
+import { ParameterInput } from '../../../services/shared/gen/rune/v1/lmm.js';
 import { ActionCapability } from '../../../services/shared/gen/rune/v1/mrs.js';
 import { acceptHeader } from '../../../services/shared/messages/header.js';
 import { newId } from '../../../services/shared/messages/ids.js';
@@ -65,7 +66,7 @@ describe('a run that is sent to a mediator', () => {
     const dispatcher = createDispatcher(
       // As it is in the moment in which the other end is gone and this one has not heard of it.
       (to) => ({
-        ...createRpcClient(LmmServiceService, { address: to }),
+        ...createRpcClient(MEDIATOR_SERVICE, { address: to }),
         waitForReady: async () => undefined,
       }),
       SETTINGS,
@@ -93,7 +94,7 @@ describe('a run that is sent to a mediator', () => {
       ),
     );
     const dispatcher = createDispatcher(
-      (address) => createRpcClient(LmmServiceService, { address }),
+      (address) => createRpcClient(MEDIATOR_SERVICE, { address }),
       SETTINGS,
       recordingLogger().logger,
     );
@@ -134,7 +135,7 @@ describe('outcomes that are acknowledged', () => {
     const placement = { address: 'm:1', instanceId: newId() };
     const dispatcher = createDispatcher(
       (address) => ({
-        ...createRpcClient(LmmServiceService, { address }),
+        ...createRpcClient(MEDIATOR_SERVICE, { address }),
         ackRun({ runIds }) {
           told.push(runIds);
           if (told.length === 1) dispatcher.acknowledge(placement, 'c');

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { createDispatcher, type Dispatcher } from '../../../services/lom/dispatch/dispatch.js';
+import { MEDIATOR_SERVICE } from '../../../services/lom/dispatch/mediated-message.js';
 import { loadBundles } from '../../../services/lom/actions/load-bundles.js';
-import { LmmServiceService } from '../../../services/shared/gen/rune/v1/lmm.js';
 import { ExecutionState, Node, RunState } from '../../../services/shared/gen/rune/v1/run.js';
 import { createRpcClient } from '../../../services/shared/rpc/rpc-client.js';
 import { eventually } from '../../support/eventually.js';
@@ -35,7 +35,7 @@ describe('a run that is wanted at least once and whose mediator is killed', () =
     lmm = await startMediator();
     temp = await makeTempStore();
     dispatcher = createDispatcher(
-      (at) => createRpcClient(LmmServiceService, { address: at }),
+      (at) => createRpcClient(MEDIATOR_SERVICE, { address: at }),
       { mediatorConnectTimeoutMs: 5000, orphanAfterMs: 60_000, streamMarginMs: 60_000, ackDelayMs: 10 },
       logger,
     );
