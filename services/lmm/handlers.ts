@@ -1,19 +1,25 @@
 import { RuneError } from '../shared/errors.js';
-import type { LmmServiceService, MediateRequest, MediateResponse } from '../shared/gen/rune/v1/lmm.js';
+import { MediateResponse, type LmmServiceService, type MediateRequest } from '../shared/gen/rune/v1/lmm.js';
 import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
 import { replyHeader } from '../shared/messages/header.js';
 import { pageOf } from '../shared/messages/page.js';
 import { checkReason } from '../shared/messages/reason.js';
+import { EncodedMessage } from '../shared/rpc/encoded-message.js';
 import type { Handlers } from '../shared/rpc/rpc-binding.js';
 import type { MediatedEvents, Mediator } from './mediate.js';
+import type { Event } from './runs/kept-events.js';
+import { encodeLogBatch } from './runs/log-batch.js';
 
-const EVENT_TYPE: Readonly<Record<NonNullable<MediateResponse['event']>['$case'], string>> = {
+const EVENT_TYPE: Readonly<Record<Event['$case'], string>> = {
   accepted: 'ACTION_ACCEPTED',
   state: 'ACTION_STARTED',
   log: 'ACTION_LOG',
   progress: 'ACTION_PROGRESS',
   outcome: 'ACTION_RESULT',
 };
+
+/** Tag of the field MediateResponse.log. */
+const LOG = 0x3a;
 
 function mediated(mediator: Mediator, command: MediateRequest['command'], header: RcsHeader): MediatedEvents {
   if (command === undefined) {
@@ -23,6 +29,17 @@ function mediated(mediator: Mediator, command: MediateRequest['command'], header
   return command.$case === 'start'
     ? mediator.start(command.value, header)
     : mediator.adopt(command.value, header);
+}
+
+/** Log is bytes already: they follow the rest. */
+function responseOf(head: Omit<MediateResponse, 'event'>, event: Event): MediateResponse | EncodedMessage {
+  if (event.$case !== 'log') return { ...head, event };
+  const log = encodeLogBatch(event.value);
+  const start = MediateResponse.encode({ ...head, event: undefined })
+    .uint32(LOG)
+    .uint32(log.length)
+    .finish();
+  return new EncodedMessage(Buffer.concat([start, log]));
 }
 
 /** LmmService, served by this mediator. */
@@ -35,14 +52,14 @@ export function lmmHandlers(mediator: Mediator): Handlers<LmmServiceService> {
       call.accept();
       let first = true;
       for await (const { eventNo, at, event } of run.events(call.signal)) {
-        yield {
+        const head = {
           header: replyHeader(call.header, EVENT_TYPE[event.$case], 'lmm', first),
           runId: run.runId,
           eventNo,
           at,
           lmmInstanceId: first ? lmmInstanceId : '',
-          event,
         };
+        yield responseOf(head, event);
         first = false;
       }
     },

@@ -3,7 +3,7 @@ import { Delivery } from '../../services/shared/gen/rune/v1/mrs.js';
 import { randomUUID } from 'node:crypto';
 import { ParameterInput } from '../../services/shared/gen/rune/v1/lmm.js';
 import { PluginProtocol } from '../../services/shared/gen/rune/v1/mrs.js';
-import { RunState, StopReason, type Outcome } from '../../services/shared/gen/rune/v1/run.js';
+import { LogLines, RunState, StopReason, type Outcome } from '../../services/shared/gen/rune/v1/run.js';
 import { acceptHeader } from '../../services/shared/messages/header.js';
 import { RuneError } from '../../services/shared/errors.js';
 import type { RunEvent } from '../../services/lmm/runs/kept-events.js';
@@ -317,7 +317,7 @@ describe('the mediator', () => {
     let lines = 0;
     for await (const { event } of mediator.start(start(), header).events(new AbortController().signal)) {
       await new Promise(setImmediate);
-      if (event.$case === 'log') lines += event.value.lines.length;
+      if (event.$case === 'log') lines += LogLines.decode(event.value.lines).lines.length;
       if (event.$case === 'outcome') assert.equal(event.value.logDroppedBytes, 0);
     }
     assert.equal(lines, 1000);

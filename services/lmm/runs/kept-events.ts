@@ -2,9 +2,14 @@ import { weighEvent } from '../../shared/messages/event-weight.js';
 import type { MediateResponse } from '../../shared/gen/rune/v1/lmm.js';
 import { Outcome } from '../../shared/gen/rune/v1/run.js';
 import { createDroppedLog } from './dropped-log.js';
+import type { LogBatch } from './log-batch.js';
 import type { ReplayBudget } from './replay-budget.js';
 
-type Event = NonNullable<MediateResponse['event']>;
+type ToldEvent = NonNullable<MediateResponse['event']>;
+
+/** What happens in a run. */
+export type Event =
+  Exclude<ToldEvent, { $case: 'log' }> | { readonly $case: 'log'; readonly value: LogBatch };
 
 /** One event of a run, numbered from 1 in the order in which they were made. */
 export interface RunEvent {

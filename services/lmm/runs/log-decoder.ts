@@ -1,10 +1,22 @@
 import { isUtf8 } from 'node:buffer';
-import { LogLevel, LogStream, type LogLine, type Progress } from '../../shared/gen/rune/v1/run.js';
+import { LogLevel, type Progress } from '../../shared/gen/rune/v1/run.js';
+import type { LineForm } from './log-batch.js';
 
 /** A line that begins with these bytes and goes on with one JSON object is a structured one. */
 const STRUCTURED_PREFIX = Buffer.from('\x1eRUNE ');
 const NEWLINE = 0x0a;
 const MESSAGE_LENGTH_MAX = 1000;
+const NOTHING = Buffer.alloc(0);
+
+const formOf = (isText: boolean, truncated: boolean, level: LogLevel): LineForm => ({
+  isText,
+  truncated,
+  level,
+});
+const TEXT = formOf(true, false, LogLevel.UNSPECIFIED);
+const RAW = formOf(false, false, LogLevel.UNSPECIFIED);
+const TEXT_PART = formOf(true, true, LogLevel.UNSPECIFIED);
+const RAW_PART = formOf(false, true, LogLevel.UNSPECIFIED);
 
 const LEVELS: Readonly<Record<string, LogLevel>> = {
   debug: LogLevel.DEBUG,
@@ -15,19 +27,14 @@ const LEVELS: Readonly<Record<string, LogLevel>> = {
 
 /** Receives the decoded pieces of a plugin's standard error. */
 export interface LogConsumer {
-  line(line: LogLine, bytes: number): void;
+  /** A line is `source[from]` to before `source[to]`, which is only there until the call returns; `printedBytes` is what it was. */
+  line(source: Buffer, from: number, to: number, form: LineForm, printedBytes: number): void;
   progress(progress: Progress): void;
 }
 
-function textLine(bytes: Buffer, truncated: boolean): LogLine {
-  // Copied: the chunk it is cut from is reused by the stream.
-  const content: LogLine['content'] = isUtf8(bytes)
-    ? { $case: 'text', value: bytes.toString() }
-    : { $case: 'raw', value: Buffer.from(bytes) };
-  return { content, stream: LogStream.STDERR, truncated, level: LogLevel.UNSPECIFIED };
-}
-
-function structured(bytes: Buffer): { progress: Progress } | { line: LogLine } | undefined {
+function structured(
+  bytes: Buffer,
+): { progress: Progress } | { message: Buffer; level: LogLevel } | undefined {
   let value: unknown;
   try {
     value = JSON.parse(bytes.subarray(STRUCTURED_PREFIX.length).toString());
@@ -48,14 +55,7 @@ function structured(bytes: Buffer): { progress: Progress } | { line: LogLine } |
     };
   }
   if (type === 'log' && typeof level === 'string' && LEVELS[level] !== undefined) {
-    return {
-      line: {
-        content: { $case: 'text', value: text },
-        stream: LogStream.STDERR,
-        truncated: false,
-        level: LEVELS[level],
-      },
-    };
+    return { message: Buffer.from(text), level: LEVELS[level] };
   }
   return undefined;
 }
@@ -79,21 +79,23 @@ export function createLogDecoder(
     return line;
   };
 
-  const emit = (bytes: Buffer, truncated: boolean): void => {
-    if (
-      !truncated &&
-      bytes[0] === STRUCTURED_PREFIX[0] &&
-      bytes.subarray(0, STRUCTURED_PREFIX.length).equals(STRUCTURED_PREFIX)
-    ) {
-      const event = structured(bytes);
-      if (event !== undefined) {
-        if ('progress' in event) consumer.progress(event.progress);
-        else consumer.line(event.line, bytes.length);
-        return;
-      }
+  const isStructured = (source: Buffer, from: number, to: number): boolean =>
+    source[from] === STRUCTURED_PREFIX[0] &&
+    source.subarray(from, Math.min(to, from + STRUCTURED_PREFIX.length)).equals(STRUCTURED_PREFIX);
+
+  const emit = (source: Buffer, from: number, to: number, isText: boolean): void => {
+    const event = isStructured(source, from, to) ? structured(source.subarray(from, to)) : undefined;
+    if (event === undefined) consumer.line(source, from, to, isText ? TEXT : RAW, to - from + 1);
+    else if ('progress' in event) consumer.progress(event.progress);
+    else {
+      const { message, level } = event;
+      consumer.line(message, 0, message.length, formOf(true, false, level), to - from);
     }
-    consumer.line(textLine(bytes, truncated), bytes.length + 1);
   };
+
+  const emitAll = (line: Buffer): void => emit(line, 0, line.length, isUtf8(line));
+  const emitPart = (part: Buffer): void =>
+    consumer.line(part, 0, part.length, isUtf8(part) ? TEXT_PART : RAW_PART, part.length + 1);
 
   // A part of a long line must not end inside a character, or both halves would become raw bytes.
   const partEnd = (bytes: Buffer): number => {
@@ -111,7 +113,7 @@ export function createLogDecoder(
       const room = lineBytesMax - heldBytes;
       const part = take(remaining.subarray(0, room));
       const end = partEnd(part);
-      emit(part.subarray(0, end), true);
+      emitPart(part.subarray(0, end));
       held = [part.subarray(end)];
       heldBytes = part.length - end;
       remaining = remaining.subarray(room);
@@ -121,23 +123,35 @@ export function createLogDecoder(
     heldBytes += remaining.length;
   };
 
+  /** The end of the line that is held. */
+  const completeHeld = (line: Buffer): void => {
+    if (heldBytes + line.length > lineBytesMax) {
+      hold(line);
+      emitAll(take(NOTHING));
+    } else emitAll(take(line));
+  };
+
   return {
     write(chunk) {
+      const end = chunk.lastIndexOf(NEWLINE) + 1;
       let from = 0;
-      for (let at = chunk.indexOf(NEWLINE); at >= 0; at = chunk.indexOf(NEWLINE, from)) {
-        const line = chunk.subarray(from, at);
+      if (end > 0 && heldBytes > 0) {
+        const at = chunk.indexOf(NEWLINE);
+        completeHeld(chunk.subarray(0, at));
         from = at + 1;
-        if (heldBytes + line.length > lineBytesMax) {
-          hold(line);
-          emit(take(Buffer.alloc(0)), false);
-        } else {
-          emit(take(line), false);
-        }
+      }
+      // Nearly always UTF-8 as a whole: then its lines are, and need not be looked at one by one.
+      const isText = from < end && isUtf8(chunk.subarray(from, end));
+      while (from < end) {
+        const at = chunk.indexOf(NEWLINE, from);
+        if (at - from > lineBytesMax) completeHeld(chunk.subarray(from, at));
+        else emit(chunk, from, at, isText || isUtf8(chunk.subarray(from, at)));
+        from = at + 1;
       }
       if (from < chunk.length) hold(chunk.subarray(from));
     },
     end() {
-      if (heldBytes > 0) emit(take(Buffer.alloc(0)), false);
+      if (heldBytes > 0) emitAll(take(NOTHING));
     },
   };
 }

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
-import { LogLines, Outcome, RunState } from '../../../services/shared/gen/rune/v1/run.js';
+import { Outcome, RunState } from '../../../services/shared/gen/rune/v1/run.js';
 import { createEventLog, type EventLog } from '../../../services/lmm/runs/event-log.js';
 import type { RunEvent } from '../../../services/lmm/runs/kept-events.js';
 import { createReplayBudget, type ReplayBudget } from '../../../services/lmm/runs/replay-budget.js';
 
-const LINE = 'x'.repeat(1000);
-/** What a batch of one such line weighs is a little more, and twice as much is not reached by two. */
+/** What a batch weighs is a little more than its lines, and twice as much is not reached by two. */
+const LINES = Buffer.alloc(1100);
 const BATCHES = 1200;
+const MESSAGE = 'x'.repeat(1000);
 const QUIET = { attached: (): void => undefined, left: (): void => undefined };
 
 interface Bounds {
@@ -22,16 +23,10 @@ function logOf({ unread = 10, replay = 10, budget }: Bounds = {}): EventLog {
 
 /** Prints a batch; where the node would be held back, until when. */
 const room = (log: EventLog, droppedBytes = 0): Promise<void> | undefined =>
-  log.push(
-    {
-      $case: 'log',
-      value: LogLines.fromPartial({ lines: [{ content: { $case: 'text', value: LINE } }], droppedBytes }),
-    },
-    1000,
-  );
+  log.push({ $case: 'log', value: { lines: LINES, droppedBytes } }, 1000);
 const print = (log: EventLog, droppedBytes = 0): void => void room(log, droppedBytes);
 const progress = (log: EventLog): void =>
-  void log.push({ $case: 'progress', value: { percent: 1, message: LINE, logStreaming: undefined } });
+  void log.push({ $case: 'progress', value: { percent: 1, message: MESSAGE, logStreaming: undefined } });
 const accept = (log: EventLog): void => void log.push({ $case: 'accepted', value: {} });
 const end = (log: EventLog, logDroppedBytes = 0): void =>
   log.end(Outcome.fromPartial({ state: RunState.SUCCEEDED, logDroppedBytes }));

@@ -1,14 +1,37 @@
 import assert from 'node:assert/strict';
-import { LogLevel, type LogLine, type Progress } from '../../../services/shared/gen/rune/v1/run.js';
+import {
+  LogLevel,
+  LogLines,
+  LogStream,
+  type LogLine,
+  type Progress,
+} from '../../../services/shared/gen/rune/v1/run.js';
+import { encodeLogBatch } from '../../../services/lmm/runs/log-batch.js';
+import { createLogBatcher } from '../../../services/lmm/runs/log-batcher.js';
 import { createLogDecoder } from '../../../services/lmm/runs/log-decoder.js';
 
 const LINE_BYTES_MAX = 64;
 
-function decode(bytes: Buffer, chunkBytes: number): { lines: LogLine[]; progress: Progress[] } {
+/** In batches that hold few lines, or less than one. */
+const LIMITS = { logBytesMax: 1_000_000, batchBytesMax: 100, batchAfterMs: 60_000 };
+
+interface Decoded {
+  readonly lines: LogLine[];
+  readonly progress: Progress[];
+  readonly batchBytes: number[];
+}
+
+function decode(bytes: Buffer, chunkBytes: number): Decoded {
   const lines: LogLine[] = [];
   const progress: Progress[] = [];
+  const batchBytes: number[] = [];
+  const batcher = createLogBatcher(LIMITS, (batch) => {
+    const encoded = encodeLogBatch(batch);
+    batchBytes.push(encoded.length);
+    lines.push(...LogLines.decode(encoded).lines);
+  });
   const decoder = createLogDecoder(
-    { line: (line) => void lines.push(line), progress: (event) => void progress.push(event) },
+    { line: batcher.add, progress: (event) => void progress.push(event) },
     LINE_BYTES_MAX,
   );
   for (let at = 0; at < bytes.length; at += chunkBytes) {
@@ -18,7 +41,8 @@ function decode(bytes: Buffer, chunkBytes: number): { lines: LogLine[]; progress
     chunk.fill(0);
   }
   decoder.end();
-  return { lines, progress };
+  batcher.flush();
+  return { lines, progress, batchBytes };
 }
 
 const contents = (lines: LogLine[]): unknown[] => lines.map((line) => line.content?.value);
@@ -41,6 +65,14 @@ describe('standard error as log lines', () => {
           '日本語',
           '👩‍🚒',
         ]);
+      });
+
+      it('gives them in batches within their limit', () => {
+        const text = Array.from({ length: 50 }, (_, index) => 'é'.repeat(index % 30)).join('\n');
+        const { lines, batchBytes } = decode(Buffer.from(text), chunkBytes);
+        assert.equal(contents(lines).join('\n'), text);
+        assert.ok(lines.every(({ stream }) => stream === LogStream.STDERR));
+        assert.ok(Math.max(...batchBytes) <= LIMITS.batchBytesMax && batchBytes.length > 10);
       });
 
       it('hands on bytes that are not UTF-8 raw, and only that line', () => {
