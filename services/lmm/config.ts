@@ -128,7 +128,7 @@ export const LMM_SETTINGS = {
   }),
   logBatchBytesMax: bytesSetting({
     name: 'log_batch_max',
-    default: '32KiB',
+    default: '64KiB',
     min: '1KiB',
     max: '64KiB',
     doc: 'Log lines are passed on together up to this size, …',

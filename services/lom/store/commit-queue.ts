@@ -3,11 +3,16 @@ import { RuneError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { SILENT_METER } from '../../shared/metrics/metric.js';
 import type { LomMeter } from '../metrics.js';
-import type { ExecutionChange, Store } from './store.js';
+import type { EventKind, ExecutionChange, Store } from './store.js';
 
 /** Pauses between attempts to write while the database is away: the first, and the longest. */
 const RETRY_MS = 100;
 const RETRY_MS_MAX = 2_000;
+
+/** After a transaction with so much log the next one waits for more of it, for so long at most: each costs more than such a piece. */
+const FLOOD_BYTES = 32 * 1024;
+const GATHER_MS = 10;
+const PATIENT: readonly EventKind[] = ['log', 'progress'];
 
 /** Whether a change is recorded, refused because the execution has another owner, or left out because somebody else has the lock. */
 export type Recorded = 'recorded' | 'refused' | 'locked out';
@@ -37,6 +42,10 @@ interface Waiting {
 const bytesOf = ({ events }: ExecutionChange): number =>
   events.reduce((sum, { body }) => sum + body.length, 0);
 
+/** Nobody waits for its end. */
+const isPatient = ({ events, state }: ExecutionChange): boolean =>
+  state === undefined && events.length > 0 && events.every(({ kind }) => PATIENT.includes(kind));
+
 function recordedOf({ executionId, runs }: ExecutionChange, refused: ReadonlySet<string>): Recorded {
   if (refused.has(executionId)) return 'refused';
   const isLockedOut = runs.some(({ lock }) => lock !== undefined && refused.has(lock.runId));
@@ -57,7 +66,7 @@ function merge(changes: readonly ExecutionChange[]): ExecutionChange {
 
 /**
  * Makes the queue. What is added in one turn of the event loop, or while a transaction is under way, shares the next transaction;
- * at most `groupBytesMax` of events go into one.
+ * at most `groupBytesMax` of events go into one. In a flood of log, a transaction waits for more of it, unless something else comes.
  */
 export function createCommitQueue(
   store: Pick<Store, 'commit'>,
@@ -67,6 +76,8 @@ export function createCommitQueue(
 ): CommitQueue {
   let waiting: Waiting[] = [];
   let waitingBytes = 0;
+  let lastGroupBytes = 0;
+  let endGathering: (() => void) | undefined;
   let writing: Promise<void> | undefined;
   let closing = false;
   const stopped = new AbortController();
@@ -113,17 +124,33 @@ export function createCommitQueue(
     } catch (thrown) {
       for (const { fail } of group) fail(RuneError.from(thrown));
     }
-    waitingBytes -= group.reduce((sum, { bytes }) => sum + bytes, 0);
+    lastGroupBytes = group.reduce((sum, { bytes }) => sum + bytes, 0);
+    waitingBytes -= lastGroupBytes;
     if (waitingBytes < settings.bytesMax / 2) {
       room?.settle();
       room = undefined;
     }
   };
 
+  const isEnough = (): boolean => waitingBytes >= Math.min(settings.groupBytesMax, settings.bytesMax / 2);
+  const canGather = (): boolean =>
+    lastGroupBytes >= FLOOD_BYTES && !isEnough() && waiting.every(({ change }) => isPatient(change));
+
+  const gather = (): Promise<void> =>
+    new Promise((resolve) => {
+      const timer = setTimeout(() => endGathering?.(), GATHER_MS);
+      endGathering = () => {
+        endGathering = undefined;
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+
   const writeAll = async (): Promise<void> => {
     while (waiting.length > 0) {
       // Whatever else this turn of the event loop adds belongs to the same transaction.
       await new Promise(setImmediate);
+      if (canGather()) await gather();
       await write(takeGroup());
     }
     writing = undefined;
@@ -137,6 +164,7 @@ export function createCommitQueue(
         waiting.push({ change, bytes, settle, fail });
         waitingBytes += bytes;
         writing ??= writeAll();
+        if (isEnough() || !isPatient(change)) endGathering?.();
       });
     },
     room() {
