@@ -9,11 +9,14 @@ import { prepareProtocol, type ProtocolPhases } from './support/node-protocol.js
 import { percentile } from './support/percentile.js';
 import { runRaw } from './support/raw-ssh.js';
 import { connectSsh } from './support/ssh-client.js';
+import { inFlight } from './support/in-flight.js';
 import { timed } from './support/timed.js';
+import { WARM_RUNS } from './support/warm-runs.js';
 import { withWorld } from './support/with-world.js';
 
 const SAMPLES = 150;
 const WARM_UP = 20;
+const WARM_UP_WIDTH = 4;
 const SETTLE_MS = 10;
 
 /** One `noop` the whole way, in milliseconds. */
@@ -51,6 +54,7 @@ export function phases({ signal, say }: Bench): Promise<void> {
     const mediator = await directMediator(world);
     const connection = await connectSsh(sshd, sshd.users.unprivileged);
     try {
+      await inFlight(WARM_UP_WIDTH, WARM_RUNS, () => runWhole(world));
       const protocol = await prepareProtocol(connection);
       const input = noopInput();
       const seen = new Map<string, number[]>();

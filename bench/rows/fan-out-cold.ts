@@ -4,6 +4,7 @@ import { runNoop } from '../support/noop.js';
 import { prepareParallelShells } from '../support/parallel-shells.js';
 import { describeTimes, percentile } from '../support/percentile.js';
 import { timed } from '../support/timed.js';
+import { WARM_RUNS } from '../support/warm-runs.js';
 import { withFleet } from '../support/with-fleet.js';
 
 const NODES = 59;
@@ -19,15 +20,17 @@ export function fanOutCold({ signal, say }: Bench): Promise<Row> {
     const { shells, missing } = await prepareParallelShells(directory, sshd, addresses, say);
     const ways = [{ name: 'ours', run: () => runNoop(client, nodes) }, ...shells];
     const times = new Map(ways.map(({ name }) => [name, [] as number[]]));
+    const timedCold = async (run: () => Promise<unknown>): Promise<number> => {
+      signal.throwIfAborted();
+      await eventually(() => sshd.sessionPids().length === 0, {
+        label: 'every connection to end',
+        timeoutMs: DROPPED_WITHIN_MS,
+      });
+      return timed(run);
+    };
+    for (let runs = 0; runs < WARM_RUNS; runs += NODES) await timedCold(() => runNoop(client, nodes));
     for (let round = 0; round < ROUNDS; round++) {
-      for (const { name, run } of ways) {
-        signal.throwIfAborted();
-        await eventually(() => sshd.sessionPids().length === 0, {
-          label: 'every connection to end',
-          timeoutMs: DROPPED_WITHIN_MS,
-        });
-        times.get(name)?.push(await timed(run));
-      }
+      for (const { name, run } of ways) times.get(name)?.push(await timedCold(run));
     }
     for (const [name, samples] of times) say(`${name} ${describeTimes(samples)}; ${ROUNDS} rounds`);
     const median = (name: string): number => percentile(times.get(name) ?? [], 0.5);

@@ -5,6 +5,7 @@ import { noopInput, runNoop } from '../support/noop.js';
 import { percentile } from '../support/percentile.js';
 import { runRaw } from '../support/raw-ssh.js';
 import { connectSsh } from '../support/ssh-client.js';
+import { WARM_RUNS } from '../support/warm-runs.js';
 import { withWorld } from '../support/with-world.js';
 
 const WIDTH = 64;
@@ -12,7 +13,6 @@ const WIDTH = 64;
 const CONNECTIONS = 16;
 const ROUNDS = 5;
 const ACTIONS_A_ROUND = 256;
-const WARM_UP_ACTIONS = 192;
 
 /** Actions a second with 64 in flight to one node, against raw ones over 16 connections with 4 channels each. */
 export function throughput64({ signal, say }: Bench): Promise<Row> {
@@ -31,8 +31,8 @@ export function throughput64({ signal, say }: Bench): Promise<Row> {
         signal.throwIfAborted();
         return runNoop(client);
       };
-      await inFlight(WIDTH, WARM_UP_ACTIONS, raw);
-      await inFlight(WIDTH, WARM_UP_ACTIONS, ours);
+      await inFlight(WIDTH, WARM_RUNS, raw);
+      await inFlight(WIDTH, WARM_RUNS, ours);
       const loginsWarm = sshd.loginCount();
       const rates = { ours: [] as number[], raw: [] as number[] };
       for (let round = 1; round <= ROUNDS; round++) {
