@@ -30,7 +30,7 @@ unset TMOUT GLOBIGNORE FUNCNEST BASH_XTRACEFD
 COUNTED=-N
 [ "${BASH_VERSINFO[0]}${BASH_VERSINFO[1]}" -ge 44 ] || COUNTED="-d '' -n"
 RS=$'\036' NL=$'\n'
-PARSED='' NOW=0 WAIT=0 LAST=0 FIRST=0 PLUGIN='' WATCHDOG='' FOLDER='' SAID='' REASON='' JOBS='' SESSION='' LOGIN='' LEFT=() UNSURE='' BORN=0 SINCE=0 BEGUN=0
+PARSED='' NOW=0 WAIT=0 LAST=0 FIRST=0 PLUGIN='' WATCHDOG='' FOLDER='' SAID='' REASON='' JOBS='' SESSION='' LOGIN='' ANCESTORS='' OTHERS=' ' LEFT=() UNSURE='' BORN=0 SINCE=0 BEGUN=0
 
 # fd 3 and 4: the channel's stdout and stderr; 5: the lease; 6: what jobs said; 7: the plugin's stdin; 8 and 9: to and from
 # the watchdog. Nothing that login files left open there reaches the plugin.
@@ -177,18 +177,22 @@ has_escaped() {
   read_login "$1" && [ "$NUMBER" = "$LOGIN" ] && { read_login "$2"; [ "$NUMBER" != "$LOGIN" ]; }
 }
 
-# Appends the process to LEFT if it is alive and the plugin's; sets UNSURE if that cannot be told. On a busy node it looks at many
-# that are others', so it calls few functions: bash copies a function whenever it calls it.
+# Sets ANCESTORS to the processes that this one comes from. Only they can adopt what the plugin has orphaned.
+find_ancestors() {
+  local STATE PARENT=$$ GROUP ITS_SESSION BORN
+  ANCESTORS=' '
+  while [ "${PARENT:-0}" -gt 0 ]; do
+    ANCESTORS+="$PARENT "
+    read_stat "$PARENT"
+    [ -n "$STATE" ] || return 0
+  done
+}
+
+# Appends the process to LEFT if it is alive and the plugin's; sets UNSURE if that cannot be told.
 look_at() {
-  local pid=$1 name='' tty group words=''
+  local pid=$1 words=''
   [ "$pid" != "$WATCHDOG" ] || return 0
-  STATE='' BORN=''
-  read -r _ name STATE PARENT GROUP ITS_SESSION tty group _ _ _ _ _ _ _ _ _ _ _ _ _ BORN _ <"/proc/$pid/stat"
-  # A name of up to 15 bytes may hold blanks, parentheses and newlines: then these words are not what they are taken for.
-  case ${name: -1}$STATE$PARENT$GROUP$ITS_SESSION$tty$group in
-    ')'*')'* | [!\)]*) BORN='' ;;
-  esac
-  [ -n "$BORN" ] || read_stat "$pid"
+  read_stat "$pid"
   case $STATE in Z | X | '') return 0 ;; esac
   # Older than the plugin, such as the sudo that this runs under, or a job of the login files.
   if [ "$BORN" -lt "$SINCE" ] || [ "$pid" = "$PPID" ]; then return 0; fi
@@ -229,34 +233,62 @@ look_at() {
 
 # Fills LEFT. Only processes that began after FIRST can be the plugin's; a range is looked up, a wide one is listed. In a run
 # of more than two seconds the numbers may have gone round: then all processes are listed.
+# Most of what a busy node starts is others': that is seen here at a glance, since bash copies a function whenever it calls it.
 look_for_left() {
-  local from=$FIRST to pid entry rounds=0
+  local from=$FIRST to pid entry pids rounds=0 ordered=yes name state parent group session tty foreground flags born rest
   LEFT=() UNSURE=''
   if ! [ -r /proc/self/stat ]; then
     UNSURE=yes
     ! kill -0 -- "-$PLUGIN" || LEFT=("$PLUGIN")
     return 0
   fi
+  [ -n "$SESSION" ] || find_session
   now
   # What is forked while this looks is looked at too.
   while [ "$rounds" -lt 8 ]; do
-    rounds=$((rounds + 1))
+    rounds=$((rounds + 1)) pids=()
     if [ $((NOW - BEGUN)) -lt 200 ] && last_pid && [ "$FIRST" -lt "$PLUGIN" ] && [ "$PLUGIN" -le "$LAST" ]; then
       to=$LAST
       [ "$to" -ne "$from" ] || return 0
     else
       # No such figure, or the numbers began again from the start.
-      from=0 to=2147483647 rounds=8 LEFT=()
+      from=0 to=2147483647 rounds=8 ordered='' LEFT=()
     fi
     if [ $((to - from)) -le 256 ]; then
-      # Most are gone: that is seen without a call.
-      for ((pid = from + 1; pid <= to; pid++)); do [[ ! -e /proc/$pid ]] || look_at "$pid"; done
+      # Most are gone.
+      for ((pid = from + 1; pid <= to; pid++)); do [[ ! -e /proc/$pid ]] || pids+=("$pid"); done
     else
-      for entry in /proc/[0-9]*; do
-        pid=${entry#/proc/}
-        [ "$pid" -le "$from" ] || look_at "$pid"
-      done
+      for entry in /proc/[0-9]*; do [[ ${entry:6} -le $from ]] || pids+=("${entry:6}"); done
     fi
+    for pid in "${pids[@]}"; do
+      name='' flags='' rest=''
+      if [ -n "$ordered" ]; then
+        read -r -n 120 _ name state parent group session tty foreground flags _ <"/proc/$pid/stat"
+        rest=none
+      else
+        read -r _ name state parent group session tty foreground flags _ _ _ _ _ _ _ _ _ _ _ _ born rest <"/proc/$pid/stat"
+      fi
+      # A name of up to 15 bytes may hold blanks, parentheses and newlines: then these words are not what they are taken for.
+      case ${name: -1}$state$parent$group$session$tty$foreground$flags in
+        ')'*')'* | [!\)]*) flags='' ;;
+      esac
+      if [[ -z $flags || -z $rest ]]; then
+        look_at "$pid"
+      elif [ -z "$ordered" ]; then
+        # Older than the plugin.
+        ((born < SINCE)) || look_at "$pid"
+      elif ((session == SESSION)); then
+        look_at "$pid"
+      elif ((session > FIRST)) && [[ $OTHERS != *" $session "* ]]; then
+        # A session of after the plugin's start. It is others' if its leader has a parent from before that cannot have adopted it.
+        [ -n "$ANCESTORS" ] || find_ancestors
+        if ((parent > FIRST || parent == 0)) || [[ $ANCESTORS == *" $parent "* ]]; then
+          look_at "$pid"
+        elif ((session == pid)); then
+          OTHERS+="$session "
+        fi
+      fi
+    done
     from=$to
   done
 }

@@ -35,5 +35,10 @@ export const HOSTILE_PLUGINS: readonly HostilePlugin[] = [
   plugin('kill 0', (sleep) => `trap : TERM; kill 0; trap - TERM; ${sleep} &`),
   plugin('setsid', (sleep) => `setsid ${sleep} & setsid bash -c "trap '' TERM; ${sleep}; ${sleep}" &`),
   plugin('a double fork', (sleep) => `(setsid bash -c '${sleep} & ${sleep} &' &)`),
+  plugin('names that read like the fields of the process table', (sleep) =>
+    [') S 1 2 3 4 5 6', ') S 1 2 3 4', 'a b) c', '\\n) S 1 2 3 4', '))']
+      .map((name) => `setsid bash -c 'printf "${name}" >/proc/$$/comm; while :; do ${sleep}; done' &`)
+      .join('\n'),
+  ),
   plugin('a background child that holds the outputs', (sleep) => `${sleep} & (${sleep}) & disown -a`),
 ];
