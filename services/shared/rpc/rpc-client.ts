@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { Client, Metadata, status } from '@grpc/grpc-js';
+import { Client, connectivityState, Metadata, status } from '@grpc/grpc-js';
 import type { ClientReadableStream, ServiceError } from '@grpc/grpc-js';
 import { RuneError } from '../errors.js';
 import { MESSAGE_BYTES_MAX } from './rpc-definition.js';
@@ -104,6 +104,11 @@ export function createRpcClient<S extends RpcService>(
 
 function waitForReady(link: Link, timeoutMs: number): Promise<void> {
   const lease = link.connections.begin(() => undefined);
+  // The library would answer one turn of the event loop later.
+  if (lease.client.getChannel().getConnectivityState(false) === connectivityState.READY) {
+    lease.end(false);
+    return Promise.resolve();
+  }
   return new Promise<void>((resolve, reject) => {
     lease.client.waitForReady(Date.now() + timeoutMs, (cause) => {
       if (cause === undefined) return resolve();
