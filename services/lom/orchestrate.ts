@@ -25,7 +25,9 @@ import type { Mediators } from './mediators/mediators.js';
 import type { LomMeter } from './metrics.js';
 import { makePlan, requireAcknowledgement, type Plan } from './plan/plan.js';
 import { createRecorder, eventRecord, type Recorder } from './execution/recorder.js';
+import { newRun } from './execution/new-run.js';
 import { readRetries } from './execution/read-retries.js';
+import { reserveRuns } from './execution/reserve-runs.js';
 import { recordedParams, requireSecrets, withSecrets } from './plan/recorded-params.js';
 import { replan, type ReplanSources } from './plan/replan.js';
 import { requestDigest } from './plan/request-digest.js';
@@ -102,22 +104,6 @@ export interface Orchestrator {
    */
   drain(graceMs: number): Promise<void>;
 }
-
-const newRun = (position: number, runId: string, node: string): RunRecord => ({
-  position,
-  runId,
-  node,
-  attempt: 0,
-  state: RunState.QUEUED,
-  mediator: '',
-  lmmInstanceId: '',
-  mediatorEvent: 0,
-  placedMs: 0,
-  startedMs: 0,
-  endedMs: 0,
-  logBytes: 0,
-  outcomeSeq: 0,
-});
 
 /** The header of a request as it is recorded: a rerun is delivered as what it repeats was. */
 function withDelivery(header: RcsHeader, atLeastOnce: boolean): RcsHeader {
@@ -203,7 +189,8 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
     const retries = await readRetries(store, record.id, runs);
     const awayMs = await store.awayMs(record.id);
     const intent = replan(record, runs, request, sources);
-    perform({ record, runs, resultBytes, awayMs, retries, header: request.header, intent });
+    const { header } = request;
+    perform({ record, runs, resultBytes, awayMs, retries, reserved: new Map(), header, intent });
   };
 
   const refuseTooMany = (): void => {
@@ -231,9 +218,11 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
     const event = eventRecord(1, undefined, new Date(), { $case: 'execution', value: first });
     const params = recordedParams(request.params ?? {}, plan.action);
     const { requestId } = request;
+    const intent: Intent = { plan, runs: new Map(plan.runs.map((run) => [run.node.name, run])) };
+    const reserved = reserveRuns(id, runs, intent, { slots, mediators: sources.mediators, dispatcher });
     creating.add(id);
     try {
-      const { execution, existing } = await store.createExecution(
+      const { execution, existing, placed } = await store.createExecution(
         {
           id,
           state,
@@ -250,7 +239,7 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
           rerunOf,
           owner,
           request: Buffer.from(SubmitExecutionRequest.encode({ ...request, params, header }).finish()),
-          runs,
+          runs: reserved.runs,
           event,
         },
         settings.requestIdWindowMs,
@@ -265,10 +254,9 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
         triggered_by: caller.triggeredBy,
         reason: plan.reason,
       });
-      const intent: Intent = { plan, runs: new Map(plan.runs.map((run) => [run.node.name, run])) };
       const recorder = perform({
         record: execution,
-        runs,
+        ...reserved.keep(placed),
         resultBytes: 0,
         awayMs: new Map(),
         retries: new Map(),
@@ -278,6 +266,7 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
       return { execution, existing, opening: () => (recorder.lastSeq === event.seq ? event : undefined) };
     } finally {
       creating.delete(id);
+      reserved.giveBack();
     }
   };
 

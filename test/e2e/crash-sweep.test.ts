@@ -21,6 +21,8 @@ const LINES = 3;
 type Scene = readonly { readonly action: string; readonly nodes: readonly string[] }[];
 /** One that has its nodes for itself. */
 const ALONE: Scene = [{ action: 'append-run', nodes: NODES }];
+/** One of which nothing is found out. */
+const WARM_UP: Scene = [{ action: 'append-run', nodes: ['one'] }];
 /** The second one waits for the place of the first one, and the third one for its node. */
 const CROWDED: Scene = [
   { action: 'append-limited', nodes: ['one'] },
@@ -28,7 +30,7 @@ const CROWDED: Scene = [
   { action: 'append-run', nodes: ['one'] },
 ];
 /** Every so manyth point is tried; `CRASH_SWEEP=1` tries all of them, which takes minutes. */
-const STRIDE = Number(process.env['CRASH_SWEEP'] ?? 21);
+const STRIDE = Number(process.env['CRASH_SWEEP'] ?? 19);
 const CROWDED_STRIDE = STRIDE === 1 ? 1 : 2 * STRIDE + 1;
 /** Far beyond what there is: a sweep that never ends is a fault too. */
 const POINTS_MAX = 500;
@@ -91,12 +93,13 @@ describe('an orchestrator that is killed', () => {
     return text.split('\n').slice(0, -1);
   };
 
-  const start = async (name: string, killAt: number): Promise<Life> => {
+  const start = async (name: string, killAt: number, killFrom?: string): Promise<Life> => {
     const lom = await startService('lom', config, {
       LOM_STORE: join(directory.path, `${name}.db`),
       NODE_OPTIONS: `--import=${CRASH_POINTS}`,
       CRASH_POINTS_FILE: pointsFile(name),
       ...(killAt === Infinity ? {} : { CRASH_AT: String(killAt) }),
+      ...(killFrom === undefined ? {} : { CRASH_FROM: killFrom }),
     }).catch((error: unknown) => {
       // Killed while it started; anything else is not what was wanted.
       if (!String(error).includes('ended (SIGKILL)')) throw error;
@@ -123,7 +126,7 @@ describe('an orchestrator that is killed', () => {
         action,
         targets: { nodes: [...nodes] },
         params: { path: appended, lines: LINES, pause_ms: 20 },
-        requestId: `${name}/${index}`,
+        requestId: `${name}/${index}/${nodes.join()}`,
       });
       assert.ok(execution !== undefined);
       ids.push(execution.executionId);
@@ -150,6 +153,16 @@ describe('an orchestrator that is killed', () => {
     };
     await Promise.race([work(), life.lom.exited]).catch(async () => life.lom.exited);
     return ids;
+  };
+
+  /**
+   * A LOM that has performed an execution: it knows its mediator, so that others are placed as they are recorded. The points from then
+   * on count.
+   */
+  const startWarm = async (name: string, killAt: number): Promise<Life> => {
+    const life = await start(name, killAt, ACKNOWLEDGED);
+    await perform(life, WARM_UP, name);
+    return life;
   };
 
   const checkTruth = async (
@@ -184,13 +197,14 @@ describe('an orchestrator that is killed', () => {
 
   /**
    * Kills a LOM at one point after the other, starts it again and checks that everything is true, until an execution ends before it
-   * comes to the point. `before` is an earlier life on the same store that is killed too. Resolves with the number of kills.
+   * comes to the point. `before` is an earlier life on the same store that is killed too; without it, that of the kills is warm where
+   * `isWarm` says so. Resolves with the number of kills.
    */
   const sweep = async (
     label: string,
     scene: Scene,
     stride: number,
-    before?: { readonly killAt: number },
+    { before, isWarm = false }: { before?: { readonly killAt: number }; isWarm?: boolean } = {},
   ): Promise<number> => {
     for (let killed = 0, killAt = stride; ; killed += 1, killAt += stride) {
       assert.ok(killAt < POINTS_MAX);
@@ -201,8 +215,9 @@ describe('an orchestrator that is killed', () => {
         known = await perform(life, scene, name);
         assert.equal(await end(life), 'SIGKILL');
       }
-      const points = (await pointsOf(name)).length;
-      const life = await start(name, killAt);
+      let points = (await pointsOf(name)).length;
+      const life = await (isWarm ? startWarm : start)(name, killAt);
+      if (isWarm) points = (await pointsOf(name)).length;
       const told = await perform(life, scene, name, points);
       known = told.length > 0 ? told : known;
       if ((await end(life)) !== 'SIGKILL') return killed;
@@ -217,13 +232,14 @@ describe('an orchestrator that is killed', () => {
   };
 
   /** An execution that nobody disturbs: the points that it passes. */
-  const countPoints = async (scene: Scene, name: string): Promise<string[]> => {
-    const life = await start(name, Infinity);
+  const countPoints = async (scene: Scene, name: string, begin = start): Promise<string[]> => {
+    const life = await begin(name, Infinity);
     assert.ok(life !== undefined);
-    const ids = await perform(life, scene, name);
+    const points = (await pointsOf(name)).length;
+    const ids = await perform(life, scene, name, points);
     assert.equal(await end(life), 0);
     assert.equal(ids.length, scene.length);
-    return pointsOf(name);
+    return (await pointsOf(name)).slice(points);
   };
 
   const tell = (text: string, stride = STRIDE): void =>
@@ -231,11 +247,13 @@ describe('an orchestrator that is killed', () => {
 
   it('at any point of an execution finishes it once it is started again, each plugin having run once', async function () {
     this.timeout(SWEEP_TIMEOUT_MS);
-    const points = await countPoints(ALONE, 'undisturbed');
+    const points = await countPoints(ALONE, 'undisturbed', startWarm);
     const kinds = new Set(points);
     assert.ok(kinds.has('before a commit') && kinds.has('after sending Mediate'), [...kinds].join());
+    const beforeSent = points.slice(0, points.indexOf('before sending Mediate'));
+    assert.deepEqual(beforeSent, ['before a commit', 'after a commit']);
     tell(`${points.length} crash points`);
-    const killed = await sweep('first life', ALONE, STRIDE);
+    const killed = await sweep('first life', ALONE, STRIDE, { isWarm: true });
     assert.ok(killed >= Math.floor(points.length / STRIDE / 2), `only ${killed} were tried`);
   });
 
@@ -244,7 +262,7 @@ describe('an orchestrator that is killed', () => {
     const points = await countPoints(ALONE, 'again undisturbed');
     // Both runs are under way then.
     const killAt = 1 + points.lastIndexOf('after sending Mediate') + 3;
-    const killed = await sweep('second life', ALONE, STRIDE, { killAt });
+    const killed = await sweep('second life', ALONE, STRIDE, { before: { killAt } });
     tell(`${killed * STRIDE} crash points and a few in the life after one that was killed`);
     assert.ok(killed > 0);
   });

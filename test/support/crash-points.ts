@@ -3,17 +3,23 @@ import { Client } from '@grpc/grpc-js';
 import { CompiledQuery, type DatabaseConnection } from 'kysely';
 
 // Preloaded into a service: counts the points at which a crash makes a difference, and kills the process at one of them. A point
-// is either side of each commit that writes something, and of each message that is sent to or comes from another service.
+// is either side of each commit that writes something, and of each message that is sent to or comes from another service. CRASH_FROM
+// names one: those that come after the first of that name count.
 
 type Method = (this: unknown, ...args: unknown[]) => unknown;
 
 const file = process.env['CRASH_POINTS_FILE'] ?? '/dev/null';
 const killAt = Number(process.env['CRASH_AT'] ?? Infinity);
+let waitsFor = process.env['CRASH_FROM'];
 let count = 0;
 
 function point(what: string): void {
-  count += 1;
   appendFileSync(file, `${what}\n`);
+  if (waitsFor !== undefined) {
+    if (what === waitsFor) waitsFor = undefined;
+    return;
+  }
+  count += 1;
   if (count === killAt) process.kill(process.pid, 'SIGKILL');
 }
 

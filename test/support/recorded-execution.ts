@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createCommitQueue } from '../../services/lom/store/commit-queue.js';
 import type { Dispatcher } from '../../services/lom/dispatch/dispatch.js';
-import { createFairSlots } from '../../services/lom/execution/fair-slots.js';
+import { createFairSlots, type FairSlots } from '../../services/lom/execution/fair-slots.js';
 import { executionStatus } from '../../services/lom/execution/execution-status.js';
 import { performExecution, type Execution } from '../../services/lom/execution/execution.js';
 import type { ExecutionSettings, OwnedExecution } from '../../services/lom/execution/owned-execution.js';
@@ -12,9 +12,12 @@ import {
 } from '../../services/lom/mediators/mediators.js';
 import { createLockTurns, type LockTurns } from '../../services/lom/execution/lock-turns.js';
 import { readRetries } from '../../services/lom/execution/read-retries.js';
+import { reserveRuns } from '../../services/lom/execution/reserve-runs.js';
+import { newRun } from '../../services/lom/execution/new-run.js';
+import type { Intent } from '../../services/lom/plan/intent.js';
 import type { Plan } from '../../services/lom/plan/plan.js';
 import { createRecorder, eventRecord } from '../../services/lom/execution/recorder.js';
-import type { ExecutionRecord, Store } from '../../services/lom/store/store.js';
+import type { Created, ExecutionRecord, NewRun, Store } from '../../services/lom/store/store.js';
 import { createWatchHub } from '../../services/lom/watch/watch-hub.js';
 import { watchExecution, type WatchChoice } from '../../services/lom/watch/watch.js';
 import type { Action } from '../../services/shared/bundle/action.js';
@@ -116,15 +119,20 @@ const expiring = (expiresAt: Date | undefined): RcsHeader => ({
   messageMetadata: MessageMetadata.fromPartial({ ...HEADER.messageMetadata, expiresAt }),
 });
 
-/** Records an execution of this plan for the owner "me". */
+/** Records an execution of this plan for the owner "me", of which nothing is about to be sent. */
 export async function recordExecution(store: Store, plan: Plan): Promise<ExecutionRecord> {
+  const runs = plan.runs.map(({ node }) => ({ runId: newId(), node: node.name }));
+  return (await createRecorded(store, plan, newId(), runs)).execution;
+}
+
+function createRecorded(store: Store, plan: Plan, id: string, runs: readonly NewRun[]): Promise<Created> {
   const { action, version, digest } = plan.action.capability;
   const about = { state: ExecutionState.RUNNING, action, version, digest };
   const status = executionStatus({ ...about, runs: plan.runs.length }, new Map());
-  const { execution } = await store.createExecution(
+  return store.createExecution(
     {
       ...about,
-      id: newId(),
+      id,
       reason: '',
       triggeredBy: 'test',
       correlationId: 'c',
@@ -134,13 +142,28 @@ export async function recordExecution(store: Store, plan: Plan): Promise<Executi
       rerunOf: '',
       owner: 'me',
       request: Buffer.from(SubmitExecutionRequest.encode(SubmitExecutionRequest.create()).finish()),
-      runs: plan.runs.map(({ node }) => ({ runId: newId(), node: node.name })),
+      runs,
       event: eventRecord(1, undefined, new Date(), { $case: 'execution', value: status }),
     },
     60_000,
   );
-  return execution;
 }
+
+/** What of this process the executions of a test work with. */
+interface Process {
+  readonly slots: FairSlots;
+  readonly mediators: Mediators;
+}
+
+const processOf = ({ mediators, runsMax }: PerformFields): Process => ({
+  slots: createFairSlots(runsMax ?? 1000),
+  mediators: inOrder(mediators ?? ['m:1', 'm:2']),
+});
+
+const intentOf = (plan: Plan): Intent => ({
+  plan,
+  runs: new Map(plan.runs.map((run) => [run.node.name, run])),
+});
 
 /** Goes on with an execution from where it is recorded to be. */
 export async function resumeExecution(
@@ -150,10 +173,6 @@ export async function resumeExecution(
   dispatcher: Dispatcher,
   fields: PerformFields = {},
 ): Promise<RecordedExecution> {
-  const logger = fields.logger ?? recordingLogger().logger;
-  const hub = createWatchHub();
-  const turns = fields.turns ?? createLockTurns(LOCK_POLL_MS);
-  const commits = createCommitQueue(store, { bytesMax: 64 * 1024, groupBytesMax: 64 * 1024 }, logger);
   const runs = await store.runs(record.id, { after: -1, limit: 20_000 });
   const owned: OwnedExecution = {
     record,
@@ -161,14 +180,30 @@ export async function resumeExecution(
     awayMs: await store.awayMs(record.id),
     retries: await readRetries(store, record.id, runs),
     resultBytes: await store.outcomeBytes(record.id),
+    reserved: new Map(),
     header: expiring(fields.expiresAt),
-    intent: { plan, runs: new Map(plan.runs.map((run) => [run.node.name, run])) },
+    intent: intentOf(plan),
   };
+  return performOwned(store, owned, dispatcher, fields, processOf(fields));
+}
+
+function performOwned(
+  store: Store,
+  owned: OwnedExecution,
+  dispatcher: Dispatcher,
+  fields: PerformFields,
+  { slots, mediators }: Process,
+): RecordedExecution {
+  const { record } = owned;
+  const logger = fields.logger ?? recordingLogger().logger;
+  const hub = createWatchHub();
+  const turns = fields.turns ?? createLockTurns(LOCK_POLL_MS);
+  const commits = createCommitQueue(store, { bytesMax: 64 * 1024, groupBytesMax: 64 * 1024 }, logger);
   const execution = performExecution(owned, {
     dispatcher,
-    mediators: inOrder(fields.mediators ?? ['m:1', 'm:2']),
+    mediators,
     recorder: createRecorder(record, commits, hub),
-    slots: createFairSlots(fields.runsMax ?? 1000),
+    slots,
     locks: { store, turns, pollMs: LOCK_POLL_MS },
     settings: { ...QUICK, ...fields.settings },
     logger,
@@ -197,14 +232,29 @@ export async function resumeExecution(
   };
 }
 
-/** Records an execution and performs it. */
+/** Records an execution, with what its first runs need where that is free, and performs it. */
 export async function executeRecorded(
   store: Store,
   plan: Plan,
   dispatcher: Dispatcher,
   fields: PerformFields = {},
 ): Promise<RecordedExecution> {
-  return resumeExecution(store, await recordExecution(store, plan), plan, dispatcher, fields);
+  const { slots, mediators } = processOf(fields);
+  const id = newId();
+  const intent = intentOf(plan);
+  const runs = plan.runs.map(({ node }, position) => newRun(position, newId(), node.name));
+  const reserved = reserveRuns(id, runs, intent, { slots, mediators, dispatcher });
+  const { execution, placed } = await createRecorded(store, plan, id, reserved.runs);
+  const owned: OwnedExecution = {
+    record: execution,
+    ...reserved.keep(placed),
+    awayMs: new Map(),
+    retries: new Map(),
+    resultBytes: 0,
+    header: expiring(fields.expiresAt),
+    intent,
+  };
+  return performOwned(store, owned, dispatcher, fields, { slots, mediators });
 }
 
 /** Gives an execution that is recorded to the next owner: who performs it now records nothing more. */

@@ -86,6 +86,9 @@ export function scriptedMediators(scripts: {
     async placementAt(address) {
       return { address, instanceId: (await scripts.instanceAt?.(address)) ?? `${address}#1` };
     },
+    // One that is scripted has to be asked.
+    knownPlacement: (address) =>
+      scripts.instanceAt === undefined ? { address, instanceId: `${address}#1` } : undefined,
     forget: () => undefined,
     start(placement, _plan, run, identity, signal) {
       nodes.set(identity.runId, run.node.name);

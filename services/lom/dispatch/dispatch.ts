@@ -33,6 +33,8 @@ export interface DispatchSettings {
 export interface Dispatcher {
   /** The process that answers at `address`, as far as is known. Throws MEDIATOR_UNAVAILABLE. */
   placementAt(address: string): Promise<Placement>;
+  /** The same without asking anybody; undefined if it is not known. */
+  knownPlacement(address: string): Placement | undefined;
   /** Forgets which process answers there: another one does. */
   forget(address: string): void;
   /**
@@ -80,6 +82,8 @@ interface Mediator {
   /** What it has of which plugin. */
   plugins: SentPlugins;
   instanceId: Promise<string> | undefined;
+  /** What that came to. */
+  knownInstanceId: string | undefined;
   acknowledged: string[];
   ackTimer: NodeJS.Timeout | undefined;
 }
@@ -102,6 +106,7 @@ export function createDispatcher(
       client: connect(address),
       plugins: createSentPlugins(),
       instanceId: undefined,
+      knownInstanceId: undefined,
       acknowledged: [],
       ackTimer: undefined,
     };
@@ -134,6 +139,7 @@ export function createDispatcher(
   const forget = (address: string): void => {
     const mediator = mediatorAt(address);
     mediator.instanceId = undefined;
+    mediator.knownInstanceId = undefined;
     mediator.plugins = createSentPlugins();
   };
 
@@ -155,13 +161,20 @@ export function createDispatcher(
   return {
     async placementAt(address) {
       const mediator = mediatorAt(address);
-      mediator.instanceId ??= askInstance(address);
+      const asked = (mediator.instanceId ??= askInstance(address));
       try {
-        return { address, instanceId: await mediator.instanceId };
+        const instanceId = await asked;
+        if (mediator.instanceId === asked) mediator.knownInstanceId = instanceId;
+        return { address, instanceId };
       } catch (thrown) {
         mediator.instanceId = undefined;
         throw thrown;
       }
+    },
+
+    knownPlacement(address) {
+      const instanceId = mediators.get(address)?.knownInstanceId;
+      return instanceId === undefined ? undefined : { address, instanceId };
     },
 
     forget,

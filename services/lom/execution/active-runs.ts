@@ -12,6 +12,7 @@ import { lockOf, sendableOf, type Sendable } from '../plan/intent.js';
 import { measureOutcome } from './measure-outcome.js';
 import type { ExecutionDeps, OwnedExecution } from './owned-execution.js';
 import { performRun } from './perform-run.js';
+import type { Reservation } from './reserve-runs.js';
 import { endOf, nextAttempt, repeatOf } from './retries.js';
 import { createRunLog, type RunLog } from './run-log.js';
 import { createLockWaiter, refuseCooling } from './wait-for-lock.js';
@@ -47,11 +48,15 @@ interface Place {
   giveBack: () => void;
 }
 
-/** One try of a run, after a pause; `before` is how an earlier one ended that may have started. */
+/**
+ * One try of a run, after a pause; `before` is how an earlier one ended that may have started, `reserved` what it holds that is
+ * recorded as placed and was not sent.
+ */
 interface Attempt {
   readonly run: RunRecord;
   readonly pauseMs: number;
   readonly before: Outcome | undefined;
+  readonly reserved: Reservation | undefined;
 }
 
 /** An attempt that is performed, and where; undefined before a mediator has answered for it, and after its end. */
@@ -105,9 +110,12 @@ export function createActiveRuns(
     }
   };
 
+  const isSent = ({ run, reserved }: Pick<Attempt, 'run' | 'reserved'>): boolean =>
+    run.mediator !== '' && reserved === undefined;
+
   /** Runs that were sent before need no place: they hold one already, wherever they are. */
-  const takePlace = async (run: RunRecord): Promise<() => void> => {
-    if (run.mediator !== '' || hurry.aborted) return () => undefined;
+  const takePlace = async (attempt: Pick<Attempt, 'run' | 'reserved'>): Promise<() => void> => {
+    if (isSent(attempt) || hurry.aborted) return () => undefined;
     return slots.take(record.id, hurry).catch((thrown: unknown) => {
       if (left.aborted) throw thrown;
       return () => undefined;
@@ -115,11 +123,11 @@ export function createActiveRuns(
   };
 
   /** Who waits for its next attempt needs no place; it keeps the lock of its node. */
-  const pause = async ({ run, pauseMs }: Attempt, place: Place): Promise<void> => {
-    if (pauseMs === 0) return;
+  const pause = async (attempt: Attempt, place: Place): Promise<void> => {
+    if (attempt.pauseMs === 0) return;
     place.giveBack();
-    await delay(pauseMs, undefined, { signal: hurry }).catch(() => left.throwIfAborted());
-    place.giveBack = await takePlace(run);
+    await delay(attempt.pauseMs, undefined, { signal: hurry }).catch(() => left.throwIfAborted());
+    place.giveBack = await takePlace(attempt);
   };
 
   const skipped = ({ node }: RunRecord): Outcome | undefined => {
@@ -139,13 +147,14 @@ export function createActiveRuns(
 
   /** Performs one attempt from where it is recorded to be, until its outcome. */
   const performRecorded = async (
-    run: RunRecord,
+    attempt: Attempt,
     identity: RunIdentity,
     sendable: Sendable | RuneError,
     log: RunLog,
     lock: LockRequest | undefined,
     place: Place,
   ): Promise<Outcome> => {
+    const { run, reserved } = attempt;
     const { position, node, runId } = run;
     const waiter = lock && createLockWaiter({ executionId: record.id, position, node }, lock, locks);
     const entry: ActiveRun = { identity, placement: undefined };
@@ -154,8 +163,9 @@ export function createActiveRuns(
       dispatcher,
       mediators,
       settings,
+      reserved,
       async place(placement) {
-        const isPlaced = await log.place(placement, lock);
+        const isPlaced = placement === reserved?.placement || (await log.place(placement, lock));
         if (isPlaced) waiter?.end(true);
         // With the lock nobody else can start the action there after this look.
         if (isPlaced && lock?.key !== undefined && cooldownOf(sendable) > 0)
@@ -167,7 +177,7 @@ export function createActiveRuns(
         place.giveBack();
         await waiter?.wait(hurry, log.waits);
         left.throwIfAborted();
-        place.giveBack = await takePlace(run);
+        place.giveBack = await takePlace(attempt);
         return skipped(run);
       },
       action: record.action,
@@ -200,21 +210,21 @@ export function createActiveRuns(
   /** Resolves with the next attempt; undefined after the last one. */
   const performAttempt = async (attempt: Attempt, place: Place): Promise<Attempt | undefined> => {
     await pause(attempt, place);
-    const { run } = attempt;
+    const { run, reserved } = attempt;
     const sendable = sendableOf(run, intent);
     const identity = identityOf(run, sendable);
     const lock = sendable instanceof RuneError ? undefined : lockOf(run, sendable);
-    const isSent = run.mediator !== '';
+    const sent = isSent(attempt);
     const log = createRunLog(run, identity.attempt, recorder, allowance, course.leave, {
-      mayWait: record.epoch > 1 && !isSent,
+      mayWait: record.epoch > 1 && !sent,
       // Also between two attempts.
-      lock: isSent || run.attempt > 1 ? lock : undefined,
-      awayMs: isSent ? (owned.awayMs.get(run.position) ?? 0) : 0,
+      lock: sent || reserved !== undefined || run.attempt > 1 ? lock : undefined,
+      awayMs: sent ? (owned.awayMs.get(run.position) ?? 0) : 0,
       cooldown: { action: record.action, forMs: cooldownOf(sendable) },
     });
     const outcome =
-      (isSent ? undefined : skipped(run)) ??
-      (await performRecorded(run, identity, sendable, log, lock, place));
+      (sent ? undefined : skipped(run)) ??
+      (await performRecorded(attempt, identity, sendable, log, lock, place));
     const { placement } = log;
     const acknowledge = (): void => {
       if (placement !== undefined) dispatcher.acknowledge(placement, run.runId);
@@ -229,7 +239,8 @@ export function createActiveRuns(
       meter.count('rune_lom_run_retries_total', { error: outcome.error?.errorData?.name ?? '' });
       await log.retry(outcome, mayHaveStarted, next, new Date(Date.now() + pauseMs));
       acknowledge();
-      return { run: next, pauseMs, before: mayHaveStarted ? outcome : attempt.before };
+      const before = mayHaveStarted ? outcome : attempt.before;
+      return { run: next, pauseMs, before, reserved: undefined };
     }
     const end = endOf(outcome, attempt.before);
     if (end.state !== RunState.SUCCEEDED && end.state !== RunState.SKIPPED) {
@@ -251,15 +262,17 @@ export function createActiveRuns(
       return active.size;
     },
     async perform(run) {
-      const place: Place = { giveBack: await takePlace(run) };
+      const reserved = owned.reserved.get(run.position);
+      const sent = isSent({ run, reserved });
+      const place: Place = { giveBack: reserved?.giveBack ?? (await takePlace({ run, reserved })) };
       const earlier = owned.retries.get(run.position);
-      const isSent = run.mediator !== '';
-      const pauseMs = earlier === undefined || isSent ? 0 : Math.max(0, earlier.nextMs - Date.now());
-      let attempt: Attempt | undefined = { run, pauseMs, before: earlier?.outcome };
+      const pauseMs = earlier === undefined || sent ? 0 : Math.max(0, earlier.nextMs - Date.now());
+      let attempt: Attempt | undefined = { run, pauseMs, before: earlier?.outcome, reserved };
       try {
         while (attempt !== undefined) attempt = await performAttempt(attempt, place);
       } finally {
         place.giveBack();
+        reserved?.end();
       }
     },
     cancel(reason) {

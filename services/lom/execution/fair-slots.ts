@@ -5,6 +5,8 @@ export interface FairSlots {
    * with many does not keep out one with few. Rejects with the signal's reason when it aborts first.
    */
   take(party: string, signal: AbortSignal): Promise<() => void>;
+  /** A place if one is free, which it is only while nobody waits. */
+  takeFree(): (() => void) | undefined;
 }
 
 /** Makes so many places. */
@@ -38,15 +40,20 @@ export function createFairSlots(total: number): FairSlots {
     };
   };
 
+  const takeFree = (): (() => void) | undefined => {
+    // Nobody waits while places are free.
+    if (free === 0) return undefined;
+    free -= 1;
+    return giveBack();
+  };
+
   return {
+    takeFree,
     take: (party, signal) =>
       new Promise((resolve, reject) => {
         if (signal.aborted) return reject(signal.reason);
-        // Nobody waits while places are free.
-        if (free > 0) {
-          free -= 1;
-          return resolve(giveBack());
-        }
+        const place = takeFree();
+        if (place !== undefined) return resolve(place);
         const waiting = parties.get(party) ?? new Set();
         const onAbort = (): void => {
           waiting.delete(onTurn);

@@ -10,6 +10,7 @@ import type { Intent } from '../plan/intent.js';
 import type { PerformSettings } from './perform-run.js';
 import type { EarlierAttempt } from './read-retries.js';
 import type { Recorder } from './recorder.js';
+import type { Reservation } from './reserve-runs.js';
 import type { LockDeps } from './wait-for-lock.js';
 
 /** An execution that this process owns, as it was recorded when it came here. */
@@ -22,6 +23,8 @@ export interface OwnedExecution {
   readonly awayMs: ReadonlyMap<number, number>;
   /** Of runs that are tried again, by position: the attempt before that may have started. */
   readonly retries: ReadonlyMap<number, EarlierAttempt>;
+  /** Of runs that this process has recorded as placed together with the execution, and not sent yet, by position: what they hold. */
+  readonly reserved: ReadonlyMap<number, Reservation>;
   readonly header: RcsHeader;
   /** What is planned for the runs that were not sent; or why they cannot be sent any more. */
   readonly intent: Intent | RuneError;

@@ -9,6 +9,7 @@ import type { Sendable } from '../plan/intent.js';
 import { createOwnOutcomes } from './own-outcomes.js';
 import { NotOwner } from './recorder.js';
 import { isBreak, relayMessages, type Ending } from './relay-messages.js';
+import type { Reservation } from './reserve-runs.js';
 import type { RunLog } from './run-log.js';
 
 /** How a run is sent, again where that is safe, and how long it is looked for. */
@@ -27,9 +28,11 @@ export interface PerformDeps extends FollowDeps {
   readonly action: string;
   /** Why the execution is to stop; undefined while it is not. */
   readonly cancelReason: () => string | undefined;
+  /** Where it is recorded that the run is about to be sent, and it has not been; it counts there until `end`. */
+  readonly reserved: Pick<Reservation, 'placement' | 'end'> | undefined;
   /**
-   * Records where the run is about to be sent; false if others have what it needs, and nothing is recorded. Throws NODE_COOLING_DOWN
-   * for a run that is not to be sent.
+   * Records where the run is about to be sent, unless that is what is reserved; false if others have what it needs, and nothing is
+   * recorded. Throws NODE_COOLING_DOWN for a run that is not to be sent.
    */
   readonly place: (placement: Placement) => Promise<boolean>;
   /**
@@ -96,11 +99,15 @@ export async function performRun(
     followRun(placement, log, identity, sendable, outcomes, deps);
 
   /** Sends the run to one mediator and stays with it; an error is proof that it did not start there, as is a locked node. */
-  const send = async ({ plan, run }: Sendable, address: string): Promise<Outcome | Refused | 'locked'> => {
+  const send = async (
+    { plan, run }: Sendable,
+    address: string,
+    recorded?: Placement,
+  ): Promise<Outcome | Refused | 'locked'> => {
     let ending: Ending;
-    let placement: Placement | undefined;
+    let placement = recorded;
     try {
-      placement = await dispatcher.placementAt(address);
+      placement ??= await dispatcher.placementAt(address);
       if (!(await deps.place(placement))) return 'locked';
       const at = placement;
       const messages = dispatcher.start(at, plan, run, identity, signal);
@@ -124,7 +131,8 @@ export async function performRun(
     return { error, sent: true };
   };
 
-  if (log.placement !== undefined) {
+  let { reserved } = deps;
+  if (log.placement !== undefined && reserved === undefined) {
     const end = mediators.begin(log.placement.address);
     const outcome = await follow(log.placement).finally(end);
     if (outcome !== undefined) return outcome;
@@ -143,9 +151,12 @@ export async function performRun(
       const message = `The request expired ${lateMs} ms ago, before its run could be sent.`;
       return outcomes.notStarted(new RuneError('MESSAGE_EXPIRED', message));
     }
-    const candidates = mediators.candidates(node, transport, identity.dispatchGroup);
-    const candidate = chooseMediator(candidates, tried);
-    if (candidate === undefined) {
+    const first = reserved;
+    reserved = undefined;
+    const candidates =
+      first === undefined ? mediators.candidates(node, transport, identity.dispatchGroup) : [];
+    const address = first?.placement.address ?? chooseMediator(candidates, tried)?.address;
+    if (address === undefined) {
       waitEndsMs ??= performance.now() + settings.mediatorWaitMs;
       const mayPass = candidates.some(({ trouble }) => trouble?.passing === true);
       if (!mayPass || performance.now() >= waitEndsMs)
@@ -156,10 +167,10 @@ export async function performRun(
       tried.clear();
       continue;
     }
-    const end = mediators.begin(candidate.address);
-    const sent = await send(sendable, candidate.address)
+    const end = first?.end ?? mediators.begin(address);
+    const sent = await send(sendable, address, first?.placement)
       .then((ending) => {
-        if (ending !== 'locked' && 'sent' in ending) mediators.refused(candidate.address, ending.error);
+        if (ending !== 'locked' && 'sent' in ending) mediators.refused(address, ending.error);
         return ending;
       })
       .finally(end);
@@ -174,7 +185,7 @@ export async function performRun(
     }
     if (!('sent' in sent)) return sent;
     refusal = sent.error;
-    if (!sent.sent) tried.add(candidate.address);
+    if (!sent.sent) tried.add(address);
     else if ((sends += 1) >= settings.sendsMax) return outcomes.notStarted(refusal);
   }
 }

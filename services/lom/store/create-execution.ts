@@ -3,31 +3,36 @@ import { RuneError } from '../../shared/errors.js';
 import { EXECUTION_COLUMNS, toExecutionRecord } from './execution-columns.js';
 import type { StoreDatabase } from './store-database.js';
 import type { StoreTables } from './store-tables.js';
-import type { ExecutionRecord, NewExecution } from './store.js';
+import type { Created, ExecutionRecord, NewExecution } from './store.js';
 
 /** Each attempt but the first follows somebody who gave up the request id at the same instant. */
 const ATTEMPTS_MAX = 10;
+
+const NONE: ReadonlySet<number> = new Set();
 
 /** Store.createExecution. */
 export function createExecution(
   database: StoreDatabase,
   execution: NewExecution,
   requestIdWindowMs: number,
-): Promise<{ readonly execution: ExecutionRecord; readonly existing: boolean }> {
+): Promise<Created> {
   return database.alone(async (db) => {
     for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
-      const createdMs = await database.insertExecution(db, execution);
-      if (createdMs !== undefined) return { execution: newRecord(execution, createdMs), existing: false };
+      const inserted = await database.insertExecution(db, execution);
+      if (inserted !== undefined) {
+        const { createdMs, placed } = inserted;
+        return { execution: newRecord(execution, createdMs), existing: false, placed };
+      }
       // A statement of its own: it sees what was committed while the insert waited for it.
       const found = await findExisting(database, db, execution);
       if (found === undefined) continue; // Who was first has not committed after all.
-      if (found.record.id === execution.id) return { execution: found.record, existing: false };
+      if (found.record.id === execution.id) return { execution: found.record, existing: false, placed: NONE };
       if (found.ageMs > requestIdWindowMs) {
         await releaseRequestId(db, found.record);
         continue;
       }
       if (!found.digest.equals(execution.requestDigest)) throw reused(execution, found.record);
-      return { execution: found.record, existing: true };
+      return { execution: found.record, existing: true, placed: NONE };
     }
     throw new Error('An execution could not be created: its request id was given up again and again.');
   });

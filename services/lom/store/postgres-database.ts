@@ -3,7 +3,7 @@ import type { Kysely } from 'kysely';
 import { RunState } from '../../shared/gen/rune/v1/run.js';
 import { toExecutionValues } from './execution-columns.js';
 import { IS_OVER, limitKeyOf, TAKES_OVER } from './lock-rules.js';
-import type { StoreDatabase, Written } from './store-database.js';
+import type { Inserted, StoreDatabase, Written } from './store-database.js';
 import type { StoreTables } from './store-tables.js';
 import type { ExecutionChange, NewExecution } from './store.js';
 
@@ -26,7 +26,35 @@ export function postgresDatabase(db: Kysely<StoreTables>): StoreDatabase {
 async function insertExecution(
   db: Kysely<StoreTables>,
   execution: NewExecution,
-): Promise<number | undefined> {
+): Promise<Inserted | undefined> {
+  const { id, runs } = execution;
+  const placing = runs.flatMap(({ runId, placement }, position) =>
+    placement === undefined ? [] : [{ position, runId, attempt: 1, ...placement }],
+  );
+  if (placing.every(({ lock }) => lock === undefined)) {
+    const createdMs = await insertTogether(db, execution);
+    if (createdMs === undefined) return undefined;
+    return { createdMs, placed: new Set(placing.map(({ position }) => position)) };
+  }
+  return db
+    .transaction()
+    .setIsolationLevel('read committed')
+    .execute(async (transaction) => {
+      const unplaced = runs.map(({ runId, node }) => ({ runId, node }));
+      const createdMs = await insertTogether(transaction, { ...execution, runs: unplaced });
+      if (createdMs === undefined) return undefined;
+      const asking = placing.map(({ lock, ...run }) =>
+        lock ? { ...run, lock: { ...lock, waitMs: 0 } } : run,
+      );
+      const { lockedOut } = await writeAlone(transaction, [
+        { executionId: id, epoch: 1, events: [], runs: asking },
+      ]);
+      const placed = placing.filter(({ runId }) => !lockedOut.has(runId));
+      return { createdMs, placed: new Set(placed.map(({ position }) => position)) };
+    });
+}
+
+async function insertTogether(db: Kysely<StoreTables>, execution: NewExecution): Promise<number | undefined> {
   const { request, runs, event } = execution;
   const row = await db
     .with('created', (statement) =>
@@ -45,9 +73,16 @@ async function insertExecution(
       () => sql`
         (insert into runs (execution_id, position, run_id, node, attempt, state, mediator, lmm_instance_id, mediator_event,
           placed_ms, started_ms, ended_ms, log_bytes, outcome_seq)
-        select created.id, wanted.position - 1, wanted.run_id, wanted.node, 0, ${sql.lit(RunState.QUEUED)}, '', '', 0, 0, 0, 0, 0, 0
-        from created, unnest(${runs.map(({ runId }) => runId)}::text[], ${runs.map(({ node }) => node)}::text[])
-          with ordinality as wanted (run_id, node, position))`,
+        select created.id, wanted.position - 1, wanted.run_id, wanted.node, (wanted.mediator is not null)::int,
+          ${sql.lit(RunState.QUEUED)}, coalesce(wanted.mediator, ''), coalesce(wanted.lmm_instance_id, ''), 0,
+          coalesce(wanted.placed_ms, 0), 0, 0, 0, 0
+        from created, unnest(
+          ${runs.map(({ runId }) => runId)}::text[],
+          ${runs.map(({ node }) => node)}::text[],
+          ${runs.map(({ placement }) => placement?.mediator ?? null)}::text[],
+          ${runs.map(({ placement }) => placement?.lmmInstanceId ?? null)}::text[],
+          ${runs.map(({ placement }) => placement?.placedMs ?? null)}::bigint[]
+        ) with ordinality as wanted (run_id, node, mediator, lmm_instance_id, placed_ms, position))`,
     )
     .with(
       'told',
@@ -63,18 +98,26 @@ async function insertExecution(
 }
 
 async function writeChanges(db: Kysely<StoreTables>, changes: readonly ExecutionChange[]): Promise<Written> {
-  const limited = new Set(
-    changes.flatMap(({ runs }) => runs.flatMap(({ lock }) => lock?.limit?.action ?? [])),
-  );
-  if (limited.size === 0) return writeTogether(db, changes);
-  // The statement sees only what was committed before it began: whoever counts places must be alone from before that.
+  if (limitsOf(changes).length === 0) return writeTogether(db, changes);
   return db
     .transaction()
     .setIsolationLevel('read committed')
-    .execute(async (transaction) => {
-      await transaction.executeQuery(CompiledQuery.raw(LOCK_LIMITS, [[...limited].map(limitKeyOf)]));
-      return writeTogether(transaction, changes);
-    });
+    .execute((transaction) => writeAlone(transaction, changes));
+}
+
+const limitsOf = (changes: readonly ExecutionChange[]): readonly string[] => [
+  ...new Set(changes.flatMap(({ runs }) => runs.flatMap(({ lock }) => lock?.limit?.action ?? []))),
+];
+
+/** In a transaction. The statement sees only what was committed before it began: whoever counts places must be alone from before that. */
+async function writeAlone(
+  transaction: Kysely<StoreTables>,
+  changes: readonly ExecutionChange[],
+): Promise<Written> {
+  const limits = limitsOf(changes);
+  if (limits.length > 0)
+    await transaction.executeQuery(CompiledQuery.raw(LOCK_LIMITS, [limits.map(limitKeyOf)]));
+  return writeTogether(transaction, changes);
 }
 
 async function writeTogether(db: Kysely<StoreTables>, changes: readonly ExecutionChange[]): Promise<Written> {

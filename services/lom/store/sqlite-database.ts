@@ -4,7 +4,7 @@ import { RunState } from '../../shared/gen/rune/v1/run.js';
 import { EXECUTION_VALUES, toExecutionValues } from './execution-columns.js';
 import { shareTransactions } from './shared-transaction.js';
 import type { SqliteStatements } from './sqlite-statements.js';
-import type { StoreDatabase, Written } from './store-database.js';
+import type { Inserted, StoreDatabase, Written } from './store-database.js';
 import type { StoreTables } from './store-tables.js';
 import { IS_OVER, limitKeyOf, TAKES_OVER } from './lock-rules.js';
 import type { ActionLimit, EventRecord, ExecutionChange, LockRequest, NewExecution } from './store.js';
@@ -31,20 +31,28 @@ export function sqliteDatabase(db: Kysely<StoreTables>, statements: SqliteStatem
   };
 }
 
-function insertExecution(statements: SqliteStatements, execution: NewExecution): number | undefined {
-  const values = toExecutionValues(execution);
+function insertExecution(statements: SqliteStatements, execution: NewExecution): Inserted | undefined {
+  const columns = toExecutionValues(execution);
   const { rows } = statements.perform(
     INSERT_EXECUTION,
-    EXECUTION_VALUES.map((column) => values[column]),
+    EXECUTION_VALUES.map((column) => columns[column]),
   );
   const createdMs = rows[0]?.['created_ms'];
   if (createdMs === undefined) return undefined;
   const { id, request, runs, event } = execution;
   statements.run('insert into requests (execution_id, body) values (?, ?)', [id, request]);
-  const names = runs.map(({ runId, node }) => [toStoredText(runId), toStoredText(node)]);
-  statements.run(INSERT_RUNS, [id, JSON.stringify(names)]);
+  const placed = new Set<number>();
+  const values = runs.map(({ runId, node, placement }, position) => {
+    const names = [toStoredText(runId), toStoredText(node)];
+    if (placement === undefined) return names;
+    const { mediator, lmmInstanceId, placedMs, lock } = placement;
+    if (lock !== undefined && !takeLock(statements, id, position, { ...lock, waitMs: 0 })) return names;
+    placed.add(position);
+    return [...names, toStoredText(mediator), toStoredText(lmmInstanceId), placedMs];
+  });
+  statements.run(INSERT_RUNS, [id, JSON.stringify(values)]);
   statements.run(INSERT_EVENT, eventValues(id, event));
-  return createdMs as number;
+  return { createdMs: createdMs as number, placed };
 }
 
 function writeChanges(statements: SqliteStatements, changes: readonly ExecutionChange[]): Written {
@@ -138,7 +146,9 @@ const INSERT_EVENT =
 const INSERT_RUNS = `
 insert into runs (execution_id, position, run_id, node, attempt, state, mediator, lmm_instance_id, mediator_event,
   placed_ms, started_ms, ended_ms, log_bytes, outcome_seq)
-select ?1, key, value ->> 0, value ->> 1, 0, ${RunState.QUEUED}, '', '', 0, 0, 0, 0, 0, 0 from json_each(?2)`;
+select ?1, key, value ->> 0, value ->> 1, value ->> 2 is not null, ${RunState.QUEUED}, coalesce(value ->> 2, ''),
+  coalesce(value ->> 3, ''), 0, coalesce(value ->> 4, 0), 0, 0, 0, 0
+from json_each(?2)`;
 
 // Without a case that fits, last_seq becomes null, which it may not be: a gap fails the whole transaction.
 const UPDATE_EXECUTION = `

@@ -17,12 +17,19 @@ export interface StoreDatabase {
    */
   alone<T>(attempt: (db: Kysely<StoreTables>) => Promise<T>): Promise<T>;
   /**
-   * Writes an execution with its request, runs and first event, all or nothing. Resolves with its createdMs, or undefined if its
-   * id or its request id is there already.
+   * Writes an execution with its request, runs and first event, all or nothing but for placements whose needs are not free. Resolves
+   * with undefined if its id or its request id is there already.
    */
-  insertExecution(db: Kysely<StoreTables>, execution: NewExecution): Promise<number | undefined>;
+  insertExecution(db: Kysely<StoreTables>, execution: NewExecution): Promise<Inserted | undefined>;
   /** Writes changes in one transaction. */
   writeChanges(changes: readonly ExecutionChange[]): Promise<Written>;
+}
+
+/** An execution that was written. */
+export interface Inserted {
+  readonly createdMs: number;
+  /** Positions of the runs that are placed. */
+  readonly placed: ReadonlySet<number>;
 }
 
 /** What became of changes. */

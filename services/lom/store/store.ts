@@ -49,10 +49,32 @@ export interface NewExecution extends Pick<
   readonly state: ExecutionState;
   /** HMAC over what the request asks for; empty without a request id. */
   readonly requestDigest: Buffer;
-  /** Names of the nodes in the order of the plan; the run of each gets the id beside it. */
-  readonly runs: readonly { readonly runId: string; readonly node: string }[];
+  /** In the order of the plan. */
+  readonly runs: readonly NewRun[];
   /** The first event, with the number 1. */
   readonly event: EventRecord;
+}
+
+/** A run of a new execution. */
+export interface NewRun {
+  readonly runId: string;
+  readonly node: string;
+  /** Where its first attempt is sent as soon as that is recorded; undefined where that is not known yet. */
+  readonly placement?: FirstPlacement | undefined;
+}
+
+/** Where a run is about to be sent, and what it needs to have for that: without it, nothing of this is recorded. */
+export interface FirstPlacement extends Pick<RunRecord, 'mediator' | 'lmmInstanceId' | 'placedMs'> {
+  readonly lock?: LockRequest | undefined;
+}
+
+/** What became of a call that was to create an execution. */
+export interface Created {
+  readonly execution: ExecutionRecord;
+  /** It was there before, and nothing was written. */
+  readonly existing: boolean;
+  /** Positions of the runs that are recorded as about to be sent, by this call. */
+  readonly placed: ReadonlySet<number>;
 }
 
 /** A run as it is recorded. */
@@ -210,15 +232,13 @@ export interface EventRange {
  */
 export interface Store {
   /**
-   * Records an execution, its runs and its first event; epoch 1. With a request id that the same caller used within
+   * Records an execution, its runs and its first event; epoch 1. Of the runs that say where they are about to be sent, those that do
+   * not get what they need are recorded without that, and stand in no queue. With a request id that the same caller used within
    * `requestIdWindowMs`, nothing is written and the earlier execution is returned; throws REQUEST_ID_REUSED if the digest
    * differs. Also for calls at the same instant on two replicas, exactly one makes the execution. After STORE_UNAVAILABLE it may be
    * called again with the same id: one execution is made.
    */
-  createExecution(
-    execution: NewExecution,
-    requestIdWindowMs: number,
-  ): Promise<{ readonly execution: ExecutionRecord; readonly existing: boolean }>;
+  createExecution(execution: NewExecution, requestIdWindowMs: number): Promise<Created>;
   execution(id: string): Promise<ExecutionRecord | undefined>;
   /** Newest first, with an empty `request`; `before` is the id of the last one of the page before (ids sort by time). */
   executions(filter: ExecutionFilter, limit: number, before?: string): Promise<ExecutionRecord[]>;

@@ -7,6 +7,7 @@ import { limitContract } from './limit-contract.js';
 import { lockContract } from './lock-contract.js';
 import { moduleContract } from './module-contract.js';
 import { allEvents, create, event, newExecution } from './new-execution.js';
+import { placementContract } from './placement-contract.js';
 
 const HOUR_MS = 3_600_000;
 const NOTHING = { events: [], runs: [] } as const;
@@ -62,7 +63,7 @@ export function storeContract(open: () => Promise<Store>): void {
       const requestId = newId();
       const first = await store.createExecution(newExecution({ requestId }), HOUR_MS);
       const second = await store.createExecution(newExecution({ requestId }), HOUR_MS);
-      assert.deepEqual(second, { execution: first.execution, existing: true });
+      assert.deepEqual(second, { ...first, existing: true });
       const other = await store.createExecution(newExecution({ requestId, triggeredBy: 'bob' }), HOUR_MS);
       assert.equal(other.existing, false);
     });
@@ -487,6 +488,7 @@ export function storeContract(open: () => Promise<Store>): void {
 
   lockContract(() => store, open);
   limitContract(() => store, open);
+  placementContract(() => store);
   moduleContract(() => store);
 
   it('has a key of 32 bytes', () => {
