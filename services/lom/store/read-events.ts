@@ -4,7 +4,7 @@ import type { StoreTables } from './store-tables.js';
 import type { EventRange, EventRecord } from './store.js';
 
 /** Rows that one query looks at; a range with more is read by several. Few at first: of large events, a page holds no more. */
-const ROWS_MIN = 64;
+const ROWS_MIN = 16;
 const ROWS_MAX = 1_000;
 const ROWS_GROWTH = 8;
 

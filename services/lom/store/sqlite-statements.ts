@@ -98,7 +98,9 @@ function toBinding(value: unknown): string | number | Buffer | null {
 }
 
 function toRow(row: SqliteRow): SqliteRow {
-  return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, toValue(value)]));
+  const copy: SqliteRow = {};
+  for (const name of Object.keys(row)) copy[name] = toValue(row[name]);
+  return copy;
 }
 
 function toValue(value: unknown): unknown {
