@@ -3,138 +3,31 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type {
-  MediateAttach,
-  MediatedRun,
-  MediateResponse,
-} from '../../../services/shared/gen/rune/v1/lmm.js';
-import {
-  AckRunRequest,
-  CancelRunRequest,
-  ListRunsRequest,
-} from '../../../services/shared/gen/rune/v1/lmm.js';
-import { RunState, StopReason, type Outcome } from '../../../services/shared/gen/rune/v1/run.js';
+import { AckRunRequest } from '../../../services/shared/gen/rune/v1/lmm.js';
+import { RunState, StopReason } from '../../../services/shared/gen/rune/v1/run.js';
 import { RuneError } from '../../../services/shared/errors.js';
 import { newId } from '../../../services/shared/messages/ids.js';
 import { packageRoot } from '../../../services/shared/process/package-root.js';
-import type { MediatorSettings } from '../../../services/lmm/mediate.js';
 import { eventually } from '../../support/eventually.js';
-import { serveMediator, type MediatorServer } from '../../support/mediator-server.js';
-import { mediatorWith, pluginOf, startMessage, type StartFields } from '../../support/scripted-mediator.js';
-import { ended, type NodeScript } from '../../support/scripted-transport.js';
-import { rejectionOf } from '../../support/thrown-by.js';
+import { mediatorWith, pluginOf } from '../../support/scripted-mediator.js';
+import type { NodeScript } from '../../support/scripted-transport.js';
+import {
+  deliveryScene,
+  INSTANCE,
+  take,
+  rest,
+  numbers,
+  texts,
+  outcomeOf,
+  orphanAfter,
+  type Stream,
+} from './delivery-scene.js';
 
-const INSTANCE = 'this-process';
 const MIB = 1024 ** 2;
 
-/** A plugin on a node that does what a test tells it. */
-interface Actor {
-  /** One line of log; settles when the node may go on. */
-  log(text: string): Promise<void>;
-  /** A progress line, which also ends the batch of log before it. */
-  progress(): Promise<void>;
-  succeed(outputJson?: string): void;
-}
-
-type Stream = AsyncGenerator<MediateResponse, void, undefined>;
-
 describe('the delivery of runs', () => {
-  let server: MediatorServer;
-  let mediator: ReturnType<typeof mediatorWith>;
-  const actors = new Map<string, Actor>();
-
-  const script: NodeScript = ({ runId }, sink, stop) =>
-    new Promise((resolve) => {
-      sink.started();
-      const say = async (line: string): Promise<void> => sink.stderr(Buffer.from(`${line}\n`));
-      actors.set(runId, {
-        log: say,
-        progress: () => say('\x1eRUNE {"type":"progress","percent":1,"message":"on"}'),
-        succeed(outputJson = '{}') {
-          void sink.stdout(Buffer.from(`{"payload":{"result":"success","output_data":${outputJson}}}`));
-          resolve(ended(0));
-        },
-      });
-      stop.addEventListener('abort', () =>
-        resolve(ended(143, { end: { signal: 'TERM' }, stopReason: stop.reason as StopReason })),
-      );
-    });
-
-  const open = async (settings: Partial<MediatorSettings> = {}, instanceId = INSTANCE): Promise<void> => {
-    mediator = mediatorWith(script, { settings: { runsMax: 50, ...settings }, instanceId, local: true });
-    server = await serveMediator(mediator);
-  };
-  const actor = (runId: string): Actor => actors.get(runId) ?? assert.fail('the node was not reached');
-
-  const start = (fields: StartFields = {}, client = server.client): Stream =>
-    client.mediate({ header: undefined, command: { $case: 'start', value: startMessage(fields) } });
-  const attach = (runId: string, fields: Partial<MediateAttach> = {}, client = server.client): Stream => {
-    const value = { runId, lmmInstanceId: INSTANCE, afterEvent: 0, ownerEpoch: 0, ...fields };
-    return client.mediate({ header: undefined, command: { $case: 'attach', value } });
-  };
-  const cancel = (runId: string, fields: Partial<CancelRunRequest> = {}): Promise<unknown> =>
-    server.client.cancelRun(CancelRunRequest.fromPartial({ runId, ...fields }));
-  const acknowledge = (...runIds: string[]): Promise<unknown> =>
-    server.client.ackRun(AckRunRequest.fromPartial({ lmmInstanceId: INSTANCE, runIds }));
-  const listed = async (): Promise<MediatedRun[]> =>
-    (await server.client.listRuns(ListRunsRequest.fromPartial({ pageSize: 1000 }))).runs;
-  const find = async (runId: string): Promise<MediatedRun | undefined> =>
-    (await listed()).find((run) => run.runId === runId);
-
-  /** Reads so many messages. */
-  const take = async (stream: Stream, count: number): Promise<MediateResponse[]> => {
-    const messages: MediateResponse[] = [];
-    while (messages.length < count) {
-      const { value, done } = await stream.next();
-      if (done === true) break;
-      messages.push(value);
-    }
-    return messages;
-  };
-  const rest = (stream: Stream): Promise<MediateResponse[]> => take(stream, Infinity);
-  const numbers = (messages: readonly MediateResponse[]): number[] => messages.map(({ eventNo }) => eventNo);
-  const texts = (messages: readonly MediateResponse[]): string[] =>
-    messages.flatMap(({ event }) =>
-      event?.$case === 'log' ? event.value.lines.map(({ content }) => String(content?.value)) : [],
-    );
-  const outcomeOf = (messages: readonly MediateResponse[]): Outcome => {
-    const last = messages.at(-1)?.event;
-    return last?.$case === 'outcome' ? last.value : assert.fail('the last message is no outcome');
-  };
-  const refused = async (name: string, calling: Promise<unknown>): Promise<RuneError> => {
-    const error = await rejectionOf(calling);
-    assert.equal(error.name, name);
-    assert.equal(error.facts.lmmInstanceId, mediator.instanceId);
-    return error;
-  };
-
-  /** Starts a run, reads until the plugin runs, and leaves the stream open. */
-  const begin = async (fields: StartFields = {}): Promise<{ runId: string; stream: Stream }> => {
-    const runId = newId();
-    const stream = start({ runId, ...fields });
-    assert.deepEqual(numbers(await take(stream, 2)), [1, 2]);
-    return { runId, stream };
-  };
-  const leave = async (runId: string, stream: Stream): Promise<void> => {
-    await stream.return();
-    await eventually(async () => (await find(runId))?.attached !== true, { label: 'the leaving' });
-  };
-  /** A run whose reader left before its end. */
-  const endUnread = async (fields: StartFields = {}, outputJson = '{}'): Promise<string> => {
-    const { runId, stream } = await begin(fields);
-    await leave(runId, stream);
-    actor(runId).succeed(outputJson);
-    await eventually(async () => (await find(runId))?.state !== RunState.RUNNING, { label: 'the end' });
-    return runId;
-  };
-  const orphanAfter = (ms: number): StartFields => ({
-    limits: { orphanAfter: { seconds: 0, nanos: ms * 1_000_000 } },
-  });
-
-  afterEach(async () => {
-    await server.stop();
-    actors.clear();
-  });
+  const scene = deliveryScene();
+  const { open, serve, actor, start, attach, find, refused, begin, leave } = scene;
 
   describe('to a reader that attaches', () => {
     it('is exactly the rest from every event on, while the run goes on and after its end', async () => {
@@ -178,8 +71,7 @@ describe('the delivery of runs', () => {
         void sink.stderr(Buffer.from('cannot fork\n'));
         return Promise.reject(new RuneError('NODE_SETUP_FAILED', 'The node could not begin.'));
       };
-      mediator = mediatorWith(why, { instanceId: INSTANCE });
-      server = await serveMediator(mediator);
+      await serve(mediatorWith(why, { instanceId: INSTANCE }));
       const runId = newId();
       const live = await rest(start({ runId }));
       // Long enough for a batch of log that was not complete.
@@ -199,7 +91,7 @@ describe('the delivery of runs', () => {
       const attachTo = (id: string): Stream => {
         const value = { runId: id, lmmInstanceId: INSTANCE, afterEvent: 2, ownerEpoch: 0 };
         const command = { $case: 'attach' as const, value };
-        return server.client.mediate(
+        return scene.server.client.mediate(
           { header: undefined, command },
           { onAccept: () => void accepts.push(id) },
         );
@@ -223,7 +115,7 @@ describe('the delivery of runs', () => {
       const record = await take(stream, 5);
       await stream.return();
       while (record.at(-1)?.event?.$case !== 'outcome') {
-        const part = attach(runId, { afterEvent: record.at(-1)?.eventNo ?? 0 }, server.connect());
+        const part = attach(runId, { afterEvent: record.at(-1)?.eventNo ?? 0 }, scene.server.connect());
         record.push(...(await take(part, 7)));
         await part.return();
       }
@@ -354,7 +246,7 @@ describe('the delivery of runs', () => {
       const { runId, stream } = await begin();
       await leave(runId, stream);
       const program = join(packageRoot, 'dist/test/support/attached-reader.js');
-      const frozen = fork(program, [server.address, runId, INSTANCE]);
+      const frozen = fork(program, [scene.server.address, runId, INSTANCE]);
       try {
         await once(frozen, 'message');
         frozen.kill('SIGSTOP');
@@ -363,7 +255,7 @@ describe('the delivery of runs', () => {
           for (let n = 0; n < 900; n++) await actor(runId).log(line);
           actor(runId).succeed();
         })();
-        const owner = server.connect();
+        const owner = scene.server.connect();
         const next = attach(runId, { afterEvent: 2, ownerEpoch: 2 }, owner);
         const messages = await rest(next);
         await printing;
@@ -378,228 +270,5 @@ describe('the delivery of runs', () => {
         frozen.kill('SIGKILL');
       }
     });
-  });
-
-  describe('of a run that nobody reads', () => {
-    it('waits until its outcome is acknowledged, which a run that goes on is not', async () => {
-      await open();
-      const runId = await endUnread();
-      const live = await begin();
-      assert.equal(outcomeOf(await rest(attach(runId))).state, RunState.SUCCEEDED);
-      assert.equal(outcomeOf(await rest(attach(runId))).state, RunState.SUCCEEDED);
-      await acknowledge(runId, live.runId, newId(), 'no id');
-      assert.deepEqual(
-        (await listed()).map((run) => run.runId),
-        [live.runId],
-      );
-      await refused('RUN_RECORD_GONE', rest(attach(runId)));
-      await refused('RUN_NOT_FOUND', cancel(runId));
-      await refused('RUN_ALREADY_EXISTS', rest(start({ runId })));
-      await acknowledge(runId);
-    });
-
-    it('takes a cancel that comes after the end as done', async () => {
-      await open();
-      const runId = await endUnread();
-      await cancel(runId);
-      assert.equal(outcomeOf(await rest(attach(runId))).state, RunState.SUCCEEDED);
-    });
-
-    it('ends after outcome_keep', async () => {
-      await open({ outcomeKeepMs: 150 });
-      const { runId, stream } = await begin();
-      actor(runId).succeed();
-      await rest(stream);
-      assert.ok(await find(runId));
-      await eventually(async () => (await find(runId)) === undefined, { label: 'the end of the keeping' });
-      await refused('RUN_RECORD_GONE', rest(attach(runId)));
-    });
-
-    it('is bounded in number, the oldest go first', async () => {
-      await open({ outcomesMax: 3 });
-      const runIds: string[] = [];
-      for (let n = 0; n < 8; n++) {
-        const { runId, stream } = await begin();
-        runIds.push(runId);
-        actor(runId).succeed();
-        await rest(stream);
-        assert.ok((await listed()).length <= 4);
-      }
-      assert.deepEqual(
-        (await listed()).map((run) => run.runId),
-        runIds.slice(-3),
-      );
-      for (const runId of runIds.slice(0, 5)) await refused('RUN_RECORD_GONE', rest(attach(runId)));
-    });
-
-    it('is bounded in bytes, whatever single outcomes hold', async () => {
-      const outputBytesMax = { default: MIB, max: MIB };
-      await open({ outcomesTotalBytesMax: 4 * MIB, outputBytesMax });
-      const large = JSON.stringify({ text: 'x'.repeat(900_000) });
-      for (let n = 0; n < 8; n++) {
-        const { runId, stream } = await begin();
-        actor(runId).succeed(large);
-        const outcome = outcomeOf(await rest(stream));
-        assert.equal(outcome.result?.outputJson.toString(), large);
-      }
-      assert.equal((await listed()).length, 4);
-      const small = await endUnread();
-      assert.equal((await listed()).length, 5);
-      assert.ok(await find(small));
-    });
-
-    it('keeps the log of all of them together within its bound', async () => {
-      await open({ unreadBytesMax: MIB, replayBytesMax: MIB, replayTotalBytesMax: 200_000 });
-      const runIds: string[] = [];
-      for (let n = 0; n < 6; n++) {
-        const { runId, stream } = await begin();
-        await leave(runId, stream);
-        for (let line = 0; line < 100; line++) await actor(runId).log('x'.repeat(999));
-        await actor(runId).progress();
-        actor(runId).succeed();
-        runIds.push(runId);
-      }
-      let kept = 0;
-      for (const runId of runIds) {
-        const messages = await rest(attach(runId));
-        const lines = texts(messages).length;
-        kept += lines;
-        assert.equal(outcomeOf(messages).logDroppedBytes, (100 - lines) * 1000);
-      }
-      assert.ok(kept > 100 && kept <= 200, `${kept} lines`);
-    });
-  });
-
-  describe('to owners, of which only the newest counts', () => {
-    it('refuses a start, an attach and a cancel of an older one', async () => {
-      await open();
-      const { runId } = await begin({ ownerEpoch: 3 });
-      for (const call of [
-        () => rest(attach(runId, { ownerEpoch: 2 })),
-        () => cancel(runId, { ownerEpoch: 2 }),
-        () => rest(start({ runId, ownerEpoch: 2 })),
-      ])
-        assert.match((await refused('STALE_OWNER', call())).message, /epoch 2, and 3 /);
-      await take(attach(runId, { ownerEpoch: 5 }), 1);
-      await refused('STALE_OWNER', cancel(runId, { ownerEpoch: 4 }));
-      await cancel(runId, { ownerEpoch: 6 });
-      await refused('STALE_OWNER', rest(attach(runId, { ownerEpoch: 5 })));
-      assert.equal((await find(runId))?.ownerEpoch, 6);
-      const messages = await rest(attach(runId, { ownerEpoch: 6 }));
-      assert.equal(outcomeOf(messages).state, RunState.CANCELLED);
-      await acknowledge(runId);
-      await refused('STALE_OWNER', rest(attach(runId, { ownerEpoch: 5 })));
-      await refused('STALE_OWNER', rest(start({ runId, ownerEpoch: 5 })));
-      await refused('RUN_RECORD_GONE', rest(attach(runId, { ownerEpoch: 6 })));
-    });
-
-    it('does not take a run from an older one once it has said that it never had it', async () => {
-      await open();
-      const runId = newId();
-      await refused('RUN_NOT_FOUND', rest(attach(runId, { ownerEpoch: 2 })));
-      await refused('STALE_OWNER', rest(start({ runId, ownerEpoch: 1 })));
-      await refused('STALE_OWNER', rest(attach(runId, { ownerEpoch: 1 })));
-      await refused('RUN_NOT_FOUND', rest(attach(runId, { ownerEpoch: 2 })));
-      assert.equal(actors.has(runId), false);
-      const stream = start({ runId, ownerEpoch: 2 });
-      await take(stream, 2);
-      actor(runId).succeed();
-      assert.equal(outcomeOf(await rest(stream)).state, RunState.SUCCEEDED);
-    });
-
-    it('has nothing to say of a run that it refused', async () => {
-      await open();
-      const runId = newId();
-      await refused('TRANSPORT_NOT_AVAILABLE', rest(start({ runId, target: { name: 'n', transport: 'x' } })));
-      await refused('RUN_NOT_FOUND', rest(attach(runId)));
-      await refused('RUN_NOT_FOUND', cancel(runId));
-    });
-
-    it('refuses what is meant for another process, and says which one this is', async () => {
-      await open({}, 'the-process-after');
-      for (const call of [
-        () => rest(attach(newId())),
-        () => rest(start({ lmmInstanceId: INSTANCE })),
-        () => cancel(newId(), { lmmInstanceId: INSTANCE }),
-        () => acknowledge(newId()),
-      ])
-        assert.match(
-          (await refused('WRONG_INSTANCE', call())).message,
-          /the-process-after, not this-process/,
-        );
-      const { runId, stream } = await begin({ lmmInstanceId: 'the-process-after' });
-      await cancel(runId, { lmmInstanceId: 'the-process-after' });
-      assert.equal(outcomeOf(await rest(stream)).state, RunState.CANCELLED);
-    });
-  });
-
-  describe('as ListRuns tells of it', () => {
-    it('is every run that goes on or waits, of one execution or of all, page by page', async () => {
-      await open({ runsMax: 7 });
-      const executionId = newId();
-      const target = { name: 'web07', transport: 'scripted' };
-      const { runId } = await begin({ executionId, attempt: 2, action: 'tail-log', target, ownerEpoch: 4 });
-      const waiting = await endUnread();
-      for (let n = 0; n < 3; n++) await begin();
-      const list = (fields: Parameters<typeof ListRunsRequest.fromPartial>[0]) =>
-        server.client.listRuns(ListRunsRequest.fromPartial(fields));
-
-      const one = await list({ executionId });
-      assert.deepEqual(one.runs, [
-        {
-          runId,
-          executionId,
-          attempt: 2,
-          node: 'web07',
-          action: 'tail-log',
-          state: RunState.RUNNING,
-          attached: true,
-          lastEvent: 2,
-          ownerEpoch: 4,
-        },
-      ]);
-      assert.equal(one.lmmInstanceId, INSTANCE);
-      assert.deepEqual([one.transports, one.runsMax, one.runsActive], [['scripted', 'local'], 7, 4]);
-      const ended = (await listed()).find((run) => run.runId === waiting);
-      assert.deepEqual([ended?.state, ended?.attached, ended?.lastEvent], [RunState.SUCCEEDED, false, 3]);
-
-      const seen: string[] = [];
-      let pageToken = '';
-      do {
-        const page = await list({ pageSize: 2, pageToken });
-        assert.ok(page.runs.length <= 2);
-        seen.push(...page.runs.map((run) => run.runId));
-        pageToken = page.nextPageToken;
-      } while (pageToken !== '');
-      assert.deepEqual(
-        seen,
-        (await listed()).map((run) => run.runId),
-      );
-      assert.equal(new Set(seen).size, 5);
-      await refused('FIELD_OUT_OF_RANGE', list({ pageSize: 1001 }));
-    });
-
-    it('is acknowledged by a thousand at most, and to a process by its name', async () => {
-      await open();
-      await acknowledge(...Array.from({ length: 1000 }, newId));
-      await refused('FIELD_OUT_OF_RANGE', acknowledge(...Array.from({ length: 1001 }, newId)));
-      await refused('FIELD_MISSING', server.client.ackRun(AckRunRequest.fromPartial({})));
-    });
-  });
-
-  it('is waited for by a mediator that shuts down, for what is left of its grace', async () => {
-    await open();
-    const runId = await endUnread();
-    const orphan = await begin(orphanAfter(30));
-    await orphan.stream.return();
-    let over = false;
-    const drained = mediator.drain(60_000).then(() => (over = true));
-    await refused('SERVICE_SHUTTING_DOWN', rest(start()));
-    await eventually(async () => (await find(orphan.runId))?.state === RunState.CANCELLED, {
-      label: 'the end of the orphan',
-    });
-    assert.equal(over, false);
-    assert.equal(outcomeOf(await rest(attach(runId))).state, RunState.SUCCEEDED);
-    await drained;
   });
 });
