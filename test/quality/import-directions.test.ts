@@ -24,6 +24,8 @@ const FORBIDDEN: Readonly<Record<string, string>> = {
   'services/lom/orchestrate-store.ts': 'kysely',
   'services/lmm/e.ts': '@photostructure/sqlite',
   'services/lom/store/g.ts': 'winston',
+  'services/lom/store/h.ts': '../modules/lifecycle.js',
+  'services/lom/store/i.ts': '../plan/plan.js',
   'services/lom/execution/perform-run.ts': 'node:fs',
   'services/lmm/a.ts': '../lom/plan/plan.js',
   'services/lmm/b.ts': 'ssh2',

@@ -1,7 +1,7 @@
 import { RuneError } from '../../shared/errors.js';
 import type { ModuleRegistration } from '../../shared/gen/rune/v1/mrs.js';
 import type { LiveModules } from './live-modules.js';
-import type { ModuleRecord } from './module-record.js';
+import type { ModuleRecord } from '../store/module-record.js';
 import type { ModuleRegistryDeps } from './registry-deps.js';
 
 /** A registration with its times as they are recorded when it is taken now; `lifeMs` for one that says no time of expiry. */

@@ -2,7 +2,7 @@ import type { DeregisterModuleRequest, RegisteredModule } from '../../shared/gen
 import { checkReason } from '../../shared/messages/reason.js';
 import { metadataOf } from './known-mediators.js';
 import type { LiveModules } from './live-modules.js';
-import { titleOf } from './module-record.js';
+import { titleOf } from '../store/module-record.js';
 import { requireOwn } from './module-rights.js';
 import type { ModuleRegistryDeps } from './registry-deps.js';
 

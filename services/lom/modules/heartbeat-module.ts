@@ -7,7 +7,7 @@ import {
 } from '../../shared/gen/rune/v1/registry.js';
 import { pulseOf } from './lifecycle.js';
 import type { LiveModules } from './live-modules.js';
-import type { ModuleRecord } from './module-record.js';
+import type { ModuleRecord } from '../store/module-record.js';
 import { requireOwnLive } from './module-rights.js';
 import type { ModuleRegistryDeps } from './registry-deps.js';
 

@@ -2,7 +2,7 @@ import { ModuleType, type MediatorMetadata } from '../../shared/gen/rune/v1/mrs.
 import { ModuleState } from '../../shared/gen/rune/v1/registry.js';
 import { configuredMediators, type KnownMediator, type MediatorEndpoint } from '../mediators/mediators.js';
 import { lifecycleOf, type ModuleTiming } from './lifecycle.js';
-import { nameOf, type ModuleRecord } from './module-record.js';
+import { nameOf, type ModuleRecord } from '../store/module-record.js';
 
 /** What a mediator says of itself; undefined for a record of another module. */
 export function metadataOf({

@@ -1,7 +1,7 @@
 import { durationText } from '../../shared/messages/duration.js';
 import { ModuleType } from '../../shared/gen/rune/v1/mrs.js';
 import { ModuleHealth, ModuleState } from '../../shared/gen/rune/v1/registry.js';
-import type { ModuleRecord } from './module-record.js';
+import type { ModuleRecord } from '../store/module-record.js';
 
 /** How often a kind of module says that it lives, and how late it may be. */
 export interface Pulse {

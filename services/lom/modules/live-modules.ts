@@ -6,7 +6,7 @@ import type { RecordedBeat } from '../store/module-store.js';
 import { missingRequired, type ModuleVersion } from './dependencies.js';
 import { knownMediators, metadataOf } from './known-mediators.js';
 import { lifecycleOf, type Lifecycle } from './lifecycle.js';
-import { nameOf, versionOf, type ModuleRecord } from './module-record.js';
+import { nameOf, versionOf, type ModuleRecord } from '../store/module-record.js';
 import { createRegisteredBundles, type RegisteredBundles } from './registered-bundles.js';
 import type { ModuleRegistryDeps } from './registry-deps.js';
 import { listKey, showConfigured, showDirectory, showRecord } from './show-module.js';

@@ -1,7 +1,7 @@
 import { RuneError } from '../../shared/errors.js';
 import { ModuleType } from '../../shared/gen/rune/v1/mrs.js';
 import type { LiveModules } from './live-modules.js';
-import type { ModuleRecord } from './module-record.js';
+import type { ModuleRecord } from '../store/module-record.js';
 import type { ModuleRegistrySettings } from './registry-deps.js';
 
 /** Throws CALLER_NOT_ALLOWED unless the caller may register modules of this type. */

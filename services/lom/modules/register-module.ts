@@ -8,7 +8,7 @@ import { checkDependencies } from './dependencies.js';
 import { metadataOf } from './known-mediators.js';
 import { pulseOf } from './lifecycle.js';
 import type { LiveModules } from './live-modules.js';
-import { FIRST_BEAT, nameOf, titleOf, versionOf, type ModuleRecord } from './module-record.js';
+import { FIRST_BEAT, nameOf, titleOf, versionOf, type ModuleRecord } from '../store/module-record.js';
 import { notOwn } from './module-rights.js';
 import type { Candidate } from './read-candidate.js';
 import type { ModuleRegistryDeps } from './registry-deps.js';

@@ -3,7 +3,7 @@ import { RuneError } from '../../shared/errors.js';
 import { ModuleContent } from '../../shared/gen/rune/v1/registry.js';
 import { metadataOf } from './known-mediators.js';
 import { readContent } from './module-content.js';
-import { nameOf, titleOf, type ModuleRecord } from './module-record.js';
+import { nameOf, titleOf, type ModuleRecord } from '../store/module-record.js';
 import type { ModuleRegistryDeps } from './registry-deps.js';
 
 /** The bundles of registrations, as they were read. */

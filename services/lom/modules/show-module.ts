@@ -13,7 +13,7 @@ import {
   RegisteredModule,
 } from '../../shared/gen/rune/v1/registry.js';
 import type { Lifecycle } from './lifecycle.js';
-import type { ModuleRecord } from './module-record.js';
+import type { ModuleRecord } from '../store/module-record.js';
 
 /** A registration as the protocol shows it. */
 export function showRecord(record: ModuleRecord, { state, reason }: Lifecycle): RegisteredModule {

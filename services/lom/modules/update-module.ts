@@ -15,7 +15,7 @@ import { checkDependencies } from './dependencies.js';
 import { metadataOf } from './known-mediators.js';
 import type { LiveModules } from './live-modules.js';
 import { mergeContent, mergeRegistration } from './merge-registration.js';
-import { titleOf, versionOf, type ModuleRecord } from './module-record.js';
+import { titleOf, versionOf, type ModuleRecord } from '../store/module-record.js';
 import { requireOwnLive, requireTrust } from './module-rights.js';
 import { readCandidate } from './read-candidate.js';
 import { registerModule } from './register-module.js';

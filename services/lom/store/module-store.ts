@@ -1,4 +1,4 @@
-import type { ModuleRecord } from '../modules/module-record.js';
+import type { ModuleRecord } from './module-record.js';
 
 /** A heartbeat to be recorded. */
 export type RecordedBeat = Pick<ModuleRecord, 'registrationId' | 'heartbeatMs' | 'expiresMs' | 'beat'>;

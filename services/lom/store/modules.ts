@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
 import { ModuleRegistration } from '../../shared/gen/rune/v1/mrs.js';
 import { HeartbeatModuleRequest } from '../../shared/gen/rune/v1/registry.js';
-import { nameOf, versionOf, type ModuleBeat, type ModuleRecord } from '../modules/module-record.js';
+import { nameOf, versionOf, type ModuleBeat, type ModuleRecord } from './module-record.js';
 import type { ModuleStore, Superseded } from './module-store.js';
 import type { StoreDatabase } from './store-database.js';
 import { callStore } from './store-fault.js';

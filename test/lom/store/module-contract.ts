@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { FIRST_BEAT, type ModuleRecord } from '../../../services/lom/modules/module-record.js';
+import { FIRST_BEAT, type ModuleRecord } from '../../../services/lom/store/module-record.js';
 import type { Store } from '../../../services/lom/store/store.js';
 import { ModuleRegistration, ModuleType } from '../../../services/shared/gen/rune/v1/mrs.js';
 import { HeartbeatModuleRequest, ModuleHealth } from '../../../services/shared/gen/rune/v1/registry.js';
