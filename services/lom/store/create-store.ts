@@ -2,7 +2,7 @@ import type { Changes } from './changes.js';
 import { createExecution } from './create-execution.js';
 import type { Leases } from './leases.js';
 import { askCancel, cancelsAsked, readAway, takeOver, unfinished } from './owners.js';
-import { createModuleStore } from './modules.js';
+import { createModuleStore } from './create-module-store.js';
 import { listExecutions, readExecution } from './read-executions.js';
 import { readActionUse, readCooldown, readLockWaits, readNodeLock } from './read-locks.js';
 import { readEvents, sumOutcomeBytes } from './read-events.js';
