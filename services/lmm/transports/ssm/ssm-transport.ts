@@ -8,11 +8,12 @@ import type { NodeCommand, Transport } from '../transport.js';
 import { refusalError, unavailableError } from './fault-error.js';
 import { outputBucketFor } from './output-bucket.js';
 import type { Clock, RateBudget } from './rate-budget.js';
-import { adoptOverSsm, runOverSsm, type SsmRunDeps } from './run-over-ssm.js';
+import { adoptOverSsm, runOverSsm } from './run-over-ssm.js';
 import type { SdkApiOptions } from './sdk-api.js';
 import { createSendTogether, type SendRun, type TogetherSettings } from './send-together.js';
 import { createSsmAccess, type SsmAccess } from './ssm-access.js';
 import { SsmFault, type SsmApi, type SsmInstance } from './ssm-api.js';
+import type { SsmRunDeps } from './ssm-run.js';
 import { deliverySeconds, sendSettings, type SsmSettings } from './ssm-settings.js';
 
 /** What the transport is made with. */
