@@ -1,100 +1,12 @@
 import assert from 'node:assert/strict';
 import { Delivery } from '../../services/shared/gen/rune/v1/mrs.js';
 import { randomUUID } from 'node:crypto';
-import { ParameterInput } from '../../services/shared/gen/rune/v1/lmm.js';
-import { PluginProtocol } from '../../services/shared/gen/rune/v1/mrs.js';
-import { LogLines, RunState, StopReason, type Outcome } from '../../services/shared/gen/rune/v1/run.js';
-import { acceptHeader } from '../../services/shared/messages/header.js';
+import { LogLines, RunState, StopReason } from '../../services/shared/gen/rune/v1/run.js';
 import { RuneError } from '../../services/shared/errors.js';
-import type { RunEvent } from '../../services/lmm/runs/kept-events.js';
-import type { Mediator } from '../../services/lmm/mediate.js';
-import type { NodeCommand, NodeEnding, RunSink } from '../../services/lmm/transports/transport.js';
-import { recordingLogger } from '../support/recording-logger.js';
-import {
-  mediatorWith,
-  pluginOf,
-  sha256,
-  startMessage,
-  succeedWith,
-  type StartFields,
-} from '../support/scripted-mediator.js';
+import type { NodeCommand } from '../../services/lmm/transports/transport.js';
+import { mediatorWith, sha256, startMessage } from '../support/scripted-mediator.js';
 import { ended, lost, untilStopped } from '../support/scripted-transport.js';
-
-const header = acceptHeader(undefined, { identity: 'test', nowMs: Date.now() });
-const script = Buffer.from('echo hello\n');
-const plugin = pluginOf(script);
-const start = startMessage;
-
-const succeed = (_command: NodeCommand, sink: RunSink): Promise<NodeEnding> => succeedWith(sink, '{"n":1}');
-
-async function eventsOf(mediator: Mediator, fields: StartFields = {}): Promise<RunEvent[]> {
-  const events: RunEvent[] = [];
-  for await (const event of mediator.start(start(fields), header).events(new AbortController().signal))
-    events.push(event);
-  return events;
-}
-
-async function outcomeOf(mediator: Mediator, fields: StartFields = {}): Promise<Outcome> {
-  const last = (await eventsOf(mediator, fields)).at(-1)?.event;
-  assert.ok(last?.$case === 'outcome');
-  return last.value;
-}
-
-const cancel = (mediator: Mediator, runId: string, reason = ''): void =>
-  mediator.cancel({ runId, reason, ownerEpoch: 0, lmmInstanceId: '' });
-
-const refusal = (mediator: Mediator, fields: StartFields): string => {
-  try {
-    mediator.start(start(fields), header);
-  } catch (error) {
-    assert.ok(error instanceof RuneError);
-    return error.name;
-  }
-  return 'accepted';
-};
-
-describe('the log of the mediator', () => {
-  const at = async (run: Parameters<typeof mediatorWith>[0]): Promise<Record<string, unknown>[]> => {
-    const { logger, lines } = recordingLogger();
-    const fields = { runId: randomUUID(), executionId: randomUUID() };
-    await outcomeOf(mediatorWith(run, { logger }), fields);
-    for (const line of lines) {
-      assert.equal(line['node'], 'web01');
-      assert.equal(line['run_id'], fields.runId);
-      assert.equal(line['execution_id'], fields.executionId);
-      assert.equal(line['trace_id'], header.observability?.traceId);
-    }
-    return lines;
-  };
-
-  it('warns of a node that cannot be used, with the error that its caller gets', async () => {
-    const [line] = await at(() =>
-      Promise.reject(new RuneError('HOST_KEY_CHANGED', 'The key is another one.')),
-    );
-    assert.equal(line?.['level'], 'warn');
-    assert.equal(line['error'], 'HOST_KEY_CHANGED');
-    assert.equal(line['error_message'], 'The key is another one.');
-    assert.match(String(line['error_fingerprint']), /^[0-9a-f]{16}$/);
-  });
-
-  it('warns of a run whose outcome is not known', async () => {
-    const [line] = await at(() => Promise.resolve(lost('gone')));
-    assert.deepEqual([line?.['level'], line?.['state']], ['warn', 'LOST']);
-  });
-
-  it('tells that a plugin failed and nothing of what it said', async () => {
-    const lines = await at(async (_command, sink) => {
-      await sink.stdout(Buffer.from('{"error":{"message":"the-words-of-the-plugin"}}'));
-      return ended(1);
-    });
-    assert.deepEqual([lines[0]?.['level'], lines[0]?.['error']], ['info', 'PLUGIN_REFUSED_INPUT']);
-    assert.doesNotMatch(JSON.stringify(lines), /the-words-of-the-plugin/);
-  });
-
-  it('has no line for a success', async () => {
-    assert.deepEqual(await at(succeed), []);
-  });
-});
+import { header, plugin, script, succeed, eventsOf, outcomeOf, cancel, refusal } from './mediate-calls.js';
 
 describe('the mediator', () => {
   it('numbers the events of a run from accepted to outcome without gaps', async () => {
@@ -150,7 +62,7 @@ describe('the mediator', () => {
 
   it('says how `local` is switched on where it is not', () => {
     assert.throws(
-      () => mediatorWith(succeed).start(start({ target: { name: 'n', transport: 'local' } }), header),
+      () => mediatorWith(succeed).start(startMessage({ target: { name: 'n', transport: 'local' } }), header),
       { name: 'TRANSPORT_NOT_AVAILABLE', message: /"local": set local_enabled: true/ },
     );
   });
@@ -163,85 +75,6 @@ describe('the mediator', () => {
     assert.equal((await outcomeOf(mediator, without)).state, RunState.SUCCEEDED);
   });
 
-  describe('refuses before anything reaches the node', () => {
-    const cases: [title: string, fields: StartFields, expected: string][] = [
-      [
-        'bytes that do not fit their digest',
-        { plugin: { script: { sha256: sha256(Buffer.from('x')), content: script } } },
-        'CHECKSUM_MISMATCH',
-      ],
-      ['a plugin without a digest', { plugin: {} }, 'FIELD_MALFORMED'],
-      ['a dispatch group that is too long', { dispatchGroup: 'g'.repeat(65) }, 'FIELD_MALFORMED'],
-      ['a dispatch group of two lines', { dispatchGroup: 'g\n' }, 'FIELD_MALFORMED'],
-      ['a run id that is no UUID', { runId: '../../etc' }, 'FIELD_MALFORMED'],
-      [
-        'a transport that it does not offer',
-        { target: { name: 'n', transport: 'telnet' } },
-        'TRANSPORT_NOT_AVAILABLE',
-      ],
-      ['a target without a name', { target: { transport: 'scripted' } }, 'FIELD_MALFORMED'],
-      ['parameters that are not an object', { paramsJson: Buffer.from('[]') }, 'FIELD_MALFORMED'],
-      ['parameters that are two objects', { paramsJson: Buffer.from('{},{}') }, 'FIELD_MALFORMED'],
-      [
-        'node variables that close the context',
-        { context: { nodeVarsJson: Buffer.from('{}},"x":{') } },
-        'FIELD_MALFORMED',
-      ],
-      [
-        'a configuration that is no object',
-        { context: { configurationJson: Buffer.from('3') } },
-        'FIELD_MALFORMED',
-      ],
-      [
-        "a file that would lie outside of the plugin's folder",
-        { plugin: { ...plugin, files: [{ path: '../x', blob: plugin.script }] } },
-        'FIELD_MALFORMED',
-      ],
-      [
-        'more arguments than a process may have',
-        { plugin: { ...plugin, arguments: ['x'.repeat(64 * 1024)] } },
-        'FIELD_MALFORMED',
-      ],
-      [
-        'a requirement that is no name',
-        { plugin: { ...plugin, requires: { commands: ['a;b'], os: [] } } },
-        'FIELD_MALFORMED',
-      ],
-      [
-        'a timeout beyond its maximum',
-        { limits: { timeout: { seconds: 61, nanos: 0 } } },
-        'FIELD_OUT_OF_RANGE',
-      ],
-      ['a negative timeout', { limits: { timeout: { seconds: -1, nanos: 0 } } }, 'FIELD_OUT_OF_RANGE'],
-      [
-        'a port that cannot be',
-        { target: { name: 'n', transport: 'scripted', port: 70_000 } },
-        'FIELD_MALFORMED',
-      ],
-      ...['', 'root; id', '-u', '#0', "root'", '$(id)', 'root\n', 'ro ot'].map(
-        (user): [string, StartFields, string] => [
-          `a run-as user ${JSON.stringify(user)}`,
-          { runAs: { user, become: 'sudo' } },
-          'FIELD_MALFORMED',
-        ],
-      ),
-      [
-        'another program to become a user with',
-        { runAs: { user: 'root', become: 'su;' } },
-        'FIELD_MALFORMED',
-      ],
-      ['an empty script', { plugin: { script: { sha256: sha256(Buffer.alloc(0)) } } }, 'FIELD_MALFORMED'],
-      ['an output limit beyond its maximum', { limits: { outputBytesMax: 5000 } }, 'FIELD_OUT_OF_RANGE'],
-    ];
-    for (const [title, fields, expected] of cases) {
-      it(title, () => {
-        const mediator = mediatorWith(() => assert.fail('the node was reached'));
-        assert.equal(refusal(mediator, fields), expected);
-        assert.equal(mediator.runCount, 0);
-      });
-    }
-  });
-
   it('starts a run id once, also after the run has ended', async () => {
     const mediator = mediatorWith(succeed);
     const runId = randomUUID();
@@ -251,11 +84,11 @@ describe('the mediator', () => {
 
   it('refuses more runs than it may have, and takes one again when one has ended', async () => {
     const mediator = mediatorWith((_command, _sink, stop) => untilStopped(stop));
-    const runs = [mediator.start(start(), header), mediator.start(start(), header)];
+    const runs = [mediator.start(startMessage(), header), mediator.start(startMessage(), header)];
     assert.equal(refusal(mediator, {}), 'MEDIATOR_FULL');
     cancel(mediator, runs[0]!.runId);
     await runs[0]!.finished;
-    const third = mediator.start(start(), header);
+    const third = mediator.start(startMessage(), header);
     for (const run of [runs[1]!, third]) cancel(mediator, run.runId);
     await Promise.all([runs[1]!.finished, third.finished]);
   });
@@ -263,7 +96,7 @@ describe('the mediator', () => {
   it('tells in the outcome why a run was cancelled, the first reason only and not without end', async () => {
     const mediator = mediatorWith((_command, _sink, stop) => untilStopped(stop));
     const messageAfter = async (...reasons: string[]): Promise<string | undefined> => {
-      const run = mediator.start(start(), header);
+      const run = mediator.start(startMessage(), header);
       for (const reason of reasons) cancel(mediator, run.runId, reason);
       return (await run.finished).error?.errorData?.message;
     };
@@ -277,7 +110,7 @@ describe('the mediator', () => {
       sink.started();
       return untilStopped(stop);
     });
-    const run = mediator.start(start(), header);
+    const run = mediator.start(startMessage(), header);
     cancel(mediator, run.runId);
     cancel(mediator, run.runId);
     const outcome = await run.finished;
@@ -293,7 +126,7 @@ describe('the mediator', () => {
   it('goes on with a run whose reader has left, and cancels it after orphan_after', async () => {
     const mediator = mediatorWith((_command, _sink, stop) => untilStopped(stop));
     const limits = { orphanAfter: { seconds: 0, nanos: 50_000_000 } };
-    const run = mediator.start(start({ limits }), header);
+    const run = mediator.start(startMessage({ limits }), header);
     for await (const { event } of run.events(new AbortController().signal)) {
       assert.equal(event.$case, 'accepted');
       break;
@@ -315,7 +148,9 @@ describe('the mediator', () => {
       return succeed(command, sink);
     });
     let lines = 0;
-    for await (const { event } of mediator.start(start(), header).events(new AbortController().signal)) {
+    for await (const { event } of mediator
+      .start(startMessage(), header)
+      .events(new AbortController().signal)) {
       await new Promise(setImmediate);
       if (event.$case === 'log') lines += LogLines.decode(event.value.lines).lines.length;
       if (event.$case === 'outcome') assert.equal(event.value.logDroppedBytes, 0);
@@ -330,7 +165,7 @@ describe('the mediator', () => {
       for (let more = 0; more < 1000; more++) void sink.stderr(Buffer.alloc(100, 'x\n'));
       return ended(143, { end: { signal: 'TERM' }, stopReason: StopReason.CANCEL });
     });
-    const run = mediator.start(start(), header);
+    const run = mediator.start(startMessage(), header);
     const reader = run.events(new AbortController().signal);
     await reader.next();
     cancel(mediator, run.runId);
@@ -358,14 +193,14 @@ describe('the mediator', () => {
       }
       return succeed(command, sink);
     });
-    for await (const event of mediator.start(start(), header).events(new AbortController().signal)) {
+    for await (const event of mediator.start(startMessage(), header).events(new AbortController().signal)) {
       await new Promise(setImmediate);
       assert.ok(event);
     }
     assert.ok(waited > 20, `held back ${waited} times`);
 
     [waited, dropped] = [0, 0];
-    const run = mediator.start(start(), header);
+    const run = mediator.start(startMessage(), header);
     for await (const { event } of run.events(new AbortController().signal)) {
       assert.equal(event.$case, 'accepted');
       break;
@@ -421,77 +256,6 @@ describe('the mediator', () => {
     assert.equal(outcome.error?.errorData?.data?.evidence, `${'a'.repeat(700)}${'b'.repeat(324)}`);
   });
 
-  describe('with a plugin of another protocol', () => {
-    const plugin = (protocol: PluginProtocol, more: object = {}): StartFields => ({
-      plugin: { script: { sha256: sha256(script), content: script }, protocol, ...more },
-    });
-
-    it('makes the result of what it prints, also on standard error, which goes into the log as well', async () => {
-      let seen: NodeCommand | undefined;
-      const mediator = mediatorWith(async (command, sink) => {
-        seen = command;
-        sink.started();
-        await sink.stdout(Buffer.from([0x61, 0xff]));
-        await sink.stderr(Buffer.from('careful\n'));
-        return ended(5);
-      });
-      const events = await eventsOf(mediator, plugin(PluginProtocol.RAW, { arguments: ['-v', 'a b'] }));
-      const last = events.at(-1)?.event;
-      assert.ok(last?.$case === 'outcome');
-      assert.equal(last.value.error?.errorData?.name, 'PLUGIN_FAILED');
-      assert.equal(
-        last.value.result?.outputJson.toString(),
-        '{"stdout":"a\ufffd","stderr":"careful\\n","exit_code":5}',
-      );
-      assert.ok(events.some(({ event }) => event.$case === 'log'));
-      assert.deepEqual([seen?.arguments, seen?.input.length, seen?.environment], [['-v', 'a b'], 0, {}]);
-    });
-
-    it('keeps what was printed until it was stopped', async () => {
-      const mediator = mediatorWith((_command, sink, stop) => {
-        sink.started();
-        void sink.stdout(Buffer.from('half'));
-        return untilStopped(stop);
-      });
-      const run = mediator.start(start(plugin(PluginProtocol.RAW)), header);
-      cancel(mediator, run.runId);
-      const outcome = await run.finished;
-      assert.equal(outcome.state, RunState.CANCELLED);
-      assert.equal(outcome.result?.outputJson.toString(), '{"stdout":"half","stderr":""}');
-    });
-
-    it('refuses a result that is small in bytes and too large as JSON', async () => {
-      const mediator = mediatorWith(async (_command, sink) => {
-        sink.started();
-        await sink.stdout(Buffer.alloc(1000, 1));
-        return ended(0);
-      });
-      for (const protocol of [PluginProtocol.RAW, PluginProtocol.NAGIOS, PluginProtocol.BOLT]) {
-        const outcome = await outcomeOf(mediator, plugin(protocol));
-        assert.equal(outcome.error?.errorData?.name, 'RESULT_TOO_LARGE');
-        assert.equal(outcome.result, undefined);
-      }
-    });
-
-    it('gives a Bolt task variables where it asks for them, and refuses those that cannot be', async () => {
-      let seen: NodeCommand | undefined;
-      const mediator = mediatorWith((command, sink) => {
-        seen = command;
-        return succeed(command, sink);
-      });
-      const task = plugin(PluginProtocol.BOLT, { parameterInput: ParameterInput.BOTH });
-      await outcomeOf(mediator, { ...task, paramsJson: Buffer.from('{"a":[1]}') });
-      assert.deepEqual(seen?.environment, { PT_a: '[1]', PT__task: 'noop' });
-      assert.equal(seen.input.toString(), '{"a":[1],"_task":"noop"}');
-      assert.equal(refusal(mediator, { ...task, paramsJson: Buffer.from('{"a;id":1}') }), 'FIELD_MALFORMED');
-    });
-
-    it('refuses one that it does not know', () => {
-      const mediator = mediatorWith(() => assert.fail('the node was reached'));
-      assert.equal(refusal(mediator, plugin(9 as PluginProtocol)), 'FIELD_MALFORMED');
-    });
-  });
-
   it('checks the result against the output schema', async () => {
     const outputSchema = JSON.stringify({
       type: 'object',
@@ -530,8 +294,8 @@ describe('the mediator', () => {
         ? new Promise((resolve) => (finish = () => void succeed(command, sink).then(resolve)))
         : untilStopped(stop),
     );
-    const short = mediator.start(start({ limits: { timeout: { seconds: 5, nanos: 0 } } }), header);
-    const long = mediator.start(start(), header);
+    const short = mediator.start(startMessage({ limits: { timeout: { seconds: 5, nanos: 0 } } }), header);
+    const long = mediator.start(startMessage(), header);
     const drained = mediator.drain(100);
     assert.equal(refusal(mediator, {}), 'SERVICE_SHUTTING_DOWN');
     finish();
