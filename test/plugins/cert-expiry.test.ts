@@ -9,6 +9,7 @@ import { openServer, type OpenServer } from '../support/open-server.js';
 import { findProcesses } from '../support/processes.js';
 import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
 import { createCertificate, type TestCertificate } from '../support/x509.js';
+import { itNamesMissingTools } from './missing-tools.js';
 import { acceptsParams, errorOfAction, makeToolPath, outputOfAction } from './shipped-action.js';
 
 const TOOLS = ['date', 'head', 'openssl', 'timeout', 'tr'];
@@ -210,16 +211,9 @@ describe('cert-expiry', () => {
     assert.equal(error.message, 'file cannot be read by this user');
   });
 
-  for (const tool of TOOLS) {
-    it(`ends with code 2 and names ${tool} where it is missing`, async () => {
-      const PATH = await makeToolPath(
-        join(directory.path, 'tools'),
-        TOOLS.filter((each) => each !== tool),
-      );
-      const error = await errorOfAction('cert-expiry', { host: 'localhost' }, { environment: { PATH } });
-      assert.deepEqual([error.code, error.details], [2, { missing: tool }]);
-    });
-  }
+  itNamesMissingTools(TOOLS, (PATH) =>
+    errorOfAction('cert-expiry', { host: 'localhost' }, { environment: { PATH } }),
+  );
 
   it('needs no other tool', async () => {
     const PATH = await makeToolPath(join(directory.path, 'tools'), TOOLS);

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { skipUnlessRoot } from '../support/skip.js';
-import { acceptsParams, makeToolPath, runShippedAction } from './shipped-action.js';
+import { itNamesMissingTools } from './missing-tools.js';
+import { acceptsParams, runShippedAction } from './shipped-action.js';
 import { cleanupScene, CLEANUP_TOOLS, NOBODY, itemsOf, exists } from './cleanup-scene.js';
 
 describe('disk-cleanup', () => {
@@ -121,14 +122,8 @@ describe('disk-cleanup', () => {
     }
   });
 
-  for (const tool of CLEANUP_TOOLS) {
-    it(`ends with code 2 and names ${tool} where it is missing`, async () => {
-      const tools = await makeToolPath(
-        join(scene.node.path, 'fewer'),
-        CLEANUP_TOOLS.filter((each) => each !== tool),
-      );
-      const { error } = await ending({ package_caches: true }, { path: tools });
-      assert.deepEqual([error?.code, error?.details], [2, { missing: tool }]);
-    });
-  }
+  itNamesMissingTools(
+    CLEANUP_TOOLS,
+    async (path) => (await ending({ package_caches: true }, { path })).error,
+  );
 });

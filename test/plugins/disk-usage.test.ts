@@ -3,6 +3,7 @@ import { chmod, mkdir, open, rm, stat, statfs, symlink, writeFile } from 'node:f
 import { join } from 'node:path';
 import { findProcesses } from '../support/processes.js';
 import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
+import { itNamesMissingTools } from './missing-tools.js';
 import { acceptsParams, errorOfAction, makeToolPath, outputOfAction } from './shipped-action.js';
 import { skipUnlessRoot } from '../support/skip.js';
 
@@ -241,16 +242,7 @@ describe('disk-usage', () => {
     }
   });
 
-  for (const tool of TOOLS) {
-    it(`ends with code 2 and names ${tool} where it is missing`, async () => {
-      const PATH = await makeToolPath(
-        join(directory.path, 'tools'),
-        TOOLS.filter((each) => each !== tool),
-      );
-      const error = await errorOfAction('disk-usage', {}, { environment: { PATH } });
-      assert.deepEqual([error.code, error.details], [2, { missing: tool }]);
-    });
-  }
+  itNamesMissingTools(TOOLS, (PATH) => errorOfAction('disk-usage', {}, { environment: { PATH } }));
 
   it('needs no other tool', async () => {
     const PATH = await makeToolPath(join(directory.path, 'tools'), TOOLS);

@@ -8,6 +8,7 @@ import { gunzipSync } from 'node:zlib';
 import { makeScriptedNode } from '../support/scripted-node.js';
 import { skipUnlessRoot } from '../support/skip.js';
 import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
+import { itNamesMissingTools } from './missing-tools.js';
 import { acceptsParams, configurationOf, makeToolPath, runShippedAction } from './shipped-action.js';
 
 const TOOLS = ['base64', 'cat', 'head', 'readlink', 'stat', 'tail', 'timeout', 'tr', 'wc'];
@@ -423,16 +424,7 @@ describe('gather-logs', () => {
     }
   });
 
-  for (const tool of TOOLS) {
-    it(`ends with code 2 and names ${tool} where it is missing`, async () => {
-      const path = await makeToolPath(
-        join(directory.path, 'tools'),
-        TOOLS.filter((each) => each !== tool),
-      );
-      const { error } = await ending({ paths: [logs] }, { path });
-      assert.deepEqual([error?.code, error?.details], [2, { missing: tool }]);
-    });
-  }
+  itNamesMissingTools(TOOLS, async (path) => (await ending({ paths: [logs] }, { path })).error);
 
   it('refuses parameters that the schema does not describe', () => {
     assert.ok(acceptsParams('gather-logs', { units: ['php@8.2.service'], since: '-90s' }));

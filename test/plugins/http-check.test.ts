@@ -8,6 +8,7 @@ import { openServer, type OpenServer } from '../support/open-server.js';
 import { findProcesses } from '../support/processes.js';
 import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
 import { createCertificate } from '../support/x509.js';
+import { itNamesMissingTools } from './missing-tools.js';
 import { acceptsParams, errorOfAction, makeToolPath, outputOfAction } from './shipped-action.js';
 
 const TOOLS = ['head', 'timeout', 'tr'];
@@ -213,16 +214,7 @@ describe('http-check', () => {
     });
   }
 
-  for (const tool of TOOLS) {
-    it(`ends with code 2 and names ${tool} where it is missing`, async () => {
-      const PATH = await makeToolPath(
-        join(directory.path, `no-${tool}`),
-        TOOLS.filter((each) => each !== tool),
-      );
-      const error = await errorOfAction('http-check', { url: base }, { environment: { PATH } });
-      assert.deepEqual([error.code, error.details], [2, { missing: tool }]);
-    });
-  }
+  itNamesMissingTools(TOOLS, (PATH) => errorOfAction('http-check', { url: base }, { environment: { PATH } }));
 
   it('refuses parameters that are none, by its schema and by itself', async () => {
     const urls = [

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { freePort } from '../support/free-port.js';
 import { findProcesses } from '../support/processes.js';
 import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
+import { itNamesMissingTools } from './missing-tools.js';
 import { acceptsParams, errorOfAction, makeToolPath, outputOfAction } from './shipped-action.js';
 import { openSilentPort, type SilentPort } from './silent-port.js';
 import { skip, skipUnlessRoot } from '../support/skip.js';
@@ -131,16 +132,7 @@ describe('port-check', () => {
     assert.deepEqual([found?.['pid'], found?.['process'], found?.['uid']], [null, null, 0]);
   });
 
-  for (const tool of TOOLS) {
-    it(`ends with code 2 and names ${tool} where it is missing`, async () => {
-      const PATH = await makeToolPath(
-        join(directory.path, 'tools'),
-        TOOLS.filter((each) => each !== tool),
-      );
-      const error = await errorOfAction('port-check', {}, { environment: { PATH } });
-      assert.deepEqual([error.code, error.details], [2, { missing: tool }]);
-    });
-  }
+  itNamesMissingTools(TOOLS, (PATH) => errorOfAction('port-check', {}, { environment: { PATH } }));
 
   it('needs no other tool', async () => {
     const PATH = await makeToolPath(join(directory.path, 'tools'), TOOLS);

@@ -4,6 +4,7 @@ import { symlink } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
+import { itNamesMissingTools } from './missing-tools.js';
 import { acceptsParams, errorOfAction, makeToolPath, outputOfAction } from './shipped-action.js';
 
 const TOOLS = ['cut', 'head', 'sleep', 'sort'];
@@ -117,16 +118,7 @@ describe('process-top', () => {
     assert.ok(list.some(({ uid, user }) => uid === 0 && user === 'root'));
   });
 
-  for (const tool of TOOLS) {
-    it(`ends with code 2 and names ${tool} where it is missing`, async () => {
-      const PATH = await makeToolPath(
-        join(directory.path, 'tools'),
-        TOOLS.filter((each) => each !== tool),
-      );
-      const error = await errorOfAction('process-top', {}, { environment: { PATH } });
-      assert.deepEqual([error.code, error.details], [2, { missing: tool }]);
-    });
-  }
+  itNamesMissingTools(TOOLS, (PATH) => errorOfAction('process-top', {}, { environment: { PATH } }));
 
   it('needs no other tool, not even ps', async () => {
     const PATH = await makeToolPath(join(directory.path, 'tools'), TOOLS);

@@ -5,6 +5,7 @@ import { runWithLibrary } from '../support/bash.js';
 import { findProcesses } from '../support/processes.js';
 import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
 import { bpcsInput } from './bpcs-document.js';
+import { itNamesMissingTools } from './missing-tools.js';
 import {
   acceptsParams,
   errorOfAction,
@@ -210,16 +211,7 @@ describe('time-sync', () => {
     assert.ok(stdout.toString().includes('"ahead_of_sender_seconds":null'));
   });
 
-  for (const tool of TOOLS) {
-    it(`ends with code 2 and names ${tool} where it is missing`, async () => {
-      const PATH = await makeToolPath(
-        join(directory.path, 'tools'),
-        TOOLS.filter((each) => each !== tool),
-      );
-      const error = await errorOfAction('time-sync', {}, { environment: { PATH } });
-      assert.deepEqual([error.code, error.details], [2, { missing: tool }]);
-    });
-  }
+  itNamesMissingTools(TOOLS, (PATH) => errorOfAction('time-sync', {}, { environment: { PATH } }));
 
   it('refuses a parameter that is none, by its schema and by itself', async () => {
     for (const params of [{ offset_max_ms: 0 }, { offset_max_ms: 'a[$(id)]' }, { offset_max_ms: 1.5 }]) {
