@@ -14,6 +14,7 @@ const STARTERS = [
   'support/service-process.js',
   'support/spawn-rune.js',
   'support/sshd.js',
+  'support/systemd-machine.js',
   'support/test-tools.js',
   'support/tiny-service.js',
 ].map((file) => join(TESTS, file));

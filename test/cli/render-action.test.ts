@@ -27,6 +27,14 @@ describe('an action shown to a person', () => {
     assert.equal(line({}, 'at one time'), undefined);
   });
 
+  it('says that it runs in a scope of systemd, and nothing where it does not', () => {
+    assert.match(
+      line({ systemdScope: true }, 'runs in') ?? '',
+      /: +a scope of systemd, where the node gives one$/,
+    );
+    assert.equal(line({}, 'runs in'), undefined);
+  });
+
   it('has the types of its fields in words, those of lists and behind references too', () => {
     const inputSchema = JSON.stringify({
       $defs: {

@@ -46,6 +46,8 @@ describe('the mediator', () => {
       files: [{ path: 'lib/helper.sh', blob: { sha256: sha256(helper), content: helper } }],
       arguments: ['-w', '5 %'],
       requires: { commands: ['docker'], os: [{ id: 'debian', versionMin: '11' }] },
+      leavesProcesses: true,
+      systemdScope: true,
     };
     await eventsOf(mediator, { plugin: whole });
     await eventsOf(mediator, { plugin: { ...whole, delivery: Delivery.DIRECTORY } });
@@ -57,6 +59,7 @@ describe('the mediator', () => {
     for (const command of seen) {
       assert.deepEqual(command.arguments, whole.arguments);
       assert.deepEqual(command.requires, whole.requires);
+      assert(command.leavesProcesses && command.systemdScope);
     }
   });
 

@@ -39,6 +39,7 @@ export function commandFor(
     environment: {},
     requires: { commands: [], os: [] },
     leavesProcesses: false,
+    systemdScope: false,
     timeoutMs: 10_000,
     killGraceMs: 300,
     connectTimeoutMs: 10_000,

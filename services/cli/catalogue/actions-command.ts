@@ -39,6 +39,7 @@ export function renderAction(action: ActionCapability, width: number): string[] 
     'can be repeated': action.idempotent ? 'yes' : 'no',
     'dry run': action.supportsDryRun ? 'yes' : 'no',
     ...(action.runAs === '' ? {} : { 'runs as': action.runAs }),
+    ...(action.systemdScope ? { 'runs in': 'a scope of systemd, where the node gives one' } : {}),
     delivery: action.delivery === Delivery.DIRECTORY ? 'temporary directory' : 'stream',
     protocol: protocolWords(action.protocol),
     ...(requires.length === 0 ? {} : { 'needs on the node': requires }),

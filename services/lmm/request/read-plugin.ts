@@ -21,7 +21,15 @@ const OS_VERSION = /^(\d{1,9}(\.\d{1,9})*)?$/;
 /** What of a node's command the plugin decides. */
 type PluginCommand = Pick<
   NodeCommand,
-  'script' | 'library' | 'helpers' | 'delivery' | 'files' | 'arguments' | 'requires' | 'leavesProcesses'
+  | 'script'
+  | 'library'
+  | 'helpers'
+  | 'delivery'
+  | 'files'
+  | 'arguments'
+  | 'requires'
+  | 'leavesProcesses'
+  | 'systemdScope'
 >;
 
 /**
@@ -49,6 +57,7 @@ export function readPlugin(plugin: Plugin | undefined, blobs: BlobCache): Plugin
     arguments: words,
     requires: checkRequirements(plugin?.requires),
     leavesProcesses: plugin?.leavesProcesses ?? false,
+    systemdScope: plugin?.systemdScope ?? false,
   };
 }
 

@@ -61,12 +61,10 @@ export interface UploadParts {
   readonly startToken: string;
 }
 
-const SUPERVISOR = Buffer.from(
-  compactShell(readFileSync(join(packageRoot, 'services/lmm/transports/supervisor.sh'), 'utf8')),
-);
-
-/** The end of it that the supervisor evaluates only when it needs it. */
-const SUPERVISOR_REST_BYTES = SUPERVISOR.length - SUPERVISOR.indexOf('\n: rest\n');
+const SUPERVISOR = shellOf('supervisor.sh');
+/** Reading what is sent costs the node more than anything else of a short run: this part goes where it is asked for. */
+const SUPERVISOR_WITH_SCOPE = Buffer.concat([SUPERVISOR, Buffer.from('\n'), shellOf('supervisor-scope.sh')]);
+const REST_AT = SUPERVISOR.indexOf('\n: rest\n');
 
 /**
  * Header, body and all that the plugin is made of and reads, as one buffer. Throws INVALID_REQUEST for what a shell cannot carry (a NUL byte)
@@ -81,6 +79,7 @@ export function encodeUpload(command: NodeCommand, leaseMs: number): Upload {
 export function encodeUploadParts(command: NodeCommand, leaseMs: number): UploadParts {
   checkCommand(command);
   const { requires } = command;
+  const supervisor = command.systemdScope ? SUPERVISOR_WITH_SCOPE : SUPERVISOR;
   const { first, rest } = sentLibrary(command.library);
   const files = command.files.map(({ path, bytes }) => `${bytes.length}:${path}`);
   const variables = Object.entries(command.environment).map(([name, value]) => `${name}=${shellWord(value)}`);
@@ -89,18 +88,18 @@ export function encodeUploadParts(command: NodeCommand, leaseMs: number): Upload
   const startToken = randomBytes(16).toString('hex');
   const variablesOfRun =
     `NONCE=${nonce} TOKEN=${startToken} RUN_ID=${command.runId} DELIVERY=${command.delivery} ` +
-    `LEAVES=${command.leavesProcesses ? 'yes' : 'no'} BECOME=${command.runAs === undefined ? 'no' : 'yes'} LIBRARY_BYTES=${first.length} LIBRARY_REST_BYTES=${rest.length} ` +
+    `LEAVES=${command.leavesProcesses ? 'yes' : 'no'} SCOPE=${command.systemdScope ? 'yes' : 'no'} BECOME=${command.runAs === undefined ? 'no' : 'yes'} LIBRARY_BYTES=${first.length} LIBRARY_REST_BYTES=${rest.length} ` +
     `HELPER_BYTES=${command.helpers.length} SCRIPT_BYTES=${command.script.length} ` +
     `FILES=${shellWord(files.join(' '))} INPUT_BYTES=${command.input.length} ` +
     `ARGUMENTS=${shellWord(command.arguments.map(shellWord).join(' '))} ` +
     `ENVIRONMENT=${shellWord(variables.join(' '))} ` +
-    `REST_BYTES=${SUPERVISOR_REST_BYTES} COMMANDS=${shellWord(requires.commands.join(' '))} OS=${shellWord(systems.join(' '))} ` +
+    `REST_BYTES=${supervisor.length - REST_AT} COMMANDS=${shellWord(requires.commands.join(' '))} OS=${shellWord(systems.join(' '))} ` +
     `LIMIT=${hundredths(command.timeoutMs)} GRACE=${hundredths(command.killGraceMs)} LEASE=${hundredths(leaseMs)} FIRST_LINE=$LINENO\n`;
-  const bodyBytes = Buffer.byteLength(variablesOfRun) + SUPERVISOR.length;
+  const bodyBytes = Buffer.byteLength(variablesOfRun) + supervisor.length;
   return {
     head: Buffer.from(`RUNE1:${String(bodyBytes).padStart(8, '0')}${variablesOfRun}`),
     shared: [
-      SUPERVISOR,
+      supervisor,
       first,
       rest,
       command.helpers,
@@ -157,6 +156,10 @@ export function checkCommand(command: NodeCommand): void {
       runId: command.runId,
     });
   }
+}
+
+function shellOf(name: string): Buffer {
+  return Buffer.from(compactShell(readFileSync(join(packageRoot, 'services/lmm/transports', name), 'utf8')));
 }
 
 /** One word of a Bash command on one line, whatever the text holds. */

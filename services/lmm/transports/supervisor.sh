@@ -9,6 +9,7 @@
 #   RUN_ID         becomes RUNE_RUN_ID in the plugin's environment
 #   DELIVERY       stream or directory
 #   LEAVES         yes: what is alive after a normal end stays alive
+#   SCOPE          yes: the plugin's process gets a scope of systemd of its own, if the node gives it one
 #   BECOME         yes: sudo or doas started this bash; its $1 is then the process that leads the session
 #   LIBRARY_BYTES LIBRARY_REST_BYTES HELPER_BYTES SCRIPT_BYTES FILES INPUT_BYTES   what follows on stdin, in this order;
 #                  HELPER_BYTES is 0 in a directory, FILES (BYTES:PATH ...) is empty in a stream. The first part of a library
@@ -30,7 +31,7 @@ unset TMOUT GLOBIGNORE FUNCNEST BASH_XTRACEFD
 COUNTED=-N
 [ "${BASH_VERSINFO[0]}${BASH_VERSINFO[1]}" -ge 44 ] || COUNTED="-d '' -n"
 RS=$'\036' NL=$'\n'
-PARSED='' NOW=0 WAIT=0 LAST=0 FIRST=0 PLUGIN='' WATCHDOG='' FOLDER='' SAID='' REASON='' JOBS='' SESSION='' LOGIN='' ANCESTORS='' OTHERS=' ' LEFT=() UNSURE='' BORN=0 SINCE=0 BEGUN=0
+PARSED='' NOW=0 WAIT=0 LAST=0 FIRST=0 PLUGIN='' WATCHDOG='' FOLDER='' SAID='' REASON='' JOBS='' SESSION='' LOGIN='' ANCESTORS='' OTHERS=' ' LEFT=() UNSURE='' BORN=0 SINCE=0 BEGUN=0 LOOK=look_for_left
 
 # fd 3 and 4: the channel's stdout and stderr; 5: the lease; 6: what jobs said; 7: the plugin's stdin; 8 and 9: to and from
 # the watchdog. Nothing that login files left open there reaches the plugin.
@@ -119,8 +120,10 @@ last_pid && FIRST=$LAST
 now
 BEGUN=$NOW
 set -m
-coproc RUNE { exec -c "$BASH" --noprofile --norc -c "$PLUGIN_SHELL" plugin.sh "$LIBRARY_BYTES" "$LIBRARY_REST_BYTES" "$HELPER_BYTES" "$SCRIPT_BYTES"; } 2>&4 4>&-
-PLUGIN=$!
+if [ "$SCOPE" = no ] || ! { parse_rest && start_in_scope; }; then
+  coproc RUNE { exec -c "$BASH" --noprofile --norc -c "$PLUGIN_SHELL" plugin.sh "$LIBRARY_BYTES" "$LIBRARY_REST_BYTES" "$HELPER_BYTES" "$SCRIPT_BYTES"; } 2>&4 4>&-
+  PLUGIN=$!
+fi
 
 # --- what of the plugin is alive ---
 
@@ -188,7 +191,7 @@ find_ancestors() {
   done
 }
 
-# Appends the process to LEFT if it is alive and the plugin's; sets UNSURE if that cannot be told.
+# Appends the process to LEFT if it is alive and the plugin's, or to UNSURE if that cannot be told.
 look_at() {
   local pid=$1 words=''
   [ "$pid" != "$WATCHDOG" ] || return 0
@@ -223,15 +226,15 @@ look_at() {
       # A session that this run shares with others: whose process it is, only its environment could say. What has escaped may
       # be of another run over the same connection: it is not killed.
       if [[ -z $words && $ITS_SESSION == "$SESSION" ]]; then
-        UNSURE=yes
+        UNSURE+="$pid "
       elif [[ $LOGIN != none ]] && has_escaped "$pid" "$PARENT"; then
-        UNSURE=yes
+        UNSURE+="$pid "
       fi
       ;;
   esac
 }
 
-# Fills LEFT. Only processes that began after FIRST can be the plugin's; a range is looked up, a wide one is listed. In a run
+# Fills LEFT and UNSURE. Only processes that began after FIRST can be the plugin's; a range is looked up, a wide one is listed. In a run
 # of more than two seconds the numbers may have gone round: then all processes are listed.
 # Most of what a busy node starts is others': that is seen here at a glance, since bash copies a function whenever it calls it.
 look_for_left() {
@@ -417,7 +420,7 @@ watchdog() {
   watchdog_guard
   # Main is dead and cannot clean up any more.
   now
-  look_for_left
+  $LOOK
   kill_left $((NOW + GRACE))
   remove_folder
   kill -KILL -- "-$WATCHDOG"
@@ -487,7 +490,7 @@ if [ "$STATUS" -gt 128 ]; then
 fi
 
 COUNT=0 CONFIRMED=yes
-look_for_left
+$LOOK
 if [ -n "${LEFT[*]}$UNSURE" ]; then
   parse_rest
   now
@@ -601,6 +604,8 @@ take_jobs() {
 }
 
 signal_left() {
+  # All of it at once, so that nothing is forked meanwhile.
+  if [ "$1" = KILL ] && [ "$LOOK" = look_in_scope ] && [ -w "$SCOPE/cgroup.kill" ]; then printf 1 >"$SCOPE/cgroup.kill"; fi
   kill "-$1" -- "-$PLUGIN"
   [ ${#LEFT[@]} -eq 0 ] || kill "-$1" "${LEFT[@]}"
 }
@@ -609,7 +614,7 @@ signal_left() {
 left_until() {
   local deadline=$1 step=1
   while :; do
-    look_for_left
+    $LOOK
     [ -n "${LEFT[*]}$UNSURE" ] || return 0
     now
     [ "$NOW" -lt "$deadline" ] || return 1

@@ -56,6 +56,8 @@ export interface NodeCommand {
   readonly references?: readonly InputReference[];
   /** Do not kill what is alive after a normal end. */
   readonly leavesProcesses: boolean;
+  /** Start the plugin in a transient scope of systemd, where the node gives one: then everything that it started is known. */
+  readonly systemdScope: boolean;
   readonly timeoutMs: number;
   readonly killGraceMs: number;
   readonly connectTimeoutMs: number;

@@ -45,6 +45,7 @@ function pluginOf(plan: Plan, withContent: boolean): Plugin {
     library: library.length === 0 ? undefined : blob(librarySha256, library),
     delivery: capability.delivery,
     leavesProcesses: capability.leavesProcesses,
+    systemdScope: capability.systemdScope,
     files: files.map((file) => ({ path: file.path, blob: blob(file.sha256, file.bytes) })),
     protocol: capability.protocol,
     requires: capability.requires,

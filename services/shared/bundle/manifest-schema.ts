@@ -154,6 +154,9 @@ export const MANIFEST_SCHEMA: object = {
       type: 'boolean',
     },
     leaves_processes: flag('Processes that are alive after the plugin are wanted.'),
+    systemd_scope: flag(
+      'The plugin runs in a scope of systemd of its own where the node gives it one, so that no process it starts can hide.',
+    ),
     timeout_ms: {
       description: 'After so many milliseconds the plugin is stopped.',
       type: 'integer',

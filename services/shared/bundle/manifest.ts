@@ -44,6 +44,7 @@ export interface Manifest {
   readonly idempotent: boolean;
   readonly supportsDryRun: boolean;
   readonly leavesProcesses: boolean;
+  readonly systemdScope: boolean;
   readonly timeoutMs: number;
   readonly cooldownMs: number;
   /** 0 for any number. */
@@ -77,6 +78,7 @@ interface ManifestYaml {
   idempotent: boolean;
   supports_dry_run?: boolean;
   leaves_processes: boolean;
+  systemd_scope: boolean;
   timeout_ms: number;
   cooldown_ms: number;
   max_concurrent: number;
@@ -195,6 +197,7 @@ export function readManifest(
     idempotent: yaml.idempotent,
     supportsDryRun: yaml.supports_dry_run ?? task?.supportsDryRun ?? false,
     leavesProcesses: yaml.leaves_processes,
+    systemdScope: yaml.systemd_scope,
     timeoutMs: yaml.timeout_ms,
     cooldownMs: yaml.cooldown_ms,
     maxConcurrent: yaml.max_concurrent,

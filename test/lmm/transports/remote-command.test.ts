@@ -87,11 +87,14 @@ describe('the upload', () => {
   });
 
   it('carries a supervisor without comments that bash can read, from 4.2 on', () => {
-    const { bytes } = encodeUpload(commandFor(NODE, ''), 15_000);
-    const body = bytes.subarray(14, 14 + Number(bytes.subarray(6, 14)));
-    assert.doesNotMatch(body.toString(), /^\s*#/m);
-    execFileSync('bash', ['-n'], { input: body });
-    assert.deepEqual(findNewerSyntax(`#!/bin/bash\n${body.toString()}`), []);
+    for (const systemdScope of [false, true]) {
+      const { bytes } = encodeUpload(commandFor(NODE, '', { systemdScope }), 15_000);
+      const body = bytes.subarray(14, 14 + Number(bytes.subarray(6, 14)));
+      assert.doesNotMatch(body.toString(), /^\s*#/m);
+      execFileSync('bash', ['-n'], { input: body });
+      assert.deepEqual(findNewerSyntax(`#!/bin/bash\n${body.toString()}`), []);
+      assert.equal(body.includes('systemd-run'), systemdScope, 'no other run carries that part');
+    }
   });
 
   for (const field of ['script', 'library', 'input'] as const) {

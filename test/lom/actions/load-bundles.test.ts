@@ -33,6 +33,7 @@ describe('load bundles', () => {
       examples: [],
       delivery: Delivery.STREAM,
       leavesProcesses: false,
+      systemdScope: false,
       moduleName: 'test',
       protocol: PluginProtocol.BPCS,
       requires: { commands: [], os: [] },
@@ -63,6 +64,7 @@ describe('load bundles', () => {
       idempotent: true,
       supports_dry_run: true,
       leaves_processes: true,
+      systemd_scope: true,
       timeout_ms: 1000,
       cooldown_ms: 2000,
       max_concurrent: 3,
@@ -80,7 +82,12 @@ describe('load bundles', () => {
     assert.equal(capability.cooldownMs, 2000);
     assert.equal(capability.maxConcurrent, 3);
     assert.equal(capability.runAs, 'postgres');
-    assert(capability.idempotent && capability.supportsDryRun && capability.leavesProcesses);
+    assert(
+      capability.idempotent &&
+        capability.supportsDryRun &&
+        capability.leavesProcesses &&
+        capability.systemdScope,
+    );
     assert.deepEqual(capability.examples, [examples[0], { ...examples[1], output: undefined }]);
   });
 

@@ -1,0 +1,66 @@
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod } from 'node:fs/promises';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { promisify } from 'node:util';
+import { packageRoot } from '../../services/shared/process/package-root.js';
+import { eventually } from './eventually.js';
+import { makeTempDirectory } from './temp-directory.js';
+
+const execute = promisify(execFile);
+/** Exit code of the script where the kernel refuses such a machine. */
+const REFUSED = 77;
+
+/** A systemd that is the init of namespaces of its own, with this machine's programs and with processes that this machine sees. */
+export interface SystemdMachine {
+  /** The id of its init, as this machine has it. */
+  readonly pid: number;
+  /** A shell that starts its commands over there as a login of root does: with a number, a session and a cgroup of its own. */
+  readonly loginShell: string;
+  /** Runs a program over there and resolves with what it printed. Rejects if it fails. */
+  run(program: string, ...words: readonly string[]): Promise<string>;
+  /** Ends it and all that runs over there. */
+  stop(): Promise<void>;
+}
+
+/** Starts one with this layout of the cgroup tree. Resolves with the reason, in words, where this cannot be done. */
+export async function startSystemdMachine(layout: 'unified' | 'hybrid'): Promise<SystemdMachine | string> {
+  if (process.getuid?.() !== 0) return 'only root can start a systemd in namespaces of its own';
+  const directory = await makeTempDirectory();
+  const script = join(packageRoot, 'test/support/systemd-machine.sh');
+  await directory.write({ 'root/.keep': '' });
+  const keeper = spawn('bash', [script, layout, join(directory.path, 'root')]);
+  const ended = once(keeper, 'exit');
+  const complaint = text(keeper.stderr);
+  const stop = async (): Promise<void> => {
+    keeper.stdin.end();
+    await ended;
+    await directory.remove();
+  };
+  const [first] = await Promise.race([once(keeper.stdout, 'data'), ended]);
+  if (keeper.exitCode !== null) {
+    await stop();
+    if (keeper.exitCode === REFUSED) return (await complaint).trim();
+  }
+  const pid = Number(first);
+  const run = async (...words: readonly string[]): Promise<string> =>
+    (await execute('nsenter', ['--all', `--target=${pid}`, '--', ...words])).stdout;
+  try {
+    await eventually(() => run('systemctl', 'is-active', 'rune.target'), { label: 'systemd' });
+    const trees = layout === 'unified' ? [''] : ['unified/', 'systemd/'];
+    await run('mkdir', ...trees.map((tree) => `/sys/fs/cgroup/${tree}login`));
+  } catch (error) {
+    await stop();
+    throw new Error(await complaint, { cause: error });
+  }
+  // With absolute paths: what PATH holds is up to the login.
+  const overThere = `for tree in /sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/systemd; do
+    [ ! -d "$tree/login" ] || echo $$ >"$tree/login/cgroup.procs"
+  done; eval "$LOGIN_JOB"; unset LOGIN_JOB; exec /bin/sh "$@"`;
+  const enter = `exec /usr/bin/nsenter --all --target=${pid} -- /usr/bin/setsid /bin/sh -c '${overThere}' login "$@"`;
+  await directory.write({ login: `#!/bin/sh\necho 0 2>/dev/null >/proc/self/loginuid\n${enter}\n` });
+  const loginShell = join(directory.path, 'login');
+  await chmod(loginShell, 0o755);
+  return { pid, loginShell, run, stop };
+}
