@@ -32,6 +32,7 @@ need krb5-admin-server test -x /usr/sbin/kadmin.local
 need krb5-user command -v kinit
 need unzip command -v unzip
 need systemd command -v systemd-analyze
+need dbus command -v dbus-daemon
 need python3-grpc-tools /usr/bin/python3 -c 'import grpc_tools'
 # FIDO in software. As root only this one file is unpacked: the package as a whole brings a Python framework along.
 authenticator=usr/lib/openssh/regress/misc/sk-dummy/sk-dummy.so

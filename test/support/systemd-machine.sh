@@ -102,8 +102,7 @@ inside() {
   ln -s null dev/console
   ln -s /proc/self/fd dev/fd
   cp /etc/passwd /etc/group /etc/ld.so.cache etc/
-  mkdir -p etc/systemd/system
-  printf '[Unit]\nDefaultDependencies=no\n' >etc/systemd/system/rune.target
+  cp -r "${self%/*}/../fixtures/systemd-machine" etc/systemd
   echo 0123456789abcdef0123456789abcdef >etc/machine-id
   pivot_root . old
   umount -l old

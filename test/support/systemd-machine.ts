@@ -16,10 +16,15 @@ const REFUSED = 77;
 export interface SystemdMachine {
   /** The id of its init, as this machine has it. */
   readonly pid: number;
-  /** A shell that starts its commands over there as a login of root does: with a number, a session and a cgroup of its own. */
+  /**
+   * A shell that starts its commands over there as a login does: with a number, a session and a cgroup. The login is root's, or of the
+   * user whose id is LOGIN_USER, and evaluates LOGIN_JOB before.
+   */
   readonly loginShell: string;
   /** Runs a program over there and resolves with what it printed. Rejects if it fails. */
   run(program: string, ...words: readonly string[]): Promise<string>;
+  /** Starts the manager of a user, by its id, as the first login of that user does. */
+  startUserManager(id: number): Promise<void>;
   /** Ends it and all that runs over there. */
   stop(): Promise<void>;
 }
@@ -57,10 +62,15 @@ export async function startSystemdMachine(layout: 'unified' | 'hybrid'): Promise
   // With absolute paths: what PATH holds is up to the login.
   const overThere = `for tree in /sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/systemd; do
     [ ! -d "$tree/login" ] || echo $$ >"$tree/login/cgroup.procs"
-  done; eval "$LOGIN_JOB"; unset LOGIN_JOB; exec /bin/sh "$@"`;
+  done; eval "$LOGIN_JOB"
+  become=\${LOGIN_USER:+/usr/bin/setpriv --clear-groups --reuid=$LOGIN_USER --regid=$LOGIN_USER}
+  unset LOGIN_JOB LOGIN_USER; exec $become /bin/sh "$@"`;
   const enter = `exec /usr/bin/nsenter --all --target=${pid} -- /usr/bin/setsid /bin/sh -c '${overThere}' login "$@"`;
   await directory.write({ login: `#!/bin/sh\necho 0 2>/dev/null >/proc/self/loginuid\n${enter}\n` });
   const loginShell = join(directory.path, 'login');
   await chmod(loginShell, 0o755);
-  return { pid, loginShell, run, stop };
+  const startUserManager = async (id: number): Promise<void> => {
+    await run('systemctl', 'start', `user@${id}.service`);
+  };
+  return { pid, loginShell, run, startUserManager, stop };
 }

@@ -5,12 +5,13 @@
 # Starts the plugin's process in a scope of its own, which whatever it starts cannot leave unless systemd moves it, and sets PLUGIN.
 # Fails where the node gives none; then nothing of the upload is read.
 start_in_scope() {
-  local line
-  # Another user cannot have a process moved out of its session.
-  [ "$EUID" -eq 0 ] && [ -d /run/systemd/system ] && type -P systemd-run >/dev/null || return
+  local manager=--system directory=/run/user/$EUID line
+  # Only root may ask systemd itself; for any other user its own manager does, which there is while it is logged in or lingers.
+  [ "$EUID" -eq 0 ] || manager=--user
+  [ -d /run/systemd/system ] && type -P systemd-run >/dev/null && [[ $EUID -eq 0 || -d $directory/systemd ]] || return
   # systemd-run and env become the shell in place. Their own words are nobody's: without a scope the run goes on.
   coproc RUNE {
-    exec systemd-run --scope --quiet --collect --no-ask-password --unit="rune-$RUN_ID" --description="RUNE run $RUN_ID" \
+    XDG_RUNTIME_DIR=$directory exec systemd-run "$manager" --scope --quiet --collect --no-ask-password --unit="rune-$RUN_ID" --description="RUNE run $RUN_ID" \
       --property=TasksMax=infinity -- env -i "$BASH" --noprofile --norc -c "echo;exec 2>&4 4>&-;$PLUGIN_SHELL" plugin.sh \
       "$LIBRARY_BYTES" "$LIBRARY_REST_BYTES" "$HELPER_BYTES" "$SCRIPT_BYTES"
   } 2>/dev/null

@@ -19,8 +19,11 @@ const PATH = '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin';
 /** Short enough that systemd is not waited for long, and far from the heartbeats for a busy machine. */
 const SHORT_LEASE = { heartbeatMs: 200, leaseMs: 2_400 };
 
+/** Of a user that every machine has, and that owns nothing. */
+const USER = 65_534;
+
 /** What a login is made with, where it differs. */
-type LoginChanges = Partial<NodeProtocolSettings> & Readonly<Record<'path' | 'job', string>>;
+type LoginChanges = Partial<NodeProtocolSettings & Readonly<Record<'path' | 'job' | 'user', string>>>;
 
 interface ScopedRun extends PluginRun {
   readonly channel: BashChannel;
@@ -61,10 +64,10 @@ describe('a plugin in a scope of systemd', () => {
   const start = (
     script: string,
     changes: PluginChanges = {},
-    { path = PATH, job = '', ...settings }: Partial<LoginChanges> = {},
+    { path = PATH, job = '', user = '', ...settings }: LoginChanges = {},
   ): ScopedRun => {
     const channel = openBashChannel(
-      { PATH: path, HOME: '/', LOGIN_JOB: job, EDITOR: 'vi' },
+      { PATH: path, HOME: '/', LOGIN_JOB: job, LOGIN_USER: user, EDITOR: 'vi' },
       machine.loginShell,
     );
     const run = runPlugin(
@@ -94,31 +97,35 @@ describe('a plugin in a scope of systemd', () => {
 
     it('has all that it leaves behind found and ended, whatever that did to hide', expectFoundAndEnded);
 
-    it('has all that ended when it is cancelled, and that is confirmed', async () => {
-      const mark = sleepMark();
-      const run = start(`trap '' TERM; ${hide(mark)}; echo ready; while :; do sleep 86400; done`);
-      await eventually(() => run.stdout() === 'ready\n', { label: 'the plugin' });
-      run.stop(StopReason.CANCEL);
-      assert.deepEqual(endOf(await run.ending), {
+    it('has all that ended when it is cancelled, when its link is cut and when its supervisor is killed', async () => {
+      const marks = [sleepMark(), sleepMark(), sleepMark()] as const;
+      const stay = 'echo ready; while :; do sleep 86400; done';
+      const cancelled = start(`trap '' TERM; ${hide(marks[0])}; ${stay}`);
+      const cut = start(`${hide(marks[1])}; ${stay}`);
+      const killed = start(`${hide(marks[2])}; kill -KILL $PPID; ${stay}`);
+      const areReady = (): boolean => cancelled.stdout() === 'ready\n' && cut.stdout() === 'ready\n';
+      await eventually(areReady, { label: 'the plugins' });
+      cut.channel.destroy();
+      cancelled.stop(StopReason.CANCEL);
+      assert.deepEqual(endOf(await cancelled.ending), {
         end: { signal: 'KILL' },
         stopReason: StopReason.CANCEL,
         confirmed: true,
         maySurvive: false,
         leftProcesses: 0,
       });
-      assert.deepEqual(findProcesses(mark), []);
-    });
-
-    it('has all that ended when its link is cut, also when its supervisor is killed', async () => {
-      const [cut, killed] = [sleepMark(), sleepMark()];
-      const first = start(`${hide(cut)}; echo ready; while :; do sleep 86400; done`);
-      const second = start(`${hide(killed)}; kill -KILL $PPID; while :; do sleep 86400; done`);
-      await eventually(() => first.stdout() === 'ready\n', { label: 'the plugin' });
-      first.channel.destroy();
-      assert.equal((await second.ending).kind, 'lost');
-      await eventually(() => assert.deepEqual([...findProcesses(cut), ...findProcesses(killed)], []), {
-        label: 'the end of everything',
-      });
+      assert.deepEqual(findProcesses(marks[0]), []);
+      assert.equal((await killed.ending).kind, 'lost');
+      await eventually(
+        () =>
+          assert.deepEqual(
+            marks.flatMap((mark) => findProcesses(mark)),
+            [],
+          ),
+        {
+          label: 'the end of everything',
+        },
+      );
     });
 
     it('sees what it would see without one, and ends as it would', async () => {
@@ -157,6 +164,16 @@ describe('a plugin in a scope of systemd', () => {
       await eventually(async () => (await listScopes()) === '', { label: 'the scope to be removed' });
     });
 
+    it('has all that it leaves behind as a user found and ended, if the user has a manager', async () => {
+      await machine.startUserManager(USER);
+      const mark = sleepMark();
+      const script = `grep -o 'user@.*/rune-' /proc/$$/cgroup; ${hide(mark)}; exit 5`;
+      const run = start(script, {}, { user: String(USER) });
+      assert.deepEqual(endOf(await run.ending), FOUND_AND_ENDED, run.stderr());
+      assert.equal(run.stdout(), `user@${USER}.service/app.slice/rune-\n`);
+      assert.deepEqual(findProcesses(mark), []);
+    });
+
     describe('and the kernel numbers logins', () => {
       before(function () {
         if (!existsSync('/proc/self/loginuid')) skip(this, 'this kernel has no numbers for logins');
@@ -181,25 +198,28 @@ describe('a plugin in a scope of systemd', () => {
         assert.equal(findProcesses(mark).length, 1);
       });
 
-      it('runs without one where there is no systemd-run, or where it refuses, and may survive', async () => {
-        const programs = ['bash', 'env', 'setsid', 'sleep', 'pgrep', 'printf'];
+      it('runs without one where the node gives none, and may survive', async () => {
+        const programs = ['bash', 'env', 'setsid', 'sleep', 'pgrep'];
         const links = programs.map((name) => `ln -sf "$(command -v ${name})" /tmp/bin`);
         await machine.run('sh', '-c', `mkdir -p /tmp/bin; ${links.join('; ')}`);
         const runId = newId();
-        const unit = `--unit=rune-${runId}`;
-        const taken = machine.run('systemd-run', '--scope', unit, 'sleep', '60');
+        const taken = machine.run('systemd-run', '--scope', `--unit=rune-${runId}`, 'sleep', '60');
         taken.catch(() => undefined);
         await eventually(async () => (await listScopes()).includes(runId), { label: 'a unit of that name' });
-        const mark = [sleepMark(), sleepMark()] as const;
-        const runs = [
-          start(`${hide(mark[0])}; exit 5`, {}, { path: '/tmp/bin' }),
-          start(`${hide(mark[1])}; exit 5`, { runId }),
+        const without: readonly [why: string, changes: PluginChanges, login: LoginChanges][] = [
+          ['there is no systemd-run', {}, { path: '/tmp/bin' }],
+          ['systemd refuses it', { runId }, {}],
+          ['the user has no manager', {}, { user: String(USER - 1) }],
         ];
-        for (const run of runs) {
-          assert.deepEqual(endOf(await run.ending), MAY_SURVIVE);
-          assert.equal(run.stderr(), '');
-        }
-        for (const each of mark) assert.equal(findProcesses(each).length, HIDDEN);
+        await Promise.all(
+          without.map(async ([why, changes, login]) => {
+            const mark = sleepMark();
+            const run = start(`${hide(mark)}; exit 5`, changes, login);
+            assert.deepEqual(endOf(await run.ending), MAY_SURVIVE, why);
+            assert.equal(run.stderr(), '', why);
+            assert.equal(findProcesses(mark).length, HIDDEN, why);
+          }),
+        );
       });
 
       it('runs without one where systemd does not answer, and may survive', async () => {
