@@ -180,10 +180,11 @@ has_escaped() {
   read_login "$1" && [ "$NUMBER" = "$LOGIN" ] && { read_login "$2"; [ "$NUMBER" != "$LOGIN" ]; }
 }
 
-# Sets ANCESTORS to the processes that this one comes from. Only they can adopt what the plugin has orphaned.
+# Sets ANCESTORS to the processes that this one comes from, and 1, which may be none where something else entered a container. Only
+# they can adopt what the plugin has orphaned.
 find_ancestors() {
   local STATE PARENT=$$ GROUP ITS_SESSION BORN
-  ANCESTORS=' '
+  ANCESTORS=' 1 '
   while [ "${PARENT:-0}" -gt 0 ]; do
     ANCESTORS+="$PARENT "
     read_stat "$PARENT"
