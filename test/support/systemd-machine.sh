@@ -13,6 +13,8 @@ refused() {
   exit 77
 }
 
+mounted() { mount "$@" || refused "the kernel refuses: mount $*"; }
+
 # Hides the file systems of this machine, but for a mount namespace that only this script is in.
 outside() {
   unshare --mount --pid --cgroup --uts --ipc --net --fork true || refused 'the kernel gives no namespaces'
@@ -21,29 +23,32 @@ outside() {
 
 # Stays outside of the machine: gives it a part of the cgroup tree, and takes it back.
 keep() {
-  local tree trees=cgroup2 round=0
-  mount -t tmpfs -o mode=755 tmpfs "$root" || refused 'the kernel mounts no tmpfs'
+  local tree trees=cgroup2 machine watcher status=0 round=0
+  mounted -t tmpfs -o mode=755 tmpfs "$root"
   mkdir "$root/cgroup2" "$root/machine"
-  mount -t tmpfs -o mode=755 tmpfs "$root/machine"
-  mount -t cgroup2 none "$root/cgroup2" || refused 'the kernel mounts no cgroup2'
+  mounted -t tmpfs -o mode=755 tmpfs "$root/machine"
+  mounted -t cgroup2 none "$root/cgroup2"
   if [ "$layout" = hybrid ]; then
     # Not where it would make such a hierarchy, which every process of this machine would be in.
     grep -q :name=systemd: /proc/self/cgroup || refused 'this machine has no hierarchy name=systemd'
     trees="$trees systemd"
     mkdir "$root/systemd"
-    mount -t cgroup -o none,name=systemd none "$root/systemd" || refused 'the kernel mounts no cgroup'
+    mounted -t cgroup -o none,name=systemd none "$root/systemd"
   fi
   for tree in $trees; do
     mkdir "$root/$tree/$name" || refused 'the cgroup tree cannot be changed'
   done
+  exec 3<&0
   (
     for tree in $trees; do echo "$BASHPID" >"$root/$tree/$name/cgroup.procs"; done
-    exec unshare --mount --pid --cgroup --uts --ipc --net --fork --kill-child bash "$self" "$layout" "$root" inside </dev/null
+    exec unshare --mount --pid --cgroup --uts --ipc --net --fork --kill-child bash "$self" "$layout" "$root" inside </dev/null 3<&-
   ) &
+  machine=$!
   # Until whoever started this is done with it, or dead.
-  read -r _ || :
-  pkill -KILL -P $! || :
-  wait $! || :
+  { read -r _ <&3 || pkill -KILL -P "$machine"; } >/dev/null &
+  watcher=$!
+  wait "$machine" || status=$?
+  kill "$watcher" || :
   for tree in $trees; do
     until find "$root/$tree/$name" -depth -type d -exec rmdir {} +; do
       round=$((round + 1))
@@ -51,6 +56,7 @@ keep() {
       sleep 0.05
     done 2>/dev/null
   done
+  exit "$status"
 }
 
 # A file system of /usr and little else, nothing of which can be changed but what is in memory; then systemd itself.
@@ -65,39 +71,39 @@ inside() {
       cp -a "/$directory" "$directory"
     elif [ -d "/$directory" ]; then
       mkdir "$directory"
-      mount --bind "/$directory" "$directory"
-      mount -o remount,bind,ro "$directory"
+      mounted --bind "/$directory" "$directory"
+      mounted -o remount,bind,ro "$directory"
     fi
   done
-  mount --bind /usr usr
-  mount -o remount,bind,ro usr
+  mounted --bind /usr usr
+  mounted -o remount,bind,ro usr
   for directory in tmp run var usr/lib/systemd/system usr/lib/systemd/system-generators; do
-    mount -t tmpfs -o mode=755 tmpfs "$directory"
+    mounted -t tmpfs -o mode=755 tmpfs "$directory"
   done
   chmod 1777 tmp
-  mount -t proc proc proc
-  mount --bind proc/sys proc/sys
-  mount -o remount,bind,ro proc/sys
-  mount -t tmpfs -o mode=755 tmpfs sys
+  mounted -t proc proc proc
+  mounted --bind proc/sys proc/sys
+  mounted -o remount,bind,ro proc/sys
+  mounted -t tmpfs -o mode=755 tmpfs sys
   mkdir -p sys/fs/cgroup
   if [ "$layout" = hybrid ]; then
     # A mount of its own, by which systemd knows the layout; read-only, so that it mounts no controller of this machine.
-    mount -t tmpfs tmpfs sys/fs/cgroup
+    mounted -t tmpfs tmpfs sys/fs/cgroup
     mkdir sys/fs/cgroup/unified sys/fs/cgroup/systemd
-    mount -t cgroup2 none sys/fs/cgroup/unified
-    mount -t cgroup -o none,name=systemd none sys/fs/cgroup/systemd
-    mount -o remount,ro sys/fs/cgroup
+    mounted -t cgroup2 none sys/fs/cgroup/unified
+    mounted -t cgroup -o none,name=systemd none sys/fs/cgroup/systemd
+    mounted -o remount,ro sys/fs/cgroup
   else
-    mount -t cgroup2 none sys/fs/cgroup
+    mounted -t cgroup2 none sys/fs/cgroup
   fi
-  mount -o remount,ro sys
-  mount -t tmpfs -o mode=755 tmpfs dev
+  mounted -o remount,ro sys
+  mounted -t tmpfs -o mode=755 tmpfs dev
   mkdir dev/pts dev/shm
   for device in null zero full random urandom tty; do
     : >"dev/$device"
-    mount --bind "/dev/$device" "dev/$device"
+    mounted --bind "/dev/$device" "dev/$device"
   done
-  mount -t devpts -o newinstance,ptmxmode=666 devpts dev/pts
+  mounted -t devpts -o newinstance,ptmxmode=666 devpts dev/pts
   ln -s pts/ptmx dev/ptmx
   ln -s null dev/console
   ln -s /proc/self/fd dev/fd

@@ -43,12 +43,14 @@ export async function startSystemdMachine(layout: 'unified' | 'hybrid'): Promise
     await ended;
     await directory.remove();
   };
-  const [first] = await Promise.race([once(keeper.stdout, 'data'), ended]);
-  if (keeper.exitCode !== null) {
+  const first = await Promise.race([once(keeper.stdout, 'data'), ended.then(() => undefined)]);
+  if (first === undefined) {
     await stop();
-    if (keeper.exitCode === REFUSED) return (await complaint).trim();
+    const why = (await complaint).trim().replaceAll('\n', '; ');
+    if (keeper.exitCode === REFUSED) return why;
+    throw new Error(`The machine ended with ${keeper.exitCode}: ${why}`);
   }
-  const pid = Number(first);
+  const pid = Number(first[0]);
   const run = async (...words: readonly string[]): Promise<string> =>
     (await execute('nsenter', ['--all', `--target=${pid}`, '--', ...words])).stdout;
   try {
