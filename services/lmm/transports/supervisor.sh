@@ -31,7 +31,7 @@ unset TMOUT GLOBIGNORE FUNCNEST BASH_XTRACEFD
 COUNTED=-N
 [ "${BASH_VERSINFO[0]}${BASH_VERSINFO[1]}" -ge 44 ] || COUNTED="-d '' -n"
 RS=$'\036' NL=$'\n'
-PARSED='' NOW=0 WAIT=0 LAST=0 FIRST=0 PLUGIN='' WATCHDOG='' FOLDER='' SAID='' REASON='' JOBS='' SESSION='' LOGIN='' ANCESTORS='' OTHERS=' ' LEFT=() UNSURE='' BORN=0 SINCE=0 BEGUN=0 LOOK=look_for_left
+PARSED='' NOW=0 WAIT=0 LAST=0 FIRST=0 PLUGIN='' WATCHDOG='' FOLDER='' SAID='' REASON='' JOBS='' SESSION='' LOGIN='' ANCESTORS='' OTHERS=' ' LEFT=() UNSURE='' BORN=0 SINCE=0 BEGUN=0 FORKS='' LOOK=look_for_left
 
 # fd 3 and 4: the channel's stdout and stderr; 5: the lease; 6: what jobs said; 7: the plugin's stdin; 8 and 9: to and from
 # the watchdog. Nothing that login files left open there reaches the plugin.
@@ -73,6 +73,13 @@ wait_for() {
 
 # Sets LAST to the process id that was given out last, or fails.
 last_pid() { read -r _ _ _ _ LAST </proc/loadavg; }
+
+# Sets NUMBER to how many processes and threads the kernel has made so far, or fails.
+count_forks() {
+  local word
+  while read -r word NUMBER _; do [ "$word" != processes ] || return 0; done </proc/stat
+  return 1
+}
 
 # Reads so many bytes of the upload as the variable $1 says into the variable $2. No -t: bash would then ask the clock at
 # every byte, which makes 30 KB cost 50 ms; an upload that stalls ends with its channel.
@@ -235,8 +242,16 @@ look_at() {
   esac
 }
 
-# Fills LEFT and UNSURE. Only processes that began after FIRST can be the plugin's; a range is looked up, a wide one is listed. In a run
-# of more than two seconds the numbers may have gone round: then all processes are listed.
+# Whether process ids still grow since FIRST. In two seconds they do not go round; after that, FORKS tells how many were given out.
+is_ordered() {
+  local most NUMBER
+  last_pid && [ "$FIRST" -lt "$PLUGIN" ] && [ "$PLUGIN" -le "$LAST" ] || return 1
+  [ $((NOW - BEGUN)) -ge 200 ] || return 0
+  [ "${FORKS:-none}" != none ] && read -r most </proc/sys/kernel/pid_max && count_forks && [ $((NUMBER - FORKS)) -lt $((most / 2)) ]
+}
+
+# Fills LEFT and UNSURE. Only processes that began after FIRST can be the plugin's; a range is looked up, a wide one is listed. Where
+# the numbers may have gone round, all processes are listed.
 # Most of what a busy node starts is others': that is seen here at a glance, since bash copies a function whenever it calls it.
 look_for_left() {
   local from=$FIRST to pid entry pids rounds=0 ordered=yes name state parent group session tty foreground flags born rest
@@ -251,7 +266,7 @@ look_for_left() {
   # What is forked while this looks is looked at too.
   while [ "$rounds" -lt 8 ]; do
     rounds=$((rounds + 1)) pids=()
-    if [ $((NOW - BEGUN)) -lt 200 ] && last_pid && [ "$FIRST" -lt "$PLUGIN" ] && [ "$PLUGIN" -le "$LAST" ]; then
+    if is_ordered; then
       to=$LAST
       [ "$to" -ne "$from" ] || return 0
     else
@@ -366,7 +381,7 @@ watchdog_feed() {
 
 # Reads the lease until the plugin must stop, or is over. Sets REASON, OVER or ORPHAN.
 watchdog_read_lease() {
-  local line end heard left tick status
+  local line end heard left tick tick_most=50 status NUMBER
   now
   end=$((NOW + LIMIT)) heard=$NOW
   while :; do
@@ -375,7 +390,7 @@ watchdog_read_lease() {
     # After a pause of this very process, what came meanwhile counts.
     [ "$tick" -gt 0 ] || read -r -t 0 -u 5 || { REASON=lease && return; }
     [ "$tick" -le "$left" ] || tick=$left
-    [ "$tick" -le 100 ] || tick=100
+    [ "$tick" -le "$tick_most" ] || tick=$tick_most
     wait_for "$tick"
     IFS= read -r -t "$WAIT" -u 5 line
     status=$?
@@ -390,6 +405,12 @@ watchdog_read_lease() {
     [ -z "$line" ] || { REASON=cancel && return; }
     kill -CONT "${AWAKE[@]}"
     ! hear_main || return
+    if [ -z "$FORKS" ]; then
+      # For main, which is_ordered asks when the plugin is over.
+      FORKS=none tick_most=100
+      [ $((NOW - BEGUN)) -ge 200 ] || ! count_forks || FORKS=$NUMBER
+      printf 'forks %s\n' "$FORKS"
+    fi
   done
 }
 
@@ -474,7 +495,9 @@ done
 trap - CHLD
 set +m
 printf 'over\n' >&8
-[ -n "$SAID" ] || ! read -r -t 0 -u 9 || IFS= read -r -u 9 SAID
+while [ -z "$SAID" ] && read -r -t 0 -u 9 && IFS= read -r -u 9 SAID; do
+  case $SAID in forks\ *) FORKS=${SAID#* } SAID='' ;; esac
+done
 REASON=${SAID% *} STOPPED_AT=${SAID#* }
 
 HOW="exit $STATUS"

@@ -256,6 +256,33 @@ describe('the node protocol on a real bash', () => {
     });
   });
 
+  it('finds what is left where the numbers of processes have begun anew', async function () {
+    const login = join(folder, 'login-anew');
+    // In a namespace of its own the last number can be set.
+    const last = 'read -r most </proc/sys/kernel/pid_max; echo $((most - 20)) >/proc/sys/kernel/ns_last_pid';
+    const anew = `exec unshare --pid --fork --mount-proc bash -c '${last} || exit 3; "$@"; exit $?' bash`;
+    await writeFile(login, `#!/bin/sh\n${anew} /bin/sh "$@"\n`, { mode: 0o755 });
+    const can = await exec(login, ['-c', 'true']).then(
+      () => true,
+      () => false,
+    );
+    if (!can) skip(this, 'the kernel gives this user no namespace of processes whose numbers it may set');
+    const channel = openBashChannel({ PATH, HOME: folder }, login);
+    const run = runPlugin(
+      overChannel(channel, DEFAULT_NODE_PROTOCOL),
+      commandFor(
+        nodeOf({ kind: 'local' }),
+        'for i in {1..40}; do /bin/true; done; setsid sleep 86400 & echo "$$ $!"',
+      ),
+    );
+    const ending = await run.ending;
+    assert(ending.kind === 'ended' && ending.confirmed, JSON.stringify(ending));
+    const [plugin = 0, left = 0] = run.stdout().split(' ').map(Number);
+    assert(left < plugin, run.stdout());
+    assert.equal(ending.leftProcesses, 1);
+    assert.deepEqual(findProcesses(run.runId), []);
+  });
+
   it('evaluates nothing before the word go, though everything else has come', async () => {
     const channel = openBashChannel({ PATH, HOME: folder });
     const command = commandFor(nodeOf({ kind: 'local' }), 'echo it ran');
