@@ -1,8 +1,11 @@
 import { RuneError } from '../shared/errors.js';
-import type { PlanExecutionRequest, RerunExecutionRequest } from '../shared/gen/rune/v1/lom.js';
-import { SubmitExecutionRequest } from '../shared/gen/rune/v1/lom.js';
-import { DeliveryMode, type RcsHeader } from '../shared/gen/rune/v1/rcs.js';
-import { ExecutionState, RunState } from '../shared/gen/rune/v1/run.js';
+import {
+  type PlanExecutionRequest,
+  type RerunExecutionRequest,
+  SubmitExecutionRequest,
+} from '../shared/gen/rune/v1/lom.js';
+import type { RcsHeader } from '../shared/gen/rune/v1/rcs.js';
+import { ExecutionState } from '../shared/gen/rune/v1/run.js';
 import { newId } from '../shared/messages/ids.js';
 import type { Logger } from '../shared/logging/logger.js';
 import { SILENT_METER } from '../shared/metrics/metric.js';
@@ -11,40 +14,28 @@ import { checkReason } from '../shared/messages/reason.js';
 import type { EncodedMessage } from '../shared/rpc/encoded-message.js';
 import { settledWithin } from '../shared/settled-within.js';
 import type { Dispatcher } from './dispatch/dispatch.js';
+import { allRuns } from './execution/all-runs.js';
 import { beginAtZero } from './execution/begin-at-zero.js';
 import { performExecution, type Execution } from './execution/execution.js';
-import { executionStatus } from './execution/execution-status.js';
 import { createFairSlots } from './execution/fair-slots.js';
 import { loadOf, type OrchestratorLoad } from './execution/load.js';
 import { isFinal } from '../shared/messages/is-final.js';
-import type { Intent } from './plan/intent.js';
 import { createLockTurns } from './execution/lock-turns.js';
 import type { ExecutionSettings, OwnedExecution } from './execution/owned-execution.js';
 import { startOwnership, type OwnershipSettings } from './execution/ownership.js';
+import { prepareExecution, type Caller } from './execution/prepare-execution.js';
 import type { Mediators } from './mediators/mediators.js';
 import type { LomMeter } from './metrics.js';
-import { makePlan, requireAcknowledgement, type Plan } from './plan/plan.js';
-import { createRecorder, eventRecord, type Recorder } from './execution/recorder.js';
-import { newRun } from './execution/new-run.js';
+import { makePlan, type Plan } from './plan/plan.js';
+import { createRecorder, type Recorder } from './execution/recorder.js';
 import { readRetries } from './execution/read-retries.js';
 import { reserveRuns } from './execution/reserve-runs.js';
-import { recordedParams, requireSecrets, withSecrets } from './plan/recorded-params.js';
+import { repeatRequest } from './plan/repeat-request.js';
 import { replan, type ReplanSources } from './plan/replan.js';
-import { requestDigest } from './plan/request-digest.js';
 import { createCommitQueue } from './store/commit-queue.js';
-import type { ExecutionRecord, RunRecord, Store } from './store/store.js';
+import type { ExecutionRecord, Store } from './store/store.js';
 import { createWatchHub } from './watch/watch-hub.js';
 import { watchExecution, type KnownExecution, type WatchChoice } from './watch/watch.js';
-
-/** Runs that one reading of the store takes. */
-const RUNS_PAGE_MAX = 1000;
-const REQUEST_ID_CHARS_MAX = 128;
-
-/** Who called, as the service knows it. */
-export interface Caller {
-  readonly header: RcsHeader;
-  readonly triggeredBy: string;
-}
 
 /** Settings of the orchestrator. */
 export interface OrchestratorSettings extends ExecutionSettings, OwnershipSettings {
@@ -103,30 +94,6 @@ export interface Orchestrator {
    * for whoever takes them over.
    */
   drain(graceMs: number): Promise<void>;
-}
-
-/** The header of a request as it is recorded: a rerun is delivered as what it repeats was. */
-function withDelivery(header: RcsHeader, atLeastOnce: boolean): RcsHeader {
-  const { messageMetadata } = header;
-  if (!atLeastOnce || messageMetadata === undefined) return header;
-  return { ...header, messageMetadata: { ...messageMetadata, deliveryMode: DeliveryMode.AT_LEAST_ONCE } };
-}
-
-function checkRequestId(requestId: string): void {
-  if (requestId.length <= REQUEST_ID_CHARS_MAX && !requestId.includes('\0')) return;
-  throw new RuneError('FIELD_OUT_OF_RANGE', 'The request id cannot be kept.', {
-    field: 'request_id',
-    expectedFormat: `at most ${REQUEST_ID_CHARS_MAX} characters, none of them NUL`,
-  });
-}
-
-async function allRuns(store: Store, executionId: string): Promise<RunRecord[]> {
-  const runs: RunRecord[] = [];
-  for (;;) {
-    const page = await store.runs(executionId, { after: runs.at(-1)?.position ?? -1, limit: RUNS_PAGE_MAX });
-    runs.push(...page);
-    if (page.length < RUNS_PAGE_MAX) return runs;
-  }
 }
 
 /** Makes the orchestrator, which first goes on with what others left. Throws STORE_UNAVAILABLE. */
@@ -206,42 +173,14 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
     rerunOf: string,
   ): Promise<Submitted> => {
     refuseTooMany();
-    checkRequestId(request.requestId);
-    const plan = makePlan(request, sources);
-    const header = withDelivery(caller.header, plan.retries.atLeastOnce);
-    requireAcknowledgement(plan, request.acknowledgeRisk);
-    const { action, version, digest } = plan.action.capability;
-    const id = newId();
-    const runs = plan.runs.map(({ node }, position) => newRun(position, newId(), node.name));
-    const state = ExecutionState.RUNNING;
-    const first = executionStatus({ state, action, version, digest, runs: runs.length }, new Map());
-    const event = eventRecord(1, undefined, new Date(), { $case: 'execution', value: first });
-    const params = recordedParams(request.params ?? {}, plan.action);
-    const { requestId } = request;
-    const intent: Intent = { plan, runs: new Map(plan.runs.map((run) => [run.node.name, run])) };
+    const origin = { caller, rerunOf, owner, serverKey: store.serverKey };
+    const { execution: wanted, runs, header, intent } = prepareExecution(request, origin, sources);
+    const { id, action, event } = wanted;
     const reserved = reserveRuns(id, runs, intent, { slots, mediators: sources.mediators, dispatcher });
     creating.add(id);
     try {
       const { execution, existing, placed } = await store.createExecution(
-        {
-          id,
-          state,
-          action,
-          version,
-          digest,
-          reason: plan.reason,
-          triggeredBy: caller.triggeredBy,
-          correlationId: caller.header.messageMetadata?.correlationId ?? '',
-          requestId,
-          requestDigest:
-            requestId === '' ? Buffer.alloc(0) : requestDigest(store.serverKey, request, version),
-          dryRun: plan.dryRun,
-          rerunOf,
-          owner,
-          request: Buffer.from(SubmitExecutionRequest.encode({ ...request, params, header }).finish()),
-          runs: reserved.runs,
-          event,
-        },
+        { ...wanted, runs: reserved.runs },
         settings.requestIdWindowMs,
       );
       if (existing) return { execution, existing, opening: () => undefined };
@@ -252,7 +191,7 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
         action,
         runs: runs.length,
         triggered_by: caller.triggeredBy,
-        reason: plan.reason,
+        reason: wanted.reason,
       });
       const recorder = perform({
         record: execution,
@@ -299,26 +238,7 @@ export async function createOrchestrator(deps: OrchestratorDeps): Promise<Orches
       if (!isFinal(record.state))
         throw new RuneError('EXECUTION_NOT_ENDED', 'The execution has not ended yet.', { executionId });
       const runs = await allRuns(store, executionId);
-      const wanted = request.onlyFailed ? runs.filter((run) => run.state !== RunState.SUCCEEDED) : runs;
-      const nodes = wanted.map((run) => run.node);
-      if (nodes.length === 0)
-        throw new RuneError('NO_NODES_MATCHED', 'No run of the execution is left to repeat.', {
-          executionId,
-        });
-      const first = SubmitExecutionRequest.decode(record.request);
-      const action = `${record.action}@${record.version}`;
-      const about = sources.registry.get(action);
-      const params = withSecrets(first.params ?? {}, request.secretParams ?? {}, about);
-      requireSecrets(params, about);
-      const again: SubmitExecutionRequest = {
-        ...first,
-        action,
-        params,
-        targets: { nodes, groups: [], labels: {}, exclude: [], allowEmpty: false },
-        requestId: request.requestId,
-        reason: request.reason || record.reason,
-        acknowledgeRisk: request.acknowledgeRisk,
-      };
+      const again = repeatRequest(record, runs, request, sources.registry);
       return submit(again, caller, executionId);
     },
 
