@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { stringify } from 'yaml';
 import { createClient, type LomClient } from '../../services/cli/client.js';
 import type { RunResponse } from '../../services/shared/gen/rune/v1/lom.js';
 import { ExecutionState, RunState } from '../../services/shared/gen/rune/v1/run.js';
 import { packageRoot } from '../../services/shared/process/package-root.js';
 import { eventually } from '../support/eventually.js';
 import { appendedRuns, readStory } from '../support/execution-story.js';
+import { startLocalMediator } from '../support/local-mediator.js';
 import { startService, type ServiceProcess } from '../support/service-process.js';
 import { makeTempDirectory, type TempDirectory } from '../support/temp-directory.js';
 import { makeTestBundle } from '../support/test-bundle.js';
@@ -54,7 +54,6 @@ describe('an orchestrator that is killed', () => {
   before(async () => {
     directory = await makeTempDirectory();
     const bundle = await makeTestBundle(directory.path, 'durable');
-    const file = (name: string): string => join(directory.path, name);
     await cp(join(bundle, 'append-run'), join(bundle, 'append-limited'), { recursive: true });
     const edit = async (path: string, from: string, to: string): Promise<void> =>
       writeFile(join(bundle, path), (await readFile(join(bundle, path), 'utf8')).replace(from, to));
@@ -64,22 +63,10 @@ describe('an orchestrator that is killed', () => {
       'action: append-limited\nmax_concurrent: 1',
     );
     await edit('bundle.yaml', 'append-run', 'append-run, append-limited');
-    await directory.write({ 'lmm.yaml': stringify({ listen: '127.0.0.1:0', local_enabled: true }) });
-    lmm = await startService('lmm', file('lmm.yaml'));
+    lmm = await startLocalMediator(directory, { nodes: NODES, bundle });
     living.add(lmm);
-    await directory.write({
-      'inventory.yaml': stringify({
-        nodes: Object.fromEntries(NODES.map((name) => [name, { transport: 'local', lock_key: name }])),
-      }),
-      'lom.yaml': stringify({
-        listen: '127.0.0.1:0',
-        plugins: [bundle],
-        inventory: [file('inventory.yaml')],
-        mediators: [lmm.address],
-      }),
-    });
-    config = file('lom.yaml');
-    appended = file('appended');
+    config = join(directory.path, 'lom.yaml');
+    appended = join(directory.path, 'appended');
   });
   after(async () => {
     for (const service of living) service.kill('SIGKILL');

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { stringify } from 'yaml';
 import { createClient, type LomClient, RuneError } from '../../services/cli/client.js';
 import { OnLocked, type ExecutionRun, type RunResponse } from '../../services/shared/gen/rune/v1/lom.js';
 import { ExecutionState, RunState } from '../../services/shared/gen/rune/v1/run.js';
@@ -10,6 +9,7 @@ import { startBadLinks, type BadLinks } from '../support/bad-link.js';
 import { eventually } from '../support/eventually.js';
 import { appendedRuns, readStory, type ExecutionStory } from '../support/execution-story.js';
 import { gate } from '../support/gate.js';
+import { startLocalMediator } from '../support/local-mediator.js';
 import { startPostgres, type TestPostgres } from '../support/postgres.js';
 import { findProcesses } from '../support/processes.js';
 import { startService, type ServiceProcess } from '../support/service-process.js';
@@ -57,23 +57,11 @@ describe('several orchestrators over one PostgreSQL', () => {
     store = await postgres.createDatabase();
     relay = await startBadLinks({ route: () => ({ host: '127.0.0.1', port: postgres.port }) });
     const bundle = await makeTestBundle(directory.path, 'durable');
-    const file = (name: string): string => join(directory.path, name);
-    appended = file('appended');
-    await directory.write({ 'lmm.yaml': stringify({ listen: '127.0.0.1:0', local_enabled: true }) });
-    lmm = await startService('lmm', file('lmm.yaml'));
-    await directory.write({
-      'inventory.yaml': stringify({
-        nodes: Object.fromEntries(NODES.map((name) => [name, { transport: 'local', lock_key: name }])),
-      }),
-      'lom.yaml': stringify({
-        listen: '127.0.0.1:0',
-        plugins: [bundle],
-        inventory: [file('inventory.yaml')],
-        mediators: [lmm.address],
-        lease: '2s',
-        shutdown_grace: '0s',
-        kill_grace: '1s',
-      }),
+    appended = join(directory.path, 'appended');
+    lmm = await startLocalMediator(directory, {
+      nodes: NODES,
+      bundle,
+      lom: { lease: '2s', shutdown_grace: '0s', kill_grace: '1s' },
     });
   });
   after(async () => {
