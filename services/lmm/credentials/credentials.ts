@@ -1,5 +1,5 @@
 import { RuneError } from '../../shared/errors.js';
-import { matchesHostPatterns } from '../transports/ssh/host-pattern.js';
+import { matchesHostPatterns } from '../host-pattern.js';
 
 /** One credential of the mediator's configuration. Only paths and names of variables: the secrets stay where they are. */
 export interface CredentialConfig {

@@ -1,6 +1,6 @@
 import { ParameterInput, type MediateStart } from '../../shared/gen/rune/v1/lmm.js';
-import { jsonMember } from '../request/json-span.js';
-import { refuseField } from '../request/refuse-field.js';
+import { jsonMember } from '../json-span.js';
+import { refuseField } from '../refuse-field.js';
 import { RuneError } from '../../shared/errors.js';
 import { isObject, parsedJson, type PluginProtocol } from './plugin-protocol.js';
 import { programAnswer, programError } from './program.js';

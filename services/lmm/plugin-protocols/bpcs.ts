@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { MediateStart } from '../../shared/gen/rune/v1/lmm.js';
 import type { RcsHeader } from '../../shared/gen/rune/v1/rcs.js';
 import { RuneError, type ErrorName } from '../../shared/errors.js';
-import { jsonMember, jsonValueEnd } from '../request/json-span.js';
+import { jsonMember, jsonValueEnd } from '../json-span.js';
 import {
   isObject,
   parsedJson,

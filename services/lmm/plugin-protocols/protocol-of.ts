@@ -1,6 +1,6 @@
 import type { Plugin } from '../../shared/gen/rune/v1/lmm.js';
 import { PluginProtocol as Protocol } from '../../shared/gen/rune/v1/mrs.js';
-import { refuseField } from '../request/refuse-field.js';
+import { refuseField } from '../refuse-field.js';
 import { BOLT } from './bolt.js';
 import { BPCS } from './bpcs.js';
 import { NAGIOS } from './nagios.js';

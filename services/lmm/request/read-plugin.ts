@@ -1,7 +1,7 @@
 import type { Blob, Plugin } from '../../shared/gen/rune/v1/lmm.js';
 import { Delivery, type Requirements } from '../../shared/gen/rune/v1/mrs.js';
 import type { BlobCache } from '../blob-cache.js';
-import { refuseField } from './refuse-field.js';
+import { refuseField } from '../refuse-field.js';
 import type { NodeCommand } from '../transports/transport.js';
 
 const SCRIPT_BYTES_MAX = 1024 * 1024;

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { MediateStart } from '../../shared/gen/rune/v1/lmm.js';
 import type { InputReference, Transport } from '../transports/transport.js';
-import { refuseField } from './refuse-field.js';
+import { refuseField } from '../refuse-field.js';
 
 const REFERENCES_MAX = 8;
 const REFERENCE = /^ssm:([A-Za-z0-9_./-]{1,1000})$/;

@@ -1,6 +1,6 @@
 import type { RunAs as RunAsMessage } from '../../shared/gen/rune/v1/run.js';
 import { USER_NAME, USER_NAME_RULE } from '../../shared/user-name.js';
-import { refuseField } from './refuse-field.js';
+import { refuseField } from '../refuse-field.js';
 import type { RunAs } from '../transports/transport.js';
 
 /** The run-as user of a request. Throws FIELD_MALFORMED: the name becomes part of a command line. */

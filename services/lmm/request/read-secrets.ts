@@ -1,5 +1,5 @@
 import type { MediateStart } from '../../shared/gen/rune/v1/lmm.js';
-import { refuseField } from './refuse-field.js';
+import { refuseField } from '../refuse-field.js';
 
 const TEXTS_MAX = 1000;
 

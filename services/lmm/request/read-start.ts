@@ -14,7 +14,7 @@ import { readReferences } from './read-references.js';
 import { readRunAs } from './read-run-as.js';
 import { readSecrets } from './read-secrets.js';
 import { readTarget } from './read-target.js';
-import { refuseField } from './refuse-field.js';
+import { refuseField } from '../refuse-field.js';
 import type { NodeCommand, Transport } from '../transports/transport.js';
 
 const PARAMS_BYTES_MAX = 1024 * 1024;

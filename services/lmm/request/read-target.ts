@@ -1,6 +1,6 @@
 import { RuneError } from '../../shared/errors.js';
 import type { NodeTarget } from '../../shared/gen/rune/v1/lmm.js';
-import { refuseField } from './refuse-field.js';
+import { refuseField } from '../refuse-field.js';
 import type { Transport } from '../transports/transport.js';
 
 const PORT_MAX = 65_535;

@@ -1,7 +1,7 @@
 import type { EpsError } from '../../shared/gen/rune/v1/eps.js';
 import type { Outcome, Result } from '../../shared/gen/rune/v1/run.js';
 import { evidenceOf } from '../plugin-protocols/plugin-protocol.js';
-import { jsonStringEnd } from '../request/json-span.js';
+import { jsonStringEnd } from '../json-span.js';
 import type { Scrubber } from './scrubber.js';
 
 /** An outcome without secrets in its result and in its error. `stdout` is what the plugin printed: evidence may be cut from it anywhere. */

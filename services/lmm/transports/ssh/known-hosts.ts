@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { parseHostKey, type HostKey, type HostKeyId } from './host-key-blob.js';
-import { matchesHostPatterns } from './host-pattern.js';
+import { matchesHostPatterns } from '../../host-pattern.js';
 
 /** One known_hosts file. */
 export interface KnownHostsFile {

@@ -1,6 +1,6 @@
 import { RuneError } from '../../../shared/errors.js';
 import type { ValidationError } from '../../../shared/gen/rune/v1/eps.js';
-import { matchesHostPatterns } from './host-pattern.js';
+import { matchesHostPatterns } from '../../host-pattern.js';
 
 /** One host of a ProxyJump. */
 export interface JumpSpec {

@@ -1,4 +1,4 @@
-import { RuneError } from '../../shared/errors.js';
+import { RuneError } from '../shared/errors.js';
 
 /** Throws FIELD_MALFORMED for a field of MediateStart. */
 export function refuseField(field: string, message: string, expectedFormat: string): never {
