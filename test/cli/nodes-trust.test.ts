@@ -6,7 +6,7 @@ import { type EpsError } from '../../services/shared/gen/rune/v1/eps.js';
 import { GetNodeResponse } from '../../services/shared/gen/rune/v1/lom.js';
 import { type HostKey } from '../../services/shared/gen/rune/v1/run.js';
 import { runeWorld } from '../support/rune-world.js';
-import { WEB01 } from '../support/scripted-lom.js';
+import { WEB01, type ScriptedLom } from '../support/scripted-lom.js';
 import { failure } from './events.js';
 
 describe('rune nodes trust', () => {
@@ -18,6 +18,15 @@ describe('rune nodes trust', () => {
   });
   after(() => rm(directory, { recursive: true }));
 
+  /** The words of the command, asked of this LOM. */
+  const trust = (lom: ScriptedLom, ...more: string[]): string[] => [
+    'nodes',
+    'trust',
+    'web01',
+    ...more,
+    '--server',
+    lom.address,
+  ];
   const presenting = (hostKeys: Partial<HostKey>[], error?: EpsError) => () => ({
     getNode: async () =>
       GetNodeResponse.fromPartial({
@@ -37,7 +46,7 @@ describe('rune nodes trust', () => {
 
   it('shows the keys, what was pinned before, and writes nothing unless it is told where', async () => {
     const lom = await lomOf(presenting(TWO));
-    const { code, out, err } = await rune(['nodes', 'trust', 'web01', '--yes', '--server', lom.address]);
+    const { code, out, err } = await rune(trust(lom, '--yes'));
     assert.equal(code, 0);
     assert.equal(out, '');
     assert.match(
@@ -53,7 +62,7 @@ describe('rune nodes trust', () => {
   it('--inventory pins them and says where; mode and comments of the file stay', async () => {
     const lom = await lomOf(presenting(TWO));
     const file = await inventory();
-    const args = ['nodes', 'trust', 'web01', '--inventory', file, '--server', lom.address];
+    const args = trust(lom, '--inventory', file);
     const { code, out } = await rune([...args, '--yes']);
     assert.equal(code, 0);
     assert.equal(out, `${file}:2 pins 2 host keys of web01.\n`);
@@ -68,7 +77,7 @@ describe('rune nodes trust', () => {
 
   it('--known-hosts prints lines and nothing else on standard output', async () => {
     const lom = await lomOf(presenting(TWO));
-    const { out } = await rune(['nodes', 'trust', 'web01', '--known-hosts', '-y', '--server', lom.address]);
+    const { out } = await rune(trust(lom, '--known-hosts', '-y'));
     assert.equal(out, '[192.0.2.1]:2222 ssh-ed25519 AAAAabc\n[192.0.2.1]:2222 ssh-rsa AAAAdef\n');
   });
 
@@ -81,15 +90,7 @@ describe('rune nodes trust', () => {
       ['yes', 0],
     ] as const) {
       assert.equal(await readFile(file, 'utf8'), before);
-      const process = startOnTerminal([
-        'nodes',
-        'trust',
-        'web01',
-        '--inventory',
-        file,
-        '--server',
-        lom.address,
-      ]);
+      const process = startOnTerminal(trust(lom, '--inventory', file));
       await process.says('Type yes to pin these keys in');
       process.child.stdin!.write(`${answer}\n`);
       assert.equal(await process.exited, code);
@@ -101,15 +102,7 @@ describe('rune nodes trust', () => {
     const lom = await lomOf(presenting(TWO));
     const file = await inventory();
     const before = await readFile(file, 'utf8');
-    const { code, err } = await rune([
-      'nodes',
-      'trust',
-      'web01',
-      '--inventory',
-      file,
-      '--server',
-      lom.address,
-    ]);
+    const { code, err } = await rune(trust(lom, '--inventory', file));
     assert.equal(code, 2);
     assert.match(err, /Nobody can be asked here: compare the keys, then add --yes\./);
     assert.equal(await readFile(file, 'utf8'), before);
@@ -118,26 +111,18 @@ describe('rune nodes trust', () => {
   it('leaves revoked keys out, and refuses where all are', async () => {
     const revoked = { ...TWO[1], revoked: true };
     const some = await lomOf(presenting([TWO[0]!, revoked]));
-    const { out, err } = await rune([
-      'nodes',
-      'trust',
-      'web01',
-      '--known-hosts',
-      '-y',
-      '--server',
-      some.address,
-    ]);
+    const { out, err } = await rune(trust(some, '--known-hosts', '-y'));
     assert.equal(out, '[192.0.2.1]:2222 ssh-ed25519 AAAAabc\n');
     assert.match(err, /SHA256:def +REVOKED, and left out/);
     const all = await lomOf(presenting([revoked]));
-    const none = await rune(['nodes', 'trust', 'web01', '--known-hosts', '-y', '--server', all.address]);
+    const none = await rune(trust(all, '--known-hosts', '-y'));
     assert.deepEqual([none.code, none.out], [6, '']);
     assert.match(none.err, /Every host key of web01 is revoked/);
   });
 
   it('ends with 6 where the node shows no key', async () => {
     const lom = await lomOf(presenting([], failure('NODE_UNREACHABLE', 'web01 is away.', 'web01')));
-    const { code, err } = await rune(['nodes', 'trust', 'web01', '-y', '--server', lom.address]);
+    const { code, err } = await rune(trust(lom, '-y'));
     assert.equal(code, 6);
     assert.match(err, /NODE_UNREACHABLE: web01 is away\./);
   });
