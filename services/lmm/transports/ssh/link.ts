@@ -2,6 +2,7 @@ import { connect, type Socket } from 'node:net';
 import type { ClientChannel } from 'ssh2';
 import { settledWithin } from '../../../shared/settled-within.js';
 import type { PresentedKey } from './host-key.js';
+import { writeTogether } from './write-together.js';
 
 /** The bytes to and from a host: a socket, or a channel through another host. */
 export interface Link {
@@ -20,6 +21,7 @@ export interface Link {
 export function callHost(address: string, port: number): Link {
   // With TCP_NODELAY from the first byte a command takes a few milliseconds instead of 40 and more.
   const stream = connect({ host: address, port, noDelay: true });
+  writeTogether(stream);
   return {
     stream,
     passed: [],
