@@ -5,6 +5,7 @@ import type { AuthWay } from './auth-ways.js';
 import { explainFailure, explainTimeout, givenUp, isDropped } from './connect-errors.js';
 import type { ConnectContext, ConnectLimits, ConnectProgress, ConnectResult } from './connection.js';
 import { parseHostKey, type HostKey } from './host-key-blob.js';
+import { ignoreOtherHostKeys } from './ignore-other-host-keys.js';
 import type { Link } from './link.js';
 import { createLoginOrder } from './login-order.js';
 import { watchOfferedAlgorithms } from './offered-algorithms.js';
@@ -104,6 +105,7 @@ export function handshake(attempt: Handshake): Promise<ConnectResult> {
           else fail(refusedLogin(target, login, order.tried(), methods ?? []));
         },
       });
+      ignoreOtherHostKeys(client);
     } catch (error) {
       fail(
         new RuneError(
