@@ -3,6 +3,7 @@ import { RuneError } from '../../../shared/errors.js';
 import type { Credential, KeyFile } from '../../credentials/credentials.js';
 import { parseHostKey } from './host-key-blob.js';
 import { sha2Agent, sha2Key } from './sha2-signatures.js';
+import { signingKey } from './signing-key.js';
 
 /** One way to log in as a user. */
 export interface AuthWay {
@@ -42,7 +43,7 @@ export function createAuthWays(): AuthWays {
   const keyOf = (credential: Credential, file: KeyFile): ParsedKey => {
     const known = parsed.get(file);
     if (known !== undefined) return known;
-    const key = parsePrivateKey(credential, file);
+    const key = signingKey(parsePrivateKey(credential, file));
     parsed.set(file, key);
     return key;
   };

@@ -1,4 +1,5 @@
 import type { BaseAgent, ParsedKey, SignCallback, SigningRequestOptions } from 'ssh2';
+import { withSign } from './with-sign.js';
 
 /**
  * The key, except that it makes no signature with SHA-1. The library falls back to one for an rsa key if the node does not
@@ -9,7 +10,7 @@ export function sha2Key(key: ParsedKey): ParsedKey {
   // The library takes an error for an answer, which its types do not say.
   const sign = (data: Buffer | string, algorithm?: string): Buffer | Error =>
     isSha1(algorithm ?? 'sha1') ? refusal() : key.sign(data, algorithm);
-  return inherit(key, { sign });
+  return withSign(key, sign);
 }
 
 /** The agent, except that it is asked for no signature with SHA-1. */
@@ -23,12 +24,7 @@ export function sha2Agent(agent: BaseAgent): BaseAgent {
     if (isSha1(options.hash ?? '')) callback(refusal());
     else agent.sign(key, data, options, callback);
   };
-  return inherit(agent, { sign });
-}
-
-/** The library recognises its own objects by what they inherit. */
-function inherit<T extends object>(from: T, own: { readonly sign: unknown }): T {
-  return Object.create(from, { sign: { value: own.sign } }) as T;
+  return withSign(agent, sign);
 }
 
 const isSha1 = (algorithm: string): boolean => algorithm.toLowerCase() === 'sha1';
