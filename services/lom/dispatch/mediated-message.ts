@@ -70,6 +70,18 @@ function encodedLog(bytes: Buffer): EncodedLog {
   return textBytes === undefined ? encodeLog(LogLines.decode(bytes)) : { bytes, textBytes };
 }
 
+/** The first lines of a batch, as many as have so many bytes of text, and what was dropped before them; undefined if not even one has. */
+export function firstLines(log: EncodedLog, textBytesMax: number): EncodedLog | undefined {
+  const { lines, droppedBytes } = LogLines.decode(log.bytes);
+  let textBytes = 0;
+  const end = lines.findIndex(({ content }) => {
+    textBytes += Buffer.byteLength(content?.value ?? '') + 1;
+    return textBytes > textBytesMax;
+  });
+  if (end === 0) return undefined;
+  return end < 0 ? log : encodeLog({ lines: lines.slice(0, end), droppedBytes });
+}
+
 /** A batch of log as bytes. */
 function encodeLog(log: LogLines): EncodedLog {
   const bytes = Buffer.from(LogLines.encode(log).finish());

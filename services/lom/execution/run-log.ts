@@ -1,5 +1,5 @@
 import { Result, RunState, type Outcome } from '../../shared/gen/rune/v1/run.js';
-import type { MediatedMessage } from '../dispatch/mediated-message.js';
+import { firstLines, type MediatedMessage } from '../dispatch/mediated-message.js';
 import type { Placement } from '../dispatch/placement.js';
 import { logBytesOf, type Event, type Recorder, type RunChange } from './recorder.js';
 import { limitKeyOf } from '../store/lock-rules.js';
@@ -14,6 +14,8 @@ export interface Allowance {
   /** Of the results of all runs of the execution. */
   readonly results: { bytes: number; readonly bytesMax: number };
 }
+
+type LogEvent = Extract<Event, { $case: 'log' | 'progress' }>;
 
 /** One run as its owner records it. */
 export interface RunLog {
@@ -105,6 +107,7 @@ export function createRunLog(
     record.mediator === '' ? undefined : { address: record.mediator, instanceId: record.lmmInstanceId };
   let { mediatorEvent, logBytes } = record;
   let droppedBytes = 0;
+  let isCut = false;
   const { cooldown } = before;
   let { lock: held, mayWait: leavesQueue, awayMs } = before;
 
@@ -116,19 +119,25 @@ export function createRunLog(
   const publish = (event: Event, at: Date, change: Omit<RunChange, 'position'> = {}): Promise<unknown> =>
     recorder.event(subject, at, event, { run: { position, mediatorEvent, ...change } });
 
-  const publishLog = async (
-    event: Extract<Event, { $case: 'log' | 'progress' }>,
-    at: Date,
-  ): Promise<void> => {
-    const bytes = logBytesOf(event);
+  /** What fits of log or progress. No line follows where some were left out: it would be taken for the next one. */
+  const fitting = (event: LogEvent, roomBytes: number): LogEvent | undefined => {
+    if (event.$case === 'progress') return logBytesOf(event) > roomBytes ? undefined : event;
+    if (isCut) return undefined;
+    isCut = logBytesOf(event) > roomBytes;
+    const value = isCut ? firstLines(event.value, roomBytes) : event.value;
+    return value && { $case: 'log', value };
+  };
+
+  const publishLog = async (event: LogEvent, at: Date): Promise<void> => {
     const { execution, runBytesMax } = allowance;
-    if (logBytes + bytes > runBytesMax || execution.bytes + bytes > execution.bytesMax) {
-      droppedBytes += bytes;
-      return;
-    }
+    const roomBytes = Math.min(runBytesMax - logBytes, execution.bytesMax - execution.bytes);
+    const shown = fitting(event, roomBytes);
+    const bytes = shown === undefined ? 0 : logBytesOf(shown);
+    droppedBytes += logBytesOf(event) - bytes;
+    if (shown === undefined) return;
     logBytes += bytes;
     execution.bytes += bytes;
-    publish(event, at, { logBytes }).catch(onFault);
+    publish(shown, at, { logBytes }).catch(onFault);
     // A store that is slow holds back the plugin.
     await recorder.room();
   };

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { decodeMediated } from '../../../services/lom/dispatch/mediated-message.js';
+import { decodeMediated, firstLines } from '../../../services/lom/dispatch/mediated-message.js';
 import { MediateResponse } from '../../../services/shared/gen/rune/v1/lmm.js';
 import { LogLevel, LogLines, LogStream, type LogLine } from '../../../services/shared/gen/rune/v1/run.js';
 import { requestHeader } from '../../../services/shared/messages/header.js';
@@ -89,6 +89,27 @@ describe('a message of a mediator', () => {
     const unknown = logIn(withLog(Buffer.from([0x0a, 0x05, 0x0a, 0x01, 0x61, 0x78, 0x01, 0x78, 0x01])));
     assert.equal(unknown.textBytes, 2);
     assert.deepEqual([...unknown.bytes], [0x0a, 0x03, 0x0a, 0x01, 0x61]);
+  });
+
+  it('gives the first lines of its log, whole ones, and what was dropped before them', () => {
+    const log = logIn(encode({ $case: 'log', value: LOG }));
+    const linesIn = (textBytesMax: number): number | undefined => {
+      const first = firstLines(log, textBytesMax);
+      if (first === undefined) return undefined;
+      const { lines, droppedBytes } = LogLines.decode(first.bytes);
+      assert.deepEqual({ lines, droppedBytes }, { ...LOG, lines: LOG.lines.slice(0, lines.length) });
+      assert.ok(first.textBytes <= textBytesMax);
+      return lines.length;
+    };
+    assert.deepEqual([5, 6, 8, 10, 11, TEXT_BYTES - 1, TEXT_BYTES].map(linesIn), [
+      undefined,
+      1,
+      3,
+      3,
+      4,
+      4,
+      5,
+    ]);
   });
 
   it('is refused where it is malformed, wherever it is cut off', () => {

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { CLOCK_SLACK_MS } from '../../../services/shared/messages/header.js';
 import { EventKind } from '../../../services/shared/gen/rune/v1/lom.js';
-import { ExecutionState, Outcome, RunState } from '../../../services/shared/gen/rune/v1/run.js';
+import {
+  ExecutionState,
+  LogStream,
+  Outcome,
+  RunState,
+  type LogLine,
+} from '../../../services/shared/gen/rune/v1/run.js';
 import { eventually } from '../../support/eventually.js';
 import { assertNoGap, outcomesOf, statesOf } from '../../support/execution-events.js';
 import { executeRecorded, planOf, resumeExecution } from '../../support/recorded-execution.js';
@@ -164,6 +170,26 @@ describe('an execution', () => {
     const shown = kinds.filter((kind) => kind === 'log').length;
     assert.ok(shown > 5 && shown < 30, `${shown} lines`);
     assert.ok((cut?.droppedBytes ?? 0) >= (100 - shown) * 200);
+  });
+
+  it('records the first lines of the batch in which its log reaches the limit, and none behind them', async () => {
+    const line = (text: string): LogLine => ({
+      content: { $case: 'text', value: text },
+      stream: LogStream.STDERR,
+      truncated: false,
+      level: 0,
+    });
+    const start: Script = async function* () {
+      yield accepted;
+      yield { $case: 'log', value: { lines: Array(100).fill(line('x'.repeat(99))), droppedBytes: 0 } };
+      yield logged('short');
+      yield ended(RunState.SUCCEEDED);
+    };
+    const execution = await executeRecorded(temp.store, planOf(['a']), scriptedMediators({ start }));
+    const events = await execution.events();
+    const batches = events.flatMap(({ event }) => (event?.$case === 'log' ? [event.value.lines.length] : []));
+    const [cut] = events.flatMap(({ event }) => (event?.$case === 'logTruncated' ? [event.value] : []));
+    assert.deepEqual([batches, cut?.droppedBytes], [[40], 6_006]);
   });
 
   it('records results up to their limit, of one that does not fit its size, and the same when somebody else goes on', async () => {
