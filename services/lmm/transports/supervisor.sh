@@ -298,8 +298,9 @@ look_for_left() {
         ((born < SINCE)) || look_at "$pid"
       elif ((session == SESSION)); then
         look_at "$pid"
-      elif ((session > FIRST)) && [[ $OTHERS != *" $session "* ]]; then
+      elif ((session > FIRST)); then
         # A session of after the plugin's start. It is others' if its leader has a parent from before that cannot have adopted it.
+        case $OTHERS in *" $session "*) continue ;; esac
         [ -n "$ANCESTORS" ] || find_ancestors
         if ((parent > FIRST || parent == 0)) || [[ $ANCESTORS == *" $parent "* ]]; then
           look_at "$pid"
