@@ -19,9 +19,10 @@ export interface MediatorServer {
 export async function serveMediator(
   mediator: Mediator,
   settings: Partial<RpcServerSettings> = {},
+  listen = '127.0.0.1:0',
 ): Promise<MediatorServer> {
   const server = await startRpcServer({
-    listen: '127.0.0.1:0',
+    listen,
     bindings: [bindService(LmmServiceService, lmmHandlers(mediator))],
     settings,
     logger: recordingLogger().logger,

@@ -84,6 +84,8 @@ interface Mediator {
   instanceId: Promise<string> | undefined;
   /** What that came to. */
   knownInstanceId: string | undefined;
+  /** Breaks of its connections when it was asked: after another one a new process may answer. */
+  breaks: number;
   acknowledged: string[];
   ackTimer: NodeJS.Timeout | undefined;
 }
@@ -107,6 +109,7 @@ export function createDispatcher(
       plugins: createSentPlugins(),
       instanceId: undefined,
       knownInstanceId: undefined,
+      breaks: 0,
       acknowledged: [],
       ackTimer: undefined,
     };
@@ -136,6 +139,8 @@ export function createDispatcher(
     }
   };
 
+  const hasBroken = ({ client, breaks }: Mediator): boolean => client.breaks() !== breaks;
+
   const forget = (address: string): void => {
     const mediator = mediatorAt(address);
     mediator.instanceId = undefined;
@@ -161,6 +166,8 @@ export function createDispatcher(
   return {
     async placementAt(address) {
       const mediator = mediatorAt(address);
+      if (hasBroken(mediator)) forget(address);
+      if (mediator.instanceId === undefined) mediator.breaks = mediator.client.breaks();
       const asked = (mediator.instanceId ??= askInstance(address));
       try {
         const instanceId = await asked;
@@ -173,8 +180,9 @@ export function createDispatcher(
     },
 
     knownPlacement(address) {
-      const instanceId = mediators.get(address)?.knownInstanceId;
-      return instanceId === undefined ? undefined : { address, instanceId };
+      const mediator = mediators.get(address);
+      if (mediator?.knownInstanceId === undefined || hasBroken(mediator)) return undefined;
+      return { address, instanceId: mediator.knownInstanceId };
     },
 
     forget,

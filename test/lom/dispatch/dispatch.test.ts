@@ -17,7 +17,7 @@ import { RuneError } from '../../../services/shared/errors.js';
 import { createRpcClient } from '../../../services/shared/rpc/rpc-client.js';
 import { eventually } from '../../support/eventually.js';
 import { freePort } from '../../support/free-port.js';
-import { serveMediator } from '../../support/mediator-server.js';
+import { serveMediator, type MediatorServer } from '../../support/mediator-server.js';
 import { planOf } from '../../support/recorded-execution.js';
 import { recordingLogger } from '../../support/recording-logger.js';
 import { mediatorWith, sha256 } from '../../support/scripted-mediator.js';
@@ -125,6 +125,39 @@ describe('a run that is sent to a mediator', () => {
       stopped.abort();
       dispatcher.close();
       await Promise.all(servers.map((server) => server.stop()));
+    }
+  });
+});
+
+describe('the process that answers at an address', () => {
+  it('is asked for again when the connection to it has ended: another one may be there', async () => {
+    const address = `127.0.0.1:${await freePort()}`;
+    const serve = (instanceId: string): Promise<MediatorServer> =>
+      serveMediator(
+        mediatorWith((_command, _sink, stop) => untilStopped(stop), { instanceId }),
+        {},
+        address,
+      );
+    const dispatcher = createDispatcher(
+      (to) => createRpcClient(MEDIATOR_SERVICE, { address: to }),
+      SETTINGS,
+      recordingLogger().logger,
+    );
+    let server = await serve('one');
+    try {
+      assert.equal(dispatcher.knownPlacement(address), undefined);
+      assert.deepEqual(await dispatcher.placementAt(address), { address, instanceId: 'one' });
+      assert.deepEqual(dispatcher.knownPlacement(address), { address, instanceId: 'one' });
+      await server.stop();
+      await eventually(() => dispatcher.knownPlacement(address) === undefined, {
+        label: 'the end of the connection to be known',
+      });
+      server = await serve('another');
+      assert.deepEqual(await dispatcher.placementAt(address), { address, instanceId: 'another' });
+      assert.deepEqual(dispatcher.knownPlacement(address), { address, instanceId: 'another' });
+    } finally {
+      dispatcher.close();
+      await server.stop();
     }
   });
 });
