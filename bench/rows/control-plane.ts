@@ -3,11 +3,13 @@ import { cpuMs } from '../support/cpu-ms.js';
 import { inFlight } from '../support/in-flight.js';
 import { runNoop } from '../support/noop.js';
 import { percentile } from '../support/percentile.js';
+import { WARM_RUNS } from '../support/warm-runs.js';
 import { withNullNodes } from '../support/with-null-nodes.js';
 
 const WIDTH = 64;
 const EXECUTIONS_A_ROUND = 1_000;
 const ROUNDS = 5;
+const WARM_UP_ROUNDS = WARM_RUNS / EXECUTIONS_A_ROUND;
 const PER_SECOND = 800;
 
 /** Executions a second of LOM with a durable store, before a mediator that answers at once; against the same without group commit. */
@@ -17,7 +19,7 @@ export function controlPlane({ signal, say }: Bench): Promise<Row[]> {
       const sides = { grouped, ungrouped };
       const rates = { grouped: [] as number[], ungrouped: [] as number[] };
       const busyMs = { grouped: 0, ungrouped: 0 };
-      for (let round = 0; round <= ROUNDS; round++) {
+      for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round++) {
         for (const side of ['grouped', 'ungrouped'] as const) {
           signal.throwIfAborted();
           const { client, lom, nodes } = sides[side];
@@ -25,8 +27,7 @@ export function controlPlane({ signal, say }: Bench): Promise<Row[]> {
           const rate = await inFlight(WIDTH, EXECUTIONS_A_ROUND, (lane) =>
             runNoop(client, [nodes[lane] ?? '']),
           );
-          // The first round is for code that is not compiled yet.
-          if (round === 0) continue;
+          if (round < 0) continue;
           rates[side].push(rate);
           busyMs[side] += cpuMs(lom.pid) - beforeMs;
         }
