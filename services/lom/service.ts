@@ -52,6 +52,8 @@ const PACES = {
   commitBytesMax: 1024 * 1024,
 } as const;
 const ACK_DELAY_MS = 50;
+/** A mediator that has been replaced is noticed by then: a run that is recorded at a process which is no more can only be given up as lost. */
+const MEDIATOR_KNOWN_FOR_MS = 3_000;
 
 /** How long a node goes on without a word from its mediator before it ends the plugin, and what that may take. */
 const NODE_LEASE_MS = 15_000;
@@ -135,6 +137,7 @@ export async function startLom(
       orphanAfterMs: settings.orphanAfterMs,
       streamMarginMs: LOST_MARGIN_MS,
       ackDelayMs: ACK_DELAY_MS,
+      knownForMs: MEDIATOR_KNOWN_FOR_MS,
     },
     logger,
   );

@@ -27,13 +27,15 @@ export interface DispatchSettings {
   readonly streamMarginMs: number;
   /** Acknowledgements wait this long for others to the same mediator. */
   readonly ackDelayMs: number;
+  /** For so long after something was heard of it, a mediator is taken for the same process without asking. */
+  readonly knownForMs: number;
 }
 
 /** Takes runs to mediators. */
 export interface Dispatcher {
-  /** The process that answers at `address`, as far as is known. Throws MEDIATOR_UNAVAILABLE. */
+  /** The process that answers at `address`: a moment ago or, if nothing was heard of it then, now. Throws MEDIATOR_UNAVAILABLE. */
   placementAt(address: string): Promise<Placement>;
-  /** The same without asking anybody; undefined if it is not known. */
+  /** The same without asking anybody; undefined if nothing was heard of it a moment ago. */
   knownPlacement(address: string): Placement | undefined;
   /** Forgets which process answers there: another one does. */
   forget(address: string): void;
@@ -81,11 +83,10 @@ interface Mediator {
   readonly client: MediatorClient;
   /** What it has of which plugin. */
   plugins: SentPlugins;
-  instanceId: Promise<string> | undefined;
-  /** What that came to. */
-  knownInstanceId: string | undefined;
-  /** Breaks of its connections when it was asked: after another one a new process may answer. */
-  breaks: number;
+  /** Which process answers, and when it was last heard by performance.now(). */
+  known: { readonly instanceId: string; heardMs: number } | undefined;
+  /** The question which one it is, while it is under way. */
+  asking: Promise<string> | undefined;
   acknowledged: string[];
   ackTimer: NodeJS.Timeout | undefined;
 }
@@ -107,9 +108,8 @@ export function createDispatcher(
     const mediator: Mediator = {
       client: connect(address),
       plugins: createSentPlugins(),
-      instanceId: undefined,
-      knownInstanceId: undefined,
-      breaks: 0,
+      known: undefined,
+      asking: undefined,
       acknowledged: [],
       ackTimer: undefined,
     };
@@ -132,19 +132,51 @@ export function createDispatcher(
     const client = await ready(address);
     const header = requestHeader(undefined, 'RUNS_LIST_REQUEST', 'lom', 'lmm');
     const request = { header, executionId: '', pageSize: 1, pageToken: '' };
+    let instanceId: string;
     try {
-      return (await client.listRuns(request, { timeoutMs: settings.mediatorConnectTimeoutMs })).lmmInstanceId;
+      const answer = await client.listRuns(request, { timeoutMs: settings.mediatorConnectTimeoutMs });
+      instanceId = answer.lmmInstanceId;
     } catch (thrown) {
       throw unavailable(address, thrown);
     }
+    const mediator = mediatorAt(address);
+    if (mediator.known !== undefined && mediator.known.instanceId !== instanceId) forget(address);
+    mediator.known = { instanceId, heardMs: performance.now() };
+    return instanceId;
   };
 
-  const hasBroken = ({ client, breaks }: Mediator): boolean => client.breaks() !== breaks;
+  const knownPlacement = (address: string): Placement | undefined => {
+    const known = mediators.get(address)?.known;
+    if (known === undefined || performance.now() - known.heardMs > settings.knownForMs) return undefined;
+    return { address, instanceId: known.instanceId };
+  };
+
+  /** To be called when that very process, and no other one, must have said something. */
+  const hear = ({ address, instanceId }: Placement): void => {
+    const known = mediators.get(address)?.known;
+    if (known?.instanceId === instanceId) known.heardMs = performance.now();
+  };
+
+  /** What a process says about a run of its own; where that breaks off, another process may be there by now. */
+  async function* hearing(
+    placement: Placement,
+    messages: AsyncIterable<MediatedMessage>,
+  ): AsyncGenerator<MediatedMessage, void, undefined> {
+    try {
+      for await (const message of messages) {
+        hear(placement);
+        yield message;
+      }
+    } catch (thrown) {
+      const mediator = mediators.get(placement.address);
+      if (mediator !== undefined && RuneError.from(thrown).eps === undefined) mediator.known = undefined;
+      throw thrown;
+    }
+  }
 
   const forget = (address: string): void => {
     const mediator = mediatorAt(address);
-    mediator.instanceId = undefined;
-    mediator.knownInstanceId = undefined;
+    mediator.known = undefined;
     mediator.plugins = createSentPlugins();
   };
 
@@ -165,25 +197,14 @@ export function createDispatcher(
 
   return {
     async placementAt(address) {
+      const known = knownPlacement(address);
+      if (known !== undefined) return known;
       const mediator = mediatorAt(address);
-      if (hasBroken(mediator)) forget(address);
-      if (mediator.instanceId === undefined) mediator.breaks = mediator.client.breaks();
-      const asked = (mediator.instanceId ??= askInstance(address));
-      try {
-        const instanceId = await asked;
-        if (mediator.instanceId === asked) mediator.knownInstanceId = instanceId;
-        return { address, instanceId };
-      } catch (thrown) {
-        mediator.instanceId = undefined;
-        throw thrown;
-      }
+      mediator.asking ??= askInstance(address).finally(() => (mediator.asking = undefined));
+      return { address, instanceId: await mediator.asking };
     },
 
-    knownPlacement(address) {
-      const mediator = mediators.get(address);
-      if (mediator?.knownInstanceId === undefined || hasBroken(mediator)) return undefined;
-      return { address, instanceId: mediator.knownInstanceId };
-    },
+    knownPlacement,
 
     forget,
 
@@ -206,7 +227,7 @@ export function createDispatcher(
               }),
             },
           };
-          for await (const message of client.mediate(request, { timeoutMs, signal })) {
+          for await (const message of hearing(placement, client.mediate(request, { timeoutMs, signal }))) {
             if (!answered) plugin.arrived();
             answered = true;
             yield message;
@@ -236,7 +257,11 @@ export function createDispatcher(
           },
         },
       };
-      yield* client.mediate(request, { signal, onAccept: onFound });
+      const onAccept = (): void => {
+        hear(placement);
+        onFound();
+      };
+      yield* hearing(placement, client.mediate(request, { signal, onAccept }));
     },
 
     async cancel(placement, identity, reason) {

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { Client, connectivityState, Metadata, status } from '@grpc/grpc-js';
-import type { ChannelInterface, ClientReadableStream, ServiceError } from '@grpc/grpc-js';
+import type { ClientReadableStream, ServiceError } from '@grpc/grpc-js';
 import { RuneError } from '../errors.js';
 import { MESSAGE_BYTES_MAX } from './rpc-definition.js';
 import type { RequestOf, ResponseOf, RpcMethod, RpcService } from './rpc-definition.js';
@@ -64,8 +64,6 @@ export interface ClientLife {
    * and fails may have reached the service; one that was never made because of this has not.
    */
   waitForReady(timeoutMs: number): Promise<void>;
-  /** How many connections have broken so far: while it stays the same, the same process answers. */
-  breaks(): number;
   /** Cancels the calls in progress and closes the connection. */
   close(): void;
 }
@@ -80,12 +78,7 @@ export function createRpcClient<S extends RpcService>(
   const credentials = clientCredentials(target.tls);
   const options = clientOptions(settings, target.tls);
   const link: Link = {
-    connections: createConnections(() => {
-      const client = new Client(address, credentials, options);
-      onBreak(client.getChannel(), () => (link.breaks += 1));
-      return client;
-    }),
-    breaks: 0,
+    connections: createConnections(() => new Client(address, credentials, options)),
     address,
     unaryTimeoutMs: settings.unaryTimeoutMs,
     closed: false,
@@ -100,7 +93,6 @@ export function createRpcClient<S extends RpcService>(
   );
   const life: ClientLife = {
     waitForReady: (timeoutMs) => waitForReady(link, timeoutMs),
-    breaks: () => link.breaks,
     close() {
       link.closed = true;
       link.connections.close();
@@ -127,19 +119,8 @@ function waitForReady(link: Link, timeoutMs: number): Promise<void> {
   }).finally(() => lease.end(false));
 }
 
-/** Calls back whenever the connection of this channel has ended, until the channel is closed. */
-function onBreak(channel: ChannelInterface, listener: () => void): void {
-  const state = channel.getConnectivityState(false);
-  if (state === connectivityState.SHUTDOWN) return;
-  channel.watchConnectivityState(state, Infinity, () => {
-    if (state === connectivityState.READY) listener();
-    onBreak(channel, listener);
-  });
-}
-
 interface Link {
   readonly connections: Connections;
-  breaks: number;
   readonly address: string;
   readonly unaryTimeoutMs: number;
   closed: boolean;

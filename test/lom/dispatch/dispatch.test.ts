@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createDispatcher } from '../../../services/lom/dispatch/dispatch.js';
+import { createDispatcher, type Dispatcher } from '../../../services/lom/dispatch/dispatch.js';
 import { MEDIATOR_SERVICE } from '../../../services/lom/dispatch/mediated-message.js';
 import type { RunIdentity } from '../../../services/lom/dispatch/run-identity.js';
 import {
@@ -28,6 +28,7 @@ const SETTINGS = {
   orphanAfterMs: 1_000,
   streamMarginMs: 1_000,
   ackDelayMs: 1,
+  knownForMs: 60_000,
 };
 const NOTHING = Buffer.alloc(0);
 const SCRIPT = Buffer.from('echo hello\n');
@@ -130,31 +131,65 @@ describe('a run that is sent to a mediator', () => {
 });
 
 describe('the process that answers at an address', () => {
-  it('is asked for again when the connection to it has ended: another one may be there', async () => {
-    const address = `127.0.0.1:${await freePort()}`;
-    const serve = (instanceId: string): Promise<MediatorServer> =>
-      serveMediator(
-        mediatorWith((_command, _sink, stop) => untilStopped(stop), { instanceId }),
-        {},
-        address,
-      );
-    const dispatcher = createDispatcher(
+  const PULSE_MS = 50;
+  const KNOWN_FOR_MS = 400;
+
+  /** A mediator whose runs say something until they are stopped. */
+  const serve = (instanceId: string, address?: string): Promise<MediatorServer> =>
+    serveMediator(
+      mediatorWith(
+        async (_command, sink, stop) => {
+          const pulse = setInterval(() => void sink.stderr(Buffer.from('hello\n')), PULSE_MS);
+          return untilStopped(stop).finally(() => clearInterval(pulse));
+        },
+        { instanceId },
+      ),
+      {},
+      address,
+    );
+  const dispatcherWith = (knownForMs: number): Dispatcher =>
+    createDispatcher(
       (to) => createRpcClient(MEDIATOR_SERVICE, { address: to }),
-      SETTINGS,
+      { ...SETTINGS, knownForMs },
       recordingLogger().logger,
     );
+
+  it('is asked for again when nothing was heard of it for a while: another one may be there', async () => {
+    const dispatcher = dispatcherWith(KNOWN_FOR_MS);
     let server = await serve('one');
+    const { address } = server;
     try {
       assert.equal(dispatcher.knownPlacement(address), undefined);
       assert.deepEqual(await dispatcher.placementAt(address), { address, instanceId: 'one' });
       assert.deepEqual(dispatcher.knownPlacement(address), { address, instanceId: 'one' });
       await server.stop();
-      await eventually(() => dispatcher.knownPlacement(address) === undefined, {
-        label: 'the end of the connection to be known',
-      });
-      server = await serve('another');
+      server = await serve('another', address);
+      await eventually(() => dispatcher.knownPlacement(address) === undefined, { label: 'it to be unknown' });
       assert.deepEqual(await dispatcher.placementAt(address), { address, instanceId: 'another' });
       assert.deepEqual(dispatcher.knownPlacement(address), { address, instanceId: 'another' });
+    } finally {
+      dispatcher.close();
+      await server.stop();
+    }
+  });
+
+  it('is known as long as it is heard, and not any more when what it said broke off', async () => {
+    const dispatcher = dispatcherWith(KNOWN_FOR_MS);
+    const server = await serve('one');
+    const { address } = server;
+    const { plan, run } = plannedRun();
+    const stopped = new AbortController();
+    try {
+      const placement = await dispatcher.placementAt(address);
+      const messages = dispatcher.start(placement, plan, run, newRun(), stopped.signal);
+      const endMs = performance.now() + 1.5 * KNOWN_FOR_MS;
+      while (performance.now() < endMs) assert.equal((await messages.next()).done, false);
+      assert.deepEqual(dispatcher.knownPlacement(address), placement);
+      stopped.abort();
+      await assert.rejects(async () => {
+        for await (const message of messages) assert.ok(message);
+      });
+      assert.equal(dispatcher.knownPlacement(address), undefined);
     } finally {
       dispatcher.close();
       await server.stop();
