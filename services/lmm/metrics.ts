@@ -60,6 +60,12 @@ export const LMM_METRICS = {
     'Places for a channel on a connection that was there before it was asked for.',
     'transport',
   ),
+  rune_lmm_ssh_spare_shells: gauge('Shells that wait on idle SSH connections for a run.', 'transport'),
+  rune_lmm_ssh_spare_shells_made_total: total('Shells made ready on idle SSH connections.', 'transport'),
+  rune_lmm_ssh_spare_shells_taken_total: total(
+    'Runs that began in a shell that was ready for them.',
+    'transport',
+  ),
   rune_lmm_openssh_masters: gauge("Processes of the system's ssh that hold a connection."),
   rune_lmm_ssm_calls_total: counted(
     'Requests to Systems Manager, by what became of them: `ok`, `throttled`, `refused`, `unsent`, `unknown`.',

@@ -59,6 +59,9 @@ export function readLmmMetrics({ mediator, pools, openssh, ssm, server }: LmmCou
     rune_lmm_ssh_runs_moved_total: ofPools('replaced'),
     rune_lmm_ssh_channels_total: ofPools('taken'),
     rune_lmm_ssh_channels_warm_total: ofPools('takenWarm'),
+    rune_lmm_ssh_spare_shells: ofPools('spares'),
+    rune_lmm_ssh_spare_shells_made_total: ofPools('sparesMade'),
+    rune_lmm_ssh_spare_shells_taken_total: ofPools('sparesTaken'),
     rune_lmm_openssh_masters: () => openssh?.masters() ?? 0,
     rune_lmm_ssm_budget_per_second() {
       const rates = ssm.budgets().map(({ perSecond }) => perSecond);

@@ -19,7 +19,16 @@ describe('what a mediator counts anyway', () => {
     name,
     metrics() {
       looks += 1;
-      return { ...createPoolCounters(), nodes: 1, open, idle: 0, connecting: 0, waiting: 0, channels: 0 };
+      return {
+        ...createPoolCounters(),
+        nodes: 1,
+        open,
+        idle: 0,
+        connecting: 0,
+        waiting: 0,
+        channels: 0,
+        spares: 0,
+      };
     },
   });
   const counters = (fields: Partial<LmmCounters> = {}): LmmCounters => ({

@@ -41,6 +41,9 @@ export function sshLink(sshd: TestSshd, user: string, kind: 'ssh' | 'openssh' = 
   return { kind, user, port, keyFile, hostKeyFingerprints };
 }
 
+/** For tests that change what a login does: every run logs in for itself. */
+export const NO_SPARES: Partial<SshSettings> = { spareShellForMs: 0 };
+
 /** The transport for a link, with what differs from the default SSH settings; with a run-as user, everything runs as that user. Close it. */
 export function openLink(
   link: Link,

@@ -4,7 +4,8 @@ import { tmpdir, userInfo, type UserInfo } from 'node:os';
 import type { NodeProbe } from '../../shared/gen/rune/v1/run.js';
 import { RuneError } from '../../shared/errors.js';
 import type { Channel, ChannelEnd } from './channel.js';
-import { checkCommand, forLogin, remoteCommand } from './remote-command.js';
+import { checkCommand } from './check-command.js';
+import { forLogin, remoteCommand } from './remote-command.js';
 import { superviseRun, type NodeProtocolSettings } from './supervise.js';
 import type { NodeCommand, NodeEnding, RunSink, StopSignal, Transport } from './transport.js';
 

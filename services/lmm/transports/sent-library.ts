@@ -13,13 +13,18 @@ const REST_LINE = '\n: rest\n';
 
 const SHIPPED = shippedLibrary();
 const [FIRST = '', ...REST] = `${compactShell(SHIPPED.toString())}\n`.split(REST_LINE);
-const SENT: SentLibrary = {
+/** The shipped library as it goes up: without its comments and in two parts, since bash takes long to parse it. */
+export const SHIPPED_LIBRARY: SentLibrary = {
   first: Buffer.from(`${FIRST}\n`),
   rest: Buffer.from(REST.join(REST_LINE)),
 };
 const NOTHING = Buffer.alloc(0);
 
-/** The shipped library without its comments and in two parts, since bash takes long to parse it; any other as it is. */
+/** No library. */
+export const NO_LIBRARY: SentLibrary = { first: NOTHING, rest: NOTHING };
+
+/** SHIPPED_LIBRARY or NO_LIBRARY where it is that; any other library as it is. */
 export function sentLibrary(library: Buffer): SentLibrary {
-  return library.equals(SHIPPED) ? SENT : { first: library, rest: NOTHING };
+  if (library.length === 0) return NO_LIBRARY;
+  return library.equals(SHIPPED) ? SHIPPED_LIBRARY : { first: library, rest: NOTHING };
 }

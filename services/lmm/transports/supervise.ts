@@ -4,7 +4,8 @@ import { becomeError } from './become-error.js';
 import type { Channel, ChannelEnd } from './channel.js';
 import { createFrameDecoder, type Frame, type NodeStopReason } from './frame-decoder.js';
 import { readNodeStream, type NodeStream } from './node-stream.js';
-import { CANCEL_LINE, encodeUpload, GO_LINE, NOT_STARTED_EXIT_CODE, type Upload } from './remote-command.js';
+import { encodeForSpareShell, encodeUpload, type RunSecrets, type Upload } from './encode-upload.js';
+import { CANCEL_LINE, GO_LINE, NOT_STARTED_EXIT_CODE } from './remote-command.js';
 import { repeatsUpload } from './repeats-upload.js';
 import { requirementError } from './requirement-error.js';
 import type { NodeCommand, NodeEnding, RunPhases, RunSink, StopSignal } from './transport.js';
@@ -36,6 +37,8 @@ export interface SupervisedRun {
   /** What getting the channel took, for the phases. */
   readonly connectMs: number;
   readonly settings: NodeProtocolSettings;
+  /** Of the spare shell that waits in the channel; undefined for none. */
+  readonly spare?: RunSecrets | undefined;
 }
 
 /** A channel that stays open for longer after the run's end is closed by force. */
@@ -71,13 +74,16 @@ type EndFrame = Extract<Frame, { word: 'end' }>;
 export async function superviseRun(channel: Channel, run: SupervisedRun): Promise<NodeEnding> {
   try {
     // Nothing here may hold the upload: it would stay in memory for as long as the plugin runs.
-    return await new Promise((resolve, reject) =>
-      supervise(channel, run, encodeUpload(run.command, run.settings.leaseMs), resolve, reject),
-    );
+    return await new Promise((resolve, reject) => supervise(channel, run, uploadOf(run), resolve, reject));
   } catch (error) {
     channel.destroy();
     throw error;
   }
+}
+
+function uploadOf({ command, settings, spare }: SupervisedRun): Upload {
+  if (spare === undefined) return encodeUpload(command, settings.leaseMs);
+  return { bytes: encodeForSpareShell(command, settings.leaseMs), ...spare };
 }
 
 function supervise(

@@ -6,7 +6,7 @@
 # bash --noprofile --norc -p evaluates it in the C locale. The counted body sets before it:
 #   NONCE          begins every frame of this run; the plugin never sees it
 #   TOKEN          begins the one frame that the plugin's own process prints
-#   RUN_ID         becomes RUNE_RUN_ID in the plugin's environment
+#   RUN_ID         becomes RUNE_RUN_ID in the plugin's environment; empty in a spare shell, which supervisor-spare.sh describes
 #   DELIVERY       stream or directory
 #   LEAVES         yes: what is alive after a normal end stays alive
 #   SCOPE          yes: the plugin's process gets a scope of systemd of its own, if the node gives it one
@@ -87,20 +87,28 @@ take() { [ "${!1}" -eq 0 ] || eval "IFS= read -r $COUNTED ${!1} $2"; }
 
 # --- the plugin's own shell, begun early: it reads library and plugin while this one still parses what follows ---
 
-[ -z "$COMMANDS$OS" ] || { parse_rest && check_requirements; }
-frame begin >&3
-frame begin >&4
+announce() {
+  [ -z "$COMMANDS$OS" ] || { parse_rest && check_requirements; }
+  frame begin >&3
+  frame begin >&4
+}
+[ -z "$RUN_ID" ] || announce
 # Until the watchdog runs, the plugin's shell evaluates nothing, and ends with its pipe. Bash ends this process by itself where
 # it cannot start another.
 trap '[ $? -eq 97 ] || printf "rune: no process can be started\n" >&4; exec 7>&-; remove_folder; exit 97' EXIT
 
+# In a spare shell: the library is read, and evaluated, long before it is known how long the plugin is.
+UNTIL_RUN=''
+# shellcheck disable=SC2016 # for the plugin's own shell to expand
+[ -n "$RUN_ID" ] || UNTIL_RUN='echo;eval "set --;unset RUNE_L;$RUNE_L";IFS= read -r RUNE_P||exit 97;set -- 0 0 $RUNE_P
+'
 # Reads library and plugin straight from the channel, and says so; then waits for what make_feed makes. The shipped library is
 # evaluated meanwhile, and faster since there is no locale yet; any other may look at its environment, or do something.
 # shellcheck disable=SC2016 # for the plugin's own shell to expand
 PLUGIN_SHELL='RUNE_L= RUNE_H= RUNE_S=
 [ $1 = 0 ]||IFS= read -r '$COUNTED' $1 RUNE_L<&5||exit 97
 [ $2 = 0 ]||IFS= read -r '$COUNTED' $2 __rune_rest<&5||exit 97
-[ $3 = 0 ]||IFS= read -r '$COUNTED' $3 RUNE_H<&5||exit 97
+'$UNTIL_RUN'[ $3 = 0 ]||IFS= read -r '$COUNTED' $3 RUNE_H<&5||exit 97
 [ $4 = 0 ]||IFS= read -r '$COUNTED' $4 RUNE_S<&5||exit 97
 echo;exec >&3 3>&- 5<&-
 [ $2 = 0 ]||eval "set --;unset RUNE_L;$RUNE_L"
@@ -123,9 +131,6 @@ if [ "$DELIVERY" = directory ]; then
   trap - XFSZ
   LIBRARY_BYTES=0 LIBRARY_REST_BYTES=0 SCRIPT_BYTES=0
 fi
-last_pid && FIRST=$LAST
-now
-BEGUN=$NOW
 set -m
 if [ "$SCOPE" = no ] || ! { parse_rest && start_in_scope; }; then
   coproc RUNE { exec -c "$BASH" --noprofile --norc -c "$PLUGIN_SHELL" plugin.sh "$LIBRARY_BYTES" "$LIBRARY_REST_BYTES" "$HELPER_BYTES" "$SCRIPT_BYTES"; } 2>&4 4>&-
@@ -150,13 +155,6 @@ read_stat() {
     set -- ${stat:${#name}+2}
   fi
   STATE=${1-} PARENT=${2-} GROUP=${3-} ITS_SESSION=${4-} BORN=${20-0}
-}
-
-# Sets SESSION to the one that this process is in.
-find_session() {
-  local STATE PARENT GROUP ITS_SESSION BORN
-  read_stat self
-  SESSION=$ITS_SESSION
 }
 
 # Sets NUMBER to the kernel's number of the login that the process $1 belongs to: what a login starts keeps it, whatever else it
@@ -199,22 +197,34 @@ find_ancestors() {
   done
 }
 
+# Whatever the plugin starts is younger than the watchdog, without which its code does not begin.
+mark() {
+  FIRST=$WATCHDOG
+  read_stat "$FIRST"
+  [ -n "$STATE" ] || read_stat self
+  SINCE=${BORN:-0} SESSION=$ITS_SESSION
+}
+
 # Appends the process to LEFT if it is alive and the plugin's, or to UNSURE if that cannot be told.
 look_at() {
   local pid=$1 words=''
   [ "$pid" != "$WATCHDOG" ] || return 0
   read_stat "$pid"
   case $STATE in Z | X | '') return 0 ;; esac
+  # Only the plugin's own process is older than the watchdog.
+  if [[ $pid == "$PLUGIN" && $BORN == "$PLUGIN_BORN" ]]; then
+    LEFT+=("$pid")
+    return 0
+  fi
   # Older than the plugin, such as the sudo that this runs under, or a job of the login files.
   if [ "$BORN" -lt "$SINCE" ] || [ "$pid" = "$PPID" ]; then return 0; fi
-  # Begun in the same tick, before the plugin: within a tick numbers do not go round.
-  if [ "$BORN" -eq "$SINCE" ] && [ "$pid" -le "$FIRST" ] && [ "$FIRST" -lt "$PLUGIN" ]; then return 0; fi
+  # Begun in the same tick, and before: unless the numbers have gone round.
+  if [ "$BORN" -eq "$SINCE" ] && [ "$pid" -le "$FIRST" ] && [ "$FIRST" -le "$LAST" ]; then return 0; fi
   if [[ $GROUP == "$PLUGIN" ]]; then
     LEFT+=("$pid")
     return 0
   fi
   if [[ $pid == "$$" || $PARENT == "$$" || $GROUP == "$WATCHDOG" ]]; then return 0; fi
-  [ -n "$SESSION" ] || find_session
   # The session of this process alone: nobody but the plugin started anything in it since.
   if [[ $ITS_SESSION == "$SESSION" && $LEADERS == *" $SESSION "* ]]; then
     LEFT+=("$pid")
@@ -245,12 +255,12 @@ look_at() {
 # Whether process ids still grow since FIRST. In two seconds they do not go round; after that, FORKS tells how many were given out.
 is_ordered() {
   local most NUMBER
-  last_pid && [ "$FIRST" -lt "$PLUGIN" ] && [ "$PLUGIN" -le "$LAST" ] || return 1
+  last_pid && [ "$FIRST" -le "$LAST" ] || return 1
   [ $((NOW - BEGUN)) -ge 200 ] || return 0
   [ "${FORKS:-none}" != none ] && read -r most </proc/sys/kernel/pid_max && count_forks && [ $((NUMBER - FORKS)) -lt $((most / 2)) ]
 }
 
-# Fills LEFT and UNSURE. Only processes that began after FIRST can be the plugin's; a range is looked up, a wide one is listed. Where
+# Fills LEFT and UNSURE. Only processes that began after FIRST can be the plugin's, and its own, of which main knows the end; a range is looked up, a wide one is listed. Where
 # the numbers may have gone round, all processes are listed.
 # Most of what a busy node starts is others': that is seen here at a glance, since bash copies a function whenever it calls it.
 look_for_left() {
@@ -261,8 +271,8 @@ look_for_left() {
     ! kill -0 -- "-$PLUGIN" || LEFT=("$PLUGIN")
     return 0
   fi
-  [ -n "$SESSION" ] || find_session
   now
+  [ -z "${ORPHAN-}" ] || look_at "$PLUGIN"
   # What is forked while this looks is looked at too.
   while [ "$rounds" -lt 8 ]; do
     rounds=$((rounds + 1)) pids=()
@@ -294,15 +304,15 @@ look_for_left() {
       if [[ -z $flags || -z $rest ]]; then
         look_at "$pid"
       elif [ -z "$ordered" ]; then
-        # Older than the plugin.
-        ((born < SINCE)) || look_at "$pid"
+        # Older than all that the plugin started.
+        ((born < SINCE && pid != PLUGIN)) || look_at "$pid"
       elif ((session == SESSION)); then
         look_at "$pid"
       elif ((session > FIRST)); then
         # A session of after the plugin's start. It is others' if its leader has a parent from before that cannot have adopted it.
         case $OTHERS in *" $session "*) continue ;; esac
         [ -n "$ANCESTORS" ] || find_ancestors
-        if ((parent > FIRST || parent == 0)) || [[ $ANCESTORS == *" $parent "* ]]; then
+        if ((parent > FIRST || parent == 0 || parent == PLUGIN)) || [[ $ANCESTORS == *" $parent "* ]]; then
           look_at "$pid"
         elif ((session == pid)); then
           OTHERS+="$session "
@@ -316,10 +326,10 @@ look_for_left() {
 # --- the plugin ---
 
 # Only these reach the plugin: exported functions, SHELLOPTS, BASH_ENV and whatever else a login sets do not.
-# Sets EXPORTS, one line of shell.
-plugin_environment() {
+# Sets EXPORTS to shell words.
+find_environment() {
   local name word
-  EXPORTS="export RUNE_RUN_ID=$RUN_ID $ENVIRONMENT"
+  EXPORTS=''
   for name in PATH HOME USER LOGNAME SHELL LANG "${!LC_@}" TZ TMPDIR XDG_RUNTIME_DIR DBUS_SESSION_BUS_ADDRESS \
     http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY; do
     if [[ -n ${!name+set} && $name != LC_ALL ]]; then
@@ -334,9 +344,8 @@ plugin_environment() {
 # line stays line 1: everything before it stands on the same line.
 make_feed() {
   local prologue started count
-  plugin_environment
   printf -v started %q "$RS$TOKEN started$NL"
-  prologue="unset RUNE_P;$EXPORTS;"
+  prologue="unset RUNE_P;export RUNE_RUN_ID=$RUN_ID $ENVIRONMENT$EXPORTS;"
   # shellcheck disable=SC2016 # for the plugin's own shell to expand
   [ "$LIBRARY_REST_BYTES" -gt 0 ] || prologue+='eval "unset RUNE_L;$RUNE_L";'
   prologue+="printf %s $started;"
@@ -442,6 +451,7 @@ watchdog() {
   fi
   watchdog_guard
   # Main is dead and cannot clean up any more.
+  mark
   now
   $LOOK
   kill_left $((NOW + GRACE))
@@ -452,10 +462,7 @@ watchdog() {
 # --- main ---
 
 read_stat "$PLUGIN"
-SINCE=${BORN:-0}
-# What the plugin sends to its parent. Only now, since an ignored signal stays ignored in a child; and ignored, not handled,
-# since bash may sleep through the end of a child when a handler interrupts its wait.
-trap '' HUP INT QUIT PIPE ALRM TERM USR1 USR2 TSTP TTIN TTOU
+PLUGIN_BORN=$BORN
 [ -n "${RUNE[1]-}" ] || not_started 'no process can be started'
 exec 7>&"${RUNE[1]}"
 # exit 137 and death by KILL give wait the same number; only jobs tells them apart, and only before wait has returned. Once
@@ -468,10 +475,18 @@ else
   save_jobs() { JOBS+=$(jobs -l); }
 fi
 eval "exec ${RUNE[0]}<&- ${RUNE[1]}>&-"
+find_environment
+[ -n "$RUN_ID" ] || { parse_rest && await_run; }
+# What the plugin sends to its parent. Only now, since an ignored signal stays ignored in a child; and ignored, not handled,
+# since bash may sleep through the end of a child when a handler interrupts its wait.
+trap '' HUP INT QUIT PIPE ALRM TERM USR1 USR2 TSTP TTIN TTOU
 make_feed
+now
+BEGUN=$NOW
 coproc WATCH { watchdog; } 4>&-
 WATCHDOG=$!
 [ -n "${WATCH[1]-}" ] || not_started 'no process can be started'
+mark
 trap - EXIT
 exec 8>&"${WATCH[1]}" 9<&"${WATCH[0]}" 0</dev/null 5<&- 7>&-
 eval "exec ${WATCH[0]}<&- ${WATCH[1]}>&-"

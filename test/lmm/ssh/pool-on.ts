@@ -81,8 +81,10 @@ export async function poolOn(sshd: TestSshd, settings: Partial<SshSettings> = {}
     credential: credentialOf(config ?? { keyFiles: [sshd.userKeyPath] }),
     ...changes,
   });
-  const open: PoolOn['open'] = (command, to = target(), timeoutMs = TIMEOUT_MS) =>
-    pool.open(to, command, { timeoutMs, signal: new AbortController().signal });
+  const open: PoolOn['open'] = async (command, to = target(), timeoutMs = TIMEOUT_MS) => {
+    const limits = { timeoutMs, signal: new AbortController().signal };
+    return (await pool.open(to, command, limits)).channel;
+  };
   return {
     pool,
     knownHostsPath,

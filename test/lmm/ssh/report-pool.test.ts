@@ -12,6 +12,7 @@ describe('the report of the SSH connections', () => {
     connecting: 0,
     waiting: 0,
     channels: 0,
+    spares: 0,
     ...createPoolCounters(),
   };
 

@@ -8,7 +8,7 @@ import { DEFAULT_NODE_PROTOCOL } from '../../../services/lmm/transports/supervis
 import type { Transport } from '../../../services/lmm/transports/transport.js';
 import { eventually } from '../../support/eventually.js';
 import { findProcesses } from '../../support/processes.js';
-import { nodeOf, openLink, sshLink, type Link } from '../../support/links.js';
+import { NO_SPARES, nodeOf, openLink, sshLink, type Link } from '../../support/links.js';
 import {
   commandFor,
   refusalOf,
@@ -32,7 +32,10 @@ describe('a login whose .bashrc', () => {
     sshd = await startSshd({ hostKeyTypes: ['ed25519'], loginFiles: { '.bashrc': '' } });
     ways = KINDS.map((kind) => {
       const link = sshLink(sshd, USER, kind);
-      return { link, transport: openLink(link, { ...DEFAULT_NODE_PROTOCOL, beginTimeoutMs: 2_000 }) };
+      return {
+        link,
+        transport: openLink(link, { ...DEFAULT_NODE_PROTOCOL, beginTimeoutMs: 2_000 }, NO_SPARES),
+      };
     });
     crippled = await startAfter('ulimit -u 0', 'exit 5', { timeoutMs: 60_000 });
   });

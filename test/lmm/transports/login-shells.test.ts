@@ -6,7 +6,7 @@ import type { PluginEnd, Transport } from '../../../services/lmm/transports/tran
 import { StopReason } from '../../../services/shared/gen/rune/v1/run.js';
 import { makeBecomeUsers, type BecomeUsers } from '../../support/become-users.js';
 import { eventually } from '../../support/eventually.js';
-import { nodeOf, openLink, sshLink, type Link } from '../../support/links.js';
+import { NO_SPARES, nodeOf, openLink, sshLink, type Link } from '../../support/links.js';
 import { findProcesses } from '../../support/processes.js';
 import {
   commandFor,
@@ -56,7 +56,7 @@ describe('a login with the shell', () => {
     await users.useShell(shell);
     ways = KINDS.map((kind) => {
       const link = sshLink(sshd, users.login, kind);
-      return { link, transport: openLink(link, DEFAULT_NODE_PROTOCOL) };
+      return { link, transport: openLink(link, DEFAULT_NODE_PROTOCOL, NO_SPARES) };
     });
   };
   const logOut = async (): Promise<void> => {

@@ -5,7 +5,7 @@ import { chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { encodeUpload } from '../../../services/lmm/transports/remote-command.js';
+import { encodeUpload } from '../../../services/lmm/transports/encode-upload.js';
 import { DEFAULT_NODE_PROTOCOL } from '../../../services/lmm/transports/supervise.js';
 import { StopReason } from '../../../services/shared/gen/rune/v1/run.js';
 import { nodePath } from '../../support/bash.js';

@@ -1,13 +1,9 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import {
-  checkCommand,
-  encodeUpload,
-  forLogin,
-  REMOTE_COMMAND,
-  remoteCommand,
-} from '../../../services/lmm/transports/remote-command.js';
+import { checkCommand } from '../../../services/lmm/transports/check-command.js';
+import { encodeUpload } from '../../../services/lmm/transports/encode-upload.js';
+import { forLogin, REMOTE_COMMAND, remoteCommand } from '../../../services/lmm/transports/remote-command.js';
 import { findNewerSyntax } from '../../../services/cli/plugin/lint/newer-syntax.js';
 import { commandFor } from '../../support/run-plugin.js';
 import { nodeOf } from '../../support/links.js';
@@ -76,7 +72,9 @@ describe('the upload', () => {
     const size = Number(/^RUNE1:(\d{8})/.exec(text)?.[1]);
     const body = text.slice(14, 14 + size);
     assert.equal(text.slice(14 + size), 'the librarythe script{"a":"\'$(x)"}');
-    assert(body.includes(`NONCE=${nonce} TOKEN=${startToken} RUN_ID=${command.runId} `));
+    assert(
+      body.includes(`NONCE=${nonce} TOKEN=${startToken} `) && body.includes(` RUN_ID=${command.runId} `),
+    );
     for (const hidden of ['the script', 'the library', '$(x)']) assert(!body.includes(hidden));
   });
 

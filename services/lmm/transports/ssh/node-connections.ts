@@ -11,6 +11,8 @@ export interface Slot {
   readonly connection: SshConnection;
   /** Gives the place back; harmless when repeated. */
   release(): void;
+  /** Nothing is under way on the connection, and it takes new runs. */
+  isIdle(): boolean;
   /** sshd refused another session: ask this connection for no more than it has now. */
   isFull(): void;
   /** The connection does not answer: it takes no new channel, and ends with its last one. */
@@ -208,6 +210,7 @@ export function createNodeConnections(target: SshTarget, context: NodeConnection
         if (each.channels === 0) becomeIdle(each);
         pump();
       },
+      isIdle: () => !each.retired && each.channels === 0,
       isFull() {
         counters.refusals += 1;
         each.channelsMax = Math.max(1, each.channels - 1);

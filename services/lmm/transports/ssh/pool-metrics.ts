@@ -17,6 +17,10 @@ export interface PoolCounters {
   taken: number;
   /** … and those of them on a connection that was there before it was asked for. */
   takenWarm: number;
+  /** Spare shells that were made ready, … */
+  sparesMade: number;
+  /** … and those of them that a run has taken. */
+  sparesTaken: number;
 }
 
 /** The pool at this moment, and what happened so far. */
@@ -27,6 +31,8 @@ export interface PoolMetrics extends Readonly<PoolCounters> {
   readonly connecting: number;
   readonly waiting: number;
   readonly channels: number;
+  /** Spare shells. */
+  readonly spares: number;
 }
 
 export function createPoolCounters(): PoolCounters {
@@ -40,5 +46,7 @@ export function createPoolCounters(): PoolCounters {
     replaced: 0,
     taken: 0,
     takenWarm: 0,
+    sparesMade: 0,
+    sparesTaken: 0,
   };
 }

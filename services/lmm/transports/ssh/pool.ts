@@ -1,5 +1,7 @@
 import { RuneError } from '../../../shared/errors.js';
 import { settledWithin } from '../../../shared/settled-within.js';
+import type { RunSecrets } from '../encode-upload.js';
+import type { SentLibrary } from '../sent-library.js';
 import { explainTimeout } from './connect-errors.js';
 import { connectPersistently, type Patience } from './connect-persistently.js';
 import { connect, lookAtHostKey } from './connect.js';
@@ -20,18 +22,20 @@ import { pauseWithJitter } from './jitter.js';
 import { createNodeConnections, type Claim, type NodeConnections, type Slot } from './node-connections.js';
 import { createPoolCounters, type PoolMetrics } from './pool-metrics.js';
 import type { SshChannel } from './ssh-channel.js';
+import { createSpareShells, type SpareShell } from './spare-shells.js';
 
 /** Warm SSH connections, shared by runs of the same user, address, port, credential and pins. */
 export interface SshPool {
   /**
-   * A channel in which `command` runs on the node, and nothing was sent to it yet. Rejects, with nothing run, with NODE_*,
-   * HOST_KEY_*, AUTHENTICATION_FAILED, CREDENTIAL_* or MEDIATOR_FULL, or with the signal's reason.
+   * A channel in which `command` runs on the node, and nothing of the run was sent to it yet. Rejects, with nothing run, with NODE_*,
+   * HOST_KEY_*, AUTHENTICATION_FAILED, CREDENTIAL_* or MEDIATOR_FULL, or with the signal's reason. With `spareOf`, REMOTE_COMMAND
+   * may have been run already, and be a spare shell with that library.
    */
   open(
     target: SshTarget,
     command: string,
-    limits: { timeoutMs: number; signal: AbortSignal },
-  ): Promise<SshChannel>;
+    limits: { timeoutMs: number; signal: AbortSignal; spareOf?: SentLibrary | undefined },
+  ): Promise<OpenChannel>;
   /**
    * A connection of its own, made within the limits on handshakes, so that the answer is about now; the caller ends it.
    * Never rejects.
@@ -48,6 +52,15 @@ export interface SshPool {
   close(): Promise<void>;
 }
 
+/** A channel for one run. */
+export interface OpenChannel {
+  readonly channel: SshChannel;
+  /** Of the spare shell that waits in it; undefined if nothing was sent to it yet. */
+  readonly spare: RunSecrets | undefined;
+  /** Its connection does not answer: it takes no new run. */
+  retire(): void;
+}
+
 /** How long a probe may take, waiting included. */
 export interface ProbeLimits {
   readonly timeoutMs: number;
@@ -60,6 +73,7 @@ const CLOSE_TIMEOUT_MS = 5_000;
 export function createPool(tools: Omit<ConnectContext, 'forward'>, connectBy: Connect = connect): SshPool {
   const { settings } = tools;
   const counters = createPoolCounters();
+  const spares = createSpareShells(settings, counters);
   const nodes = new Map<string, NodeConnections>();
   /** Connections that go to jump hosts, whatever runs on those hosts themselves. */
   const hops = new Map<string, NodeConnections>();
@@ -171,7 +185,7 @@ export function createPool(tools: Omit<ConnectContext, 'forward'>, connectBy: Co
   }
 
   return {
-    async open(target, command, { timeoutMs, signal }) {
+    async open(target, command, { timeoutMs, signal, spareOf }) {
       const { node } = target;
       if (closing) throw closing;
       signal.throwIfAborted();
@@ -186,7 +200,7 @@ export function createPool(tools: Omit<ConnectContext, 'forward'>, connectBy: Co
         const known = await readKnown(target, context.knownHosts);
         if (closing) throw closing;
         nodes.get(keyOf(target))?.verifyAgain(known);
-        return await openPersistently(target, command, wait);
+        return await openPersistently(target, command, wait, spareOf);
       } finally {
         waiting -= 1;
       }
@@ -201,12 +215,13 @@ export function createPool(tools: Omit<ConnectContext, 'forward'>, connectBy: Co
         const counts = node.counts();
         for (const name of Object.keys(sum) as (keyof typeof sum)[]) sum[name] += counts[name];
       }
-      return { nodes: nodes.size + hops.size, ...sum, ...counters };
+      return { nodes: nodes.size + hops.size, ...sum, spares: spares.count(), ...counters };
     },
     async close() {
       closing ??= new RuneError('SERVICE_SHUTTING_DOWN', 'This mediator is shutting down.');
       const reason = closing;
       ending.abort(reason);
+      spares.close();
       const all = [...nodes.values(), ...hops.values()];
       await settledWithin(Promise.all(all.map((each) => each.close(reason))), CLOSE_TIMEOUT_MS);
       for (const each of all) each.destroy();
@@ -235,17 +250,27 @@ export function createPool(tools: Omit<ConnectContext, 'forward'>, connectBy: Co
     }
   }
 
-  async function openPersistently(target: SshTarget, command: string, wait: Patience): Promise<SshChannel> {
+  async function openPersistently(
+    target: SshTarget,
+    command: string,
+    wait: Patience,
+    spareOf: SentLibrary | undefined,
+  ): Promise<OpenChannel> {
     const { node } = target;
     let replaced = false;
     for (let refusals = 0; ;) {
       wait.signal.throwIfAborted();
-      const slot = await connectionsIn(nodes, target).take(wait);
+      const { slot, spare } = withSpare(await connectionsIn(nodes, target).take(wait), spareOf);
+      const { retire } = slot;
+      if (spare !== undefined) {
+        void releaseWhenClosed(slot, spare.channel);
+        return { channel: spare.channel, spare, retire };
+      }
       const leftMs = wait.deadlineMs - performance.now();
       // A first connection that says nothing leaves time for a second one.
       const limitMs = Math.min(settings.channelOpenTimeoutMs, replaced ? leftMs : leftMs / 2);
       const result = await execWithin(slot, command, limitMs, wait.signal);
-      if (result.kind === 'open') return result.channel;
+      if (result.kind === 'open') return { channel: result.channel, spare: undefined, retire };
       if (result.kind === 'failed') throw result.error;
       if (result.kind === 'denied') {
         throw new RuneError(
@@ -270,6 +295,20 @@ export function createPool(tools: Omit<ConnectContext, 'forward'>, connectBy: Co
       replaced = true;
       counters.replaced += 1;
     }
+  }
+
+  /** The place of a run, and the spare shell there that it can have. */
+  function withSpare(
+    slot: Slot,
+    spareOf: SentLibrary | undefined,
+  ): { slot: Slot; spare: SpareShell | undefined } {
+    const { connection } = slot;
+    const spare = spares.take(connection, spareOf);
+    const release = once(() => {
+      slot.release();
+      spares.give(connection, slot.isIdle());
+    });
+    return { slot: { ...slot, release }, spare };
   }
 
   /** Asks for a channel and sees to it that the place is given back, whenever and however the answer comes. */

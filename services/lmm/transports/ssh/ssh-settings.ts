@@ -121,6 +121,20 @@ export const SSH_SETTINGS = {
     max: '1m',
     doc: 'A connection that does not close a session in this time takes no new run.',
   }),
+  spareShellForMs: durationSetting({
+    name: 'ssh.spare_shell_for',
+    default: '30s',
+    min: '0ms',
+    max: '10m',
+    doc: 'After a run, a shell is made ready on its connection for the next one, and ends when none came in this time; 0ms for no such shell.',
+  }),
+  spareShellsMax: integerSetting({
+    name: 'ssh.spare_shells_max',
+    default: 100,
+    min: 1,
+    max: 10_000,
+    doc: 'Such shells in all.',
+  }),
   filesRecheckMs: durationSetting({
     name: 'ssh.files_recheck',
     default: '1s',

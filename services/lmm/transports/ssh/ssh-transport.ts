@@ -4,15 +4,18 @@ import { NodeProbe } from '../../../shared/gen/rune/v1/run.js';
 import type { Logger } from '../../../shared/logging/logger.js';
 import type { Credentials } from '../../credentials/credentials.js';
 import type { Identities } from '../../credentials/identities.js';
-import { checkCommand, forLogin, remoteCommand } from '../remote-command.js';
+import { checkCommand } from '../check-command.js';
+import { libraryOfSpare } from '../encode-upload.js';
+import type { SentLibrary } from '../sent-library.js';
+import { forLogin, remoteCommand } from '../remote-command.js';
 import { superviseRun, type NodeProtocolSettings } from '../supervise.js';
-import type { StopSignal, Transport } from '../transport.js';
+import type { NodeEnding, StopSignal, Transport } from '../transport.js';
 import type { AuthWays } from './auth-ways.js';
 import { connect } from './connect.js';
 import type { Connect } from './connection.js';
 import { readKnownHosts } from './known-hosts-files.js';
 import { createLimiter } from '../limiter.js';
-import { createPool } from './pool.js';
+import { createPool, type OpenChannel } from './pool.js';
 import type { PoolMetrics } from './pool-metrics.js';
 import { probeNode } from './probe-node.js';
 import { reportPool } from './report-pool.js';
@@ -78,11 +81,31 @@ export function createSshTransport(options: SshTransportOptions): SshTransport {
       if (login instanceof RuneError) throw login;
       const command = forLogin(asked, login.user);
       const startedMs = performance.now();
-      const opening = stopAsError(stop, login.node);
-      const limits = { timeoutMs: command.connectTimeoutMs, signal: opening.signal };
-      const channel = await pool.open(login, remoteCommand(command), limits).finally(opening.forget);
-      const connectMs = performance.now() - startedMs;
-      return superviseRun(channel, { command, sink, stop, connectMs, settings: options.nodeProtocol });
+      const { connectTimeoutMs } = command;
+      const open = (timeoutMs: number, spareOf?: SentLibrary): Promise<OpenChannel> => {
+        const opening = stopAsError(stop, login.node);
+        const limits = { timeoutMs, signal: opening.signal, spareOf };
+        return pool.open(login, remoteCommand(command), limits).finally(opening.forget);
+      };
+      const supervise = (
+        { channel, spare }: OpenChannel,
+        nodeProtocol = options.nodeProtocol,
+      ): Promise<NodeEnding> => {
+        const connectMs = performance.now() - startedMs;
+        return superviseRun(channel, { command, sink, stop, connectMs, settings: nodeProtocol, spare });
+      };
+      const first = await open(connectTimeoutMs, libraryOfSpare(command));
+      if (first.spare === undefined) return supervise(first);
+      // What a spare shell must still do is little, and one that does not answer leaves time for another connection.
+      const beginTimeoutMs = Math.min(settings.channelOpenTimeoutMs, connectTimeoutMs / 2);
+      try {
+        return await supervise(first, { ...options.nodeProtocol, beginTimeoutMs });
+      } catch (thrown) {
+        // That nothing ran is certain then.
+        if (RuneError.from(thrown).name !== 'NODE_SETUP_FAILED') throw thrown;
+        first.retire();
+        return supervise(await open(connectTimeoutMs / 2));
+      }
     },
     async probe(node, connectTimeoutMs, signal) {
       try {

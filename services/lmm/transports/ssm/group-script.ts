@@ -1,6 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { createHash } from 'node:crypto';
-import { encodeUploadParts, remoteCommand } from '../remote-command.js';
+import { encodeUploadParts } from '../encode-upload.js';
+import { remoteCommand } from '../remote-command.js';
 import type { NodeCommand } from '../transport.js';
 import { BASE64_LINE, leaseMsOf, roomsOf, type ScriptLimits } from './command-script.js';
 import { sizeOf, type NodeScript } from './node-script.js';

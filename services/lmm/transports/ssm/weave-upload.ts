@@ -1,4 +1,4 @@
-import { encodeUpload } from '../remote-command.js';
+import { encodeUpload } from '../encode-upload.js';
 import type { NodeCommand } from '../transport.js';
 
 /** An upload with holes that the node fills. */
