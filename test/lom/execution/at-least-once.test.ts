@@ -36,7 +36,13 @@ describe('a run that is wanted at least once and whose mediator is killed', () =
     temp = await makeTempStore();
     dispatcher = createDispatcher(
       (at) => createRpcClient(MEDIATOR_SERVICE, { address: at }),
-      { mediatorConnectTimeoutMs: 5000, orphanAfterMs: 60_000, streamMarginMs: 60_000, ackDelayMs: 10, knownForMs: 3000 },
+      {
+        mediatorConnectTimeoutMs: 5000,
+        orphanAfterMs: 60_000,
+        streamMarginMs: 60_000,
+        ackDelayMs: 10,
+        knownForMs: 3000,
+      },
       logger,
     );
   });
