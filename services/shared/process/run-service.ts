@@ -3,6 +3,7 @@ import { readSettings, settingsTable, unknownVariables } from '../settings/confi
 import { RuneError } from '../errors.js';
 import { createLogger } from '../logging/logger.js';
 import type { Logger } from '../logging/logger.js';
+import { letHeapGrow } from './let-heap-grow.js';
 import { packageVersion } from './package-version.js';
 import type { SettingsOf, SettingsSpec } from '../settings/settings.js';
 import { SERVICE_SETTINGS } from '../settings/service-settings.js';
@@ -71,6 +72,7 @@ export async function runService<S extends SettingsSpec>(
   if (options.help) return exitAfter(stdout, helpOf(program), 0);
   if (options.version) return exitAfter(stdout, `${program.name} ${packageVersion()}\n`, 0);
 
+  letHeapGrow();
   let logger: Logger | undefined;
   try {
     // The compiler does not see that the values of two specs together are the values of both.
