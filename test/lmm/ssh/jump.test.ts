@@ -244,6 +244,15 @@ describe('a node behind a jump host', () => {
     await eventually(() => bastion.sessionPids().length === 0, { label: 'sshd to see the end' });
   });
 
+  it('is connected to anew after it has ended its connection, of which the jump host says only that no more will come', async () => {
+    await begin();
+    await on.say('true', inside());
+    await on.say('true', toBastion());
+    inner.signalSessions('SIGKILL');
+    await eventually(() => on.pool.metrics().evictions === 1, { label: 'the end of the connection' });
+    assert.equal((await on.say('echo again', inside())).stdout, 'again\n');
+  });
+
   it('is LOST when the jump host is killed while a plugin runs, and the plugin ends on the node', async () => {
     await begin();
     const { transport, target, command } = await transportOn(inner);

@@ -48,6 +48,8 @@ export function ssh2Connection({ client, link, target, settings, hostKey }: Ssh2
     open = false;
     link.destroy();
   };
+  // Through another host the end of what the node sends comes alone: the way to it stays open.
+  client.once('end', () => giveUp(link.lostWay() ?? reason));
   const keyShown = (): HostKey => {
     const key = hostKey();
     if (key === undefined) throw new Error('a connection without a host key');
@@ -75,24 +77,33 @@ export function ssh2Connection({ client, link, target, settings, hostKey }: Ssh2
     exec: (command) =>
       new Promise((resolve) => {
         if (isDead()) return resolve({ kind: 'dead' });
-        client.exec(command, (error, stream) => {
-          if (error === undefined) {
-            shareWindow(stream, () => giveUp('the node sent more than it was allowed to'));
-            resolve({ kind: 'open', channel: sshChannel(stream, () => reason) });
-          } else if (isDead()) resolve({ kind: 'dead' });
-          else resolve({ kind: 'reason' in error ? 'refused' : 'denied' });
-        });
+        try {
+          client.exec(command, (error, stream) => {
+            if (error === undefined) {
+              shareWindow(stream, () => giveUp('the node sent more than it was allowed to'));
+              resolve({ kind: 'open', channel: sshChannel(stream, () => reason) });
+            } else if (isDead()) resolve({ kind: 'dead' });
+            else resolve({ kind: 'reason' in error ? 'refused' : 'denied' });
+          });
+        } catch {
+          // The library has seen the end of the link before anybody else has.
+          resolve({ kind: 'dead' });
+        }
       }),
     forward: (address, port) =>
       new Promise((resolve) => {
         if (isDead()) return resolve({ kind: 'dead' });
-        client.forwardOut('127.0.0.1', 0, address, port, (error, stream) => {
-          if (error === undefined) return resolve({ kind: 'open', stream });
-          const refusal = 'reason' in error ? Number(error.reason) : undefined;
-          if (isDead() || refusal === undefined) resolve({ kind: 'dead' });
-          else if (refusal === RESOURCE_SHORTAGE) resolve({ kind: 'busy' });
-          else resolve({ kind: 'refused', why: describeRefusedForward(refusal, error.message) });
-        });
+        try {
+          client.forwardOut('127.0.0.1', 0, address, port, (error, stream) => {
+            if (error === undefined) return resolve({ kind: 'open', stream });
+            const refusal = 'reason' in error ? Number(error.reason) : undefined;
+            if (isDead() || refusal === undefined) resolve({ kind: 'dead' });
+            else if (refusal === RESOURCE_SHORTAGE) resolve({ kind: 'busy' });
+            else resolve({ kind: 'refused', why: describeRefusedForward(refusal, error.message) });
+          });
+        } catch {
+          resolve({ kind: 'dead' });
+        }
       }),
     end() {
       if (open) reason = 'the mediator closed the connection';
