@@ -7,17 +7,15 @@
 # INPUT_BYTES, ARGUMENTS, ENVIRONMENT, COMMANDS, OS, LIMIT, GRACE and LEASE. A spare shell serves one run.
 # shellcheck disable=SC2034,SC2154,SC2317 # supervisor.sh has and reads what this sets and reads, and calls it
 
-# Waits until there is a run, and begins it. Ends where the channel ends, or no run comes in time.
+# Waits until there is a run, and begins it. The library has been read. Ends where the channel ends, or no run comes in time.
 await_run() {
   local body
-  # The plugin's shell has read the library.
-  IFS= read -r -u 6 body || exit 97
   wait_for "$IDLE"
   IFS= read -r -t "$WAIT" -N 14 body <&5 || exit 97
   case $body in RUNE1:[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]) ;; *) exit 97 ;; esac
   IFS= read -r -N $((10#${body#*:})) body <&5 || exit 97
   eval "$body"
-  # The plugin's shell may be gone.
+  # Where the plugin's shell is gone, nothing can run.
   trap '' PIPE
   printf '%s %s\n' "$HELPER_BYTES" "$SCRIPT_BYTES" >&7 || exit 97
   announce

@@ -264,7 +264,7 @@ is_ordered() {
 # the numbers may have gone round, all processes are listed.
 # Most of what a busy node starts is others': that is seen here at a glance, since bash copies a function whenever it calls it.
 look_for_left() {
-  local from=$FIRST to pid entry pids rounds=0 ordered=yes name state parent group session tty foreground flags born rest
+  local from=$FIRST to pid entry pids words rounds=0 ordered=yes name state parent group session tty foreground flags born rest
   LEFT=() UNSURE=''
   if ! [ -r /proc/self/stat ]; then
     UNSURE=yes
@@ -285,30 +285,32 @@ look_for_left() {
     fi
     if [ $((to - from)) -le 256 ]; then
       # Most are gone.
-      for ((pid = from + 1; pid <= to; pid++)); do [[ ! -e /proc/$pid ]] || pids+=("$pid"); done
+      eval "pids=({$((from + 1))..$to})"
     else
       for entry in /proc/[0-9]*; do [[ ${entry:6} -le $from ]] || pids+=("${entry:6}"); done
     fi
     for pid in "${pids[@]}"; do
-      name='' flags='' rest=''
-      if [ -n "$ordered" ]; then
+      [[ -e /proc/$pid ]] || continue
+      name=''
+      if [ -z "$ordered" ]; then
+        rest=''
+        read -r _ name state parent group session tty foreground flags _ _ _ _ _ _ _ _ _ _ _ _ born rest <"/proc/$pid/stat"
+      else
         read -r -n 120 _ name state parent group session tty foreground flags _ <"/proc/$pid/stat"
         rest=none
-      else
-        read -r _ name state parent group session tty foreground flags _ _ _ _ _ _ _ _ _ _ _ _ born rest <"/proc/$pid/stat"
       fi
       # A name of up to 15 bytes may hold blanks, parentheses and newlines: then these words are not what they are taken for.
-      case ${name: -1}$state$parent$group$session$tty$foreground$flags in
-        ')'*')'* | [!\)]*) flags='' ;;
-      esac
-      if [[ -z $flags || -z $rest ]]; then
+      words=${name: -1}$state$parent$group$session$tty$foreground$flags
+      if [[ $words != ')'* || $words == ')'*')'* || -z $flags || -z $rest ]]; then
         look_at "$pid"
       elif [ -z "$ordered" ]; then
         # Older than all that the plugin started.
         ((born < SINCE && pid != PLUGIN)) || look_at "$pid"
+      elif ((session <= FIRST && session != SESSION)); then
+        continue
       elif ((session == SESSION)); then
         look_at "$pid"
-      elif ((session > FIRST)); then
+      else
         # A session of after the plugin's start. It is others' if its leader has a parent from before that cannot have adopted it.
         case $OTHERS in *" $session "*) continue ;; esac
         [ -n "$ANCESTORS" ] || find_ancestors
@@ -345,7 +347,7 @@ find_environment() {
 make_feed() {
   local prologue started count
   printf -v started %q "$RS$TOKEN started$NL"
-  prologue="unset RUNE_P;export RUNE_RUN_ID=$RUN_ID $ENVIRONMENT$EXPORTS;"
+  prologue="unset RUNE_P;SECONDS=0;export RUNE_RUN_ID=$RUN_ID $ENVIRONMENT$EXPORTS;"
   # shellcheck disable=SC2016 # for the plugin's own shell to expand
   [ "$LIBRARY_REST_BYTES" -gt 0 ] || prologue+='eval "unset RUNE_L;$RUNE_L";'
   prologue+="printf %s $started;"
@@ -464,6 +466,8 @@ watchdog() {
 read_stat "$PLUGIN"
 PLUGIN_BORN=$BORN
 [ -n "${RUNE[1]-}" ] || not_started 'no process can be started'
+# A spare shell waits here until the library is read: its end cannot be seen any more below, where this process itself may write.
+[ -n "$RUN_ID" ] || IFS= read -r -u "${RUNE[0]}" LAST || exit 97
 exec 7>&"${RUNE[1]}"
 # exit 137 and death by KILL give wait the same number; only jobs tells them apart, and only before wait has returned. Once
 # the plugin's shell has left its pipe to main, the words of jobs wait in there without another process.

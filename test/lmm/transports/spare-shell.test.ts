@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { encodeForSpareShell, encodeSpareShell } from '../../../services/lmm/transports/encode-upload.js';
-import { NO_LIBRARY } from '../../../services/lmm/transports/sent-library.js';
+import { NO_LIBRARY, SHIPPED_LIBRARY } from '../../../services/lmm/transports/sent-library.js';
 import { DEFAULT_NODE_PROTOCOL, superviseRun } from '../../../services/lmm/transports/supervise.js';
 import { StopReason } from '../../../services/shared/gen/rune/v1/run.js';
 import { newId } from '../../../services/shared/messages/ids.js';
@@ -61,6 +61,13 @@ describe('a shell that waits for its run', () => {
       label: 'both processes to end',
     });
 
+  let early: Waiting;
+  let earlyMs: number;
+  before(async () => {
+    early = await openSpareShell();
+    earlyMs = performance.now();
+  });
+
   it('gives the plugin what any other gives it', async () => {
     const { run, pids } = await openSpareShell();
     const script = 'echo "$0 $# $1 $LINENO $A"\ncat; echo "$$ $PPID $LINENO"; exit 4';
@@ -103,6 +110,14 @@ describe('a shell that waits for its run', () => {
     });
   }
 
+  it('ends when its channel ends in the middle of the library', async () => {
+    const channel = openBashChannel({ PATH: nodePath });
+    channel.stdout.resume();
+    channel.stderr.resume();
+    channel.stdin.end(encodeSpareShell(SHIPPED_LIBRARY, WAIT_MS).bytes.subarray(0, -100));
+    assert.deepEqual(await channel.ended, { kind: 'exited', exitCode: 97, signal: null });
+  });
+
   it('ends by itself when no run comes', async () => {
     const waiting = await openSpareShell(300);
     waiting.channel.stdout.resume();
@@ -140,6 +155,13 @@ describe('a shell that waits for its run', () => {
     const end = await ending;
     assert(end.kind === 'ended' && end.confirmed, JSON.stringify(end));
     assert.deepEqual([end.end, end.stopReason], [{ signal: 'KILL' }, StopReason.CUT]);
+  });
+
+  it('begins with the time of the plugin', async () => {
+    await eventually(() => performance.now() - earlyMs > 1_100, { label: 'a second since it began to wait' });
+    const { ending, stdout } = early.run('echo "$SECONDS"');
+    await ending;
+    assert.equal(stdout(), '0\n');
   });
 
   it('does not count, nor end, what waits for another run beside it', async () => {

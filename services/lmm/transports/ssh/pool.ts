@@ -59,6 +59,8 @@ export interface OpenChannel {
   readonly spare: RunSecrets | undefined;
   /** Its connection does not answer: it takes no new run. */
   retire(): void;
+  /** The run ended as its node said: the next one on the connection may find a spare shell there. */
+  worked(): void;
 }
 
 /** How long a probe may take, waiting included. */
@@ -261,16 +263,15 @@ export function createPool(tools: Omit<ConnectContext, 'forward'>, connectBy: Co
     for (let refusals = 0; ;) {
       wait.signal.throwIfAborted();
       const { slot, spare } = withSpare(await connectionsIn(nodes, target).take(wait), spareOf);
-      const { retire } = slot;
-      if (spare !== undefined) {
-        void releaseWhenClosed(slot, spare.channel);
-        return { channel: spare.channel, spare, retire };
-      }
       const leftMs = wait.deadlineMs - performance.now();
       // A first connection that says nothing leaves time for a second one.
       const limitMs = Math.min(settings.channelOpenTimeoutMs, replaced ? leftMs : leftMs / 2);
-      const result = await execWithin(slot, command, limitMs, wait.signal);
-      if (result.kind === 'open') return { channel: result.channel, spare: undefined, retire };
+      const asked = spare?.asked ?? slot.connection.exec(command);
+      const result = await execWithin(slot, asked, limitMs, wait.signal);
+      if (result.kind === 'open') {
+        const worked = (): void => spares.want(slot.connection, spareOf);
+        return { channel: result.channel, spare: spare?.secrets, retire: slot.retire, worked };
+      }
       if (result.kind === 'failed') throw result.error;
       if (result.kind === 'denied') {
         throw new RuneError(
@@ -311,14 +312,13 @@ export function createPool(tools: Omit<ConnectContext, 'forward'>, connectBy: Co
     return { slot: { ...slot, release }, spare };
   }
 
-  /** Asks for a channel and sees to it that the place is given back, whenever and however the answer comes. */
+  /** Waits for a channel and sees to it that the place is given back, whenever and however the answer comes. */
   async function execWithin(
     slot: Slot,
-    command: string,
+    asked: Promise<ExecResult>,
     limitMs: number,
     signal: AbortSignal,
   ): Promise<ExecResult | { readonly kind: 'stalled' }> {
-    const asked = slot.connection.exec(command);
     let timer: NodeJS.Timeout | undefined;
     let onAbort = (): void => undefined;
     const stalled = new Promise<'stalled'>(

@@ -1,14 +1,16 @@
 import { encodeSpareShell, type RunSecrets } from '../encode-upload.js';
 import { REMOTE_COMMAND } from '../remote-command.js';
 import type { SentLibrary } from '../sent-library.js';
-import type { SshConnection } from './connection.js';
+import { settledWithin } from '../../../shared/settled-within.js';
+import type { ExecResult, SshConnection } from './connection.js';
 import type { PoolCounters } from './pool-metrics.js';
-import type { SshChannel } from './ssh-channel.js';
 import type { SshSettings } from './ssh-settings.js';
 
-/** A shell that waits for a run in an open channel: supervisor and library are there and evaluated, and nothing else was sent. */
-export interface SpareShell extends RunSecrets {
-  readonly channel: SshChannel;
+/** A shell that waits for a run: it is sent supervisor and library, and nothing else. */
+export interface SpareShell {
+  readonly secrets: RunSecrets;
+  /** Its channel, which may still be opening. */
+  readonly asked: Promise<ExecResult>;
 }
 
 /**
@@ -18,6 +20,8 @@ export interface SpareShell extends RunSecrets {
 export interface SpareShells {
   /** A run takes a place on the connection: the spare shell that is there, if it is of that library; any other one ends. */
   take(connection: SshConnection, library: SentLibrary | undefined): SpareShell | undefined;
+  /** That run ended as its node said: the next one there may have the same spare shell. */
+  want(connection: SshConnection, library: SentLibrary | undefined): void;
   /** That run is over, and nothing else is under way on the connection if `isIdle`. To be called once for each `take`. */
   give(connection: SshConnection, isIdle: boolean): void;
   /** How many are there, those being made included. */
@@ -26,31 +30,35 @@ export interface SpareShells {
   close(): void;
 }
 
-/** More runs than this are under way on a mediator that has no time for what may not be needed. */
+/** A mediator has no time for what may not be needed while more runs than this are under way, or begin … */
 const RUNS_MAX = 3;
+/** … over different connections in this time, and for as long after that. */
+const BUSY_MS = 100;
 /** How many are made at once. */
 const MAKING_MAX = 4;
 /** How much longer than the mediator a shell waits for its run. */
 const WAIT_MARGIN_MS = 10_000;
 
-interface Held {
+interface Held extends SpareShell {
   readonly library: SentLibrary;
-  /** Undefined while it is being made. */
-  shell: SpareShell | undefined;
   readonly timer: NodeJS.Timeout;
 }
 
 /** Makes none yet. */
 export function createSpareShells(
-  settings: Pick<SshSettings, 'spareShellForMs' | 'spareShellsMax'>,
+  settings: Pick<SshSettings, 'spareShellForMs' | 'spareShellsMax' | 'channelOpenTimeoutMs'>,
   counters: Pick<PoolCounters, 'sparesMade' | 'sparesTaken'>,
 ): SpareShells {
   const held = new Map<SshConnection, Held>();
   /** Where one is to be made, in the order in which they became idle. */
   const idle = new Set<SshConnection>();
-  /** What the last run there could have taken. */
+  /** What the next run there may find. */
   const wanted = new WeakMap<SshConnection, SentLibrary>();
   const watched = new WeakSet<SshConnection>();
+  /** When a run last began over each of the last few connections. */
+  const begun = new Map<SshConnection, number>();
+  let busyUntilMs = 0;
+  let retry: NodeJS.Timeout | undefined;
   let runs = 0;
   let making = 0;
   let closed = settings.spareShellForMs === 0;
@@ -63,33 +71,50 @@ export function createSpareShells(
     return one;
   };
 
-  const end = (connection: SshConnection): void => drop(connection)?.shell?.channel.destroy();
+  const end = (connection: SshConnection): void => {
+    void drop(connection)?.asked.then((late) => late.kind === 'open' && late.channel.destroy());
+  };
 
-  const make = async (connection: SshConnection, library: SentLibrary): Promise<void> => {
-    const one: Held = {
-      library,
-      shell: undefined,
-      timer: setTimeout(() => end(connection), settings.spareShellForMs),
-    };
-    held.set(connection, one);
+  const ask = async (connection: SshConnection, bytes: Buffer): Promise<ExecResult> => {
     const result = await connection.exec(REMOTE_COMMAND);
-    // Whatever else it is shows when a run asks for the same.
-    if (result.kind !== 'open') {
-      if (held.get(connection) === one) drop(connection);
-      return;
+    if (result.kind === 'open') {
+      result.channel.stdin.write(bytes);
+      counters.sparesMade += 1;
     }
-    const { channel } = result;
-    if (held.get(connection) !== one) {
-      channel.destroy();
-      return;
-    }
+    return result;
+  };
+
+  const make = (connection: SshConnection, library: SentLibrary): Promise<ExecResult> => {
     const { bytes, ...secrets } = encodeSpareShell(library, settings.spareShellForMs + WAIT_MARGIN_MS);
-    channel.stdin.write(bytes);
-    one.shell = { channel, ...secrets };
-    counters.sparesMade += 1;
+    const asked = ask(connection, bytes);
+    const timer = setTimeout(() => end(connection), settings.spareShellForMs);
+    const one = { library, secrets, asked, timer };
+    held.set(connection, one);
+    void asked.then(({ kind }) => {
+      if (kind !== 'open' && held.get(connection) === one) drop(connection);
+    });
+    return asked;
+  };
+
+  const noteBegin = (connection: SshConnection): void => {
+    const nowMs = performance.now();
+    begun.delete(connection);
+    begun.set(connection, nowMs);
+    if (begun.size <= RUNS_MAX) return;
+    const [oldest = connection] = begun.keys();
+    if (nowMs - (begun.get(oldest) ?? 0) < BUSY_MS) busyUntilMs = nowMs + BUSY_MS;
+    begun.delete(oldest);
   };
 
   const makeSome = (): void => {
+    const busyMs = busyUntilMs - performance.now();
+    if (busyMs > 0) {
+      retry ??= setTimeout(() => {
+        retry = undefined;
+        makeSome();
+      }, busyMs);
+      return;
+    }
     // The next run there gives another chance.
     if (held.size >= settings.spareShellsMax) idle.clear();
     for (const connection of idle) {
@@ -98,7 +123,7 @@ export function createSpareShells(
       const library = wanted.get(connection);
       if (library === undefined || !connection.isOpen) continue;
       making += 1;
-      void make(connection, library).finally(() => {
+      void settledWithin(make(connection, library), settings.channelOpenTimeoutMs).then(() => {
         making -= 1;
         makeSome();
       });
@@ -108,21 +133,22 @@ export function createSpareShells(
   return {
     take(connection, library) {
       runs += 1;
+      noteBegin(connection);
       if (!watched.has(connection)) {
         watched.add(connection);
         void connection.closed.then(() => end(connection));
       }
-      if (library === undefined) wanted.delete(connection);
-      else wanted.set(connection, library);
+      wanted.delete(connection);
+      if (held.get(connection)?.library !== library) end(connection);
       const one = drop(connection);
-      if (one?.shell !== undefined && one.library === library) {
-        counters.sparesTaken += 1;
-        return one.shell;
-      }
-      one?.shell?.channel.destroy();
-      return undefined;
+      if (one !== undefined) counters.sparesTaken += 1;
+      return one;
+    },
+    want(connection, library) {
+      if (library !== undefined) wanted.set(connection, library);
     },
     give(connection, isIdle) {
+      if (runs > RUNS_MAX) busyUntilMs = performance.now() + BUSY_MS;
       runs -= 1;
       if (isIdle && wanted.has(connection) && !closed) idle.add(connection);
       makeSome();
@@ -130,6 +156,7 @@ export function createSpareShells(
     count: () => held.size,
     close() {
       closed = true;
+      clearTimeout(retry);
       idle.clear();
       for (const connection of held.keys()) end(connection);
     },

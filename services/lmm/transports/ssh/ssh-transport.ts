@@ -87,12 +87,15 @@ export function createSshTransport(options: SshTransportOptions): SshTransport {
         const limits = { timeoutMs, signal: opening.signal, spareOf };
         return pool.open(login, remoteCommand(command), limits).finally(opening.forget);
       };
-      const supervise = (
-        { channel, spare }: OpenChannel,
+      const supervise = async (
+        { channel, spare, worked }: OpenChannel,
         nodeProtocol = options.nodeProtocol,
       ): Promise<NodeEnding> => {
         const connectMs = performance.now() - startedMs;
-        return superviseRun(channel, { command, sink, stop, connectMs, settings: nodeProtocol, spare });
+        const run = { command, sink, stop, connectMs, settings: nodeProtocol, spare };
+        const ending = await superviseRun(channel, run);
+        if (ending.kind === 'ended') worked();
+        return ending;
       };
       const first = await open(connectTimeoutMs, libraryOfSpare(command));
       if (first.spare === undefined) return supervise(first);
@@ -101,9 +104,11 @@ export function createSshTransport(options: SshTransportOptions): SshTransport {
       try {
         return await supervise(first, { ...options.nodeProtocol, beginTimeoutMs });
       } catch (thrown) {
-        // That nothing ran is certain then.
-        if (RuneError.from(thrown).name !== 'NODE_SETUP_FAILED') throw thrown;
-        first.retire();
+        // With this error nothing ran; it may have taken all of the time to say so.
+        const isLate = performance.now() - startedMs > connectTimeoutMs;
+        if (RuneError.from(thrown).name !== 'NODE_SETUP_FAILED' || isLate) throw thrown;
+        const { kind } = await first.channel.ended;
+        if (kind === 'lost') first.retire();
         return supervise(await open(connectTimeoutMs / 2));
       }
     },
