@@ -141,6 +141,9 @@ export interface ClientOptions {
   readonly settings?: Partial<RpcClientSettings>;
 }
 
+/** LOM records a MiB of a flood of log at once: with less on its way to a reader it would fall behind, and read the store for it. */
+const WINDOW_BYTES = 1024 * 1024;
+
 /**
  * Makes a client of LOM. It connects with the first call. Throws CONFIGURATION_INVALID for a malformed address or unusable
  * certificate files.
@@ -152,7 +155,8 @@ export interface ClientOptions {
  * }
  * client.close();
  */
-export function createClient(options: ClientOptions): LomClient {
+export function createClient({ settings, ...given }: ClientOptions): LomClient {
+  const options = { ...given, settings: { windowBytes: WINDOW_BYTES, ...settings } };
   const lom = createRpcClient(LomServiceService, options);
   // Few programs need it, and it is a connection of its own.
   let registry: RpcClient<RegistryServiceService> | undefined;

@@ -11,7 +11,7 @@ import { errorOfStatus } from './rpc-status.js';
 import { clientCredentials } from './rpc-tls.js';
 import type { ClientTls } from './rpc-tls.js';
 
-/** Timers of a client. */
+/** Timers and bounds of a client. */
 export interface RpcClientSettings {
   /** Deadline of a unary call that is given none. Streams have none unless it is given. */
   readonly unaryTimeoutMs: number;
@@ -21,6 +21,8 @@ export interface RpcClientSettings {
   /** Pauses between attempts to connect: the first, and the longest. */
   readonly reconnectMs: number;
   readonly reconnectMsMax: number;
+  /** What one stream may have under way to a reader that is busy. With HTTP/2's own 64 KiB both sides wait for each other in turns. */
+  readonly windowBytes: number;
 }
 
 /** The settings that a client has unless it is given others. */
@@ -30,6 +32,7 @@ export const DEFAULT_RPC_CLIENT_SETTINGS: RpcClientSettings = {
   keepaliveTimeoutMs: 10_000,
   reconnectMs: 100,
   reconnectMsMax: 5_000,
+  windowBytes: 256 * 1024,
 };
 
 /** Options of one call. */
@@ -129,9 +132,6 @@ interface Link {
 /** Longer deadlines wrap around in the library's 32-bit arithmetic. */
 const TIMEOUT_MS_MAX = 2 ** 31 - 1;
 
-/** What one stream may have under way to a reader that is busy. With HTTP/2's own 64 KiB both sides wait for each other in turns. */
-const WINDOW_BYTES = 256 * 1024;
-
 function clientOptions(
   settings: RpcClientSettings,
   tls: ClientTls | undefined,
@@ -139,7 +139,7 @@ function clientOptions(
   return {
     'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,
     'grpc.max_send_message_length': MESSAGE_BYTES_MAX,
-    'grpc-node.flow_control_window': WINDOW_BYTES,
+    'grpc-node.flow_control_window': settings.windowBytes,
     'grpc.keepalive_time_ms': settings.keepaliveMs,
     'grpc.keepalive_timeout_ms': settings.keepaliveTimeoutMs,
     'grpc.initial_reconnect_backoff_ms': settings.reconnectMs,
