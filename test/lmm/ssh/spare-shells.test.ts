@@ -150,6 +150,7 @@ describe('a spare shell', () => {
     await say('true');
     await untilMade(1);
     await say('true', { target: on.target({ user: 'rune-test' }) });
+    await eventually(() => on.transport.metrics().channels === 0, { label: 'the end of the channel' });
     assert.deepEqual([on.transport.metrics().spares, on.transport.metrics().sparesMade], [1, 1]);
     // Where it is, it is taken, and then there is room for one where a run ends last.
     await say('true');
