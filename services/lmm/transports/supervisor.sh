@@ -199,8 +199,8 @@ find_ancestors() {
 
 # Whatever the plugin starts is younger than the watchdog, without which its code does not begin.
 mark() {
-  FIRST=$WATCHDOG
-  read_stat "$FIRST"
+  [ "$FIRST" -gt 0 ] || FIRST=$WATCHDOG
+  read_stat "$WATCHDOG"
   [ -n "$STATE" ] || read_stat self
   SINCE=${BORN:-0} SESSION=$ITS_SESSION
 }
@@ -435,6 +435,8 @@ watchdog() {
   # The plugin's shell has read library and plugin; then comes the input. Without the word go nothing is ever evaluated.
   if IFS= read -r -u 6 go && take INPUT_BYTES INPUT <&5 && IFS= read -r -t "$seconds" -u 5 go && [ "$go" = go ]; then
     watchdog_await_main
+    # What began until now is not the plugin's. On a busy node that is most of what is younger than the watchdog.
+    ! last_pid || { FIRST=$LAST && printf 'first %s\n' "$FIRST"; }
     watchdog_feed
     watchdog_read_lease
   else
@@ -516,7 +518,10 @@ trap - CHLD
 set +m
 printf 'over\n' >&8
 while [ -z "$SAID" ] && read -r -t 0 -u 9 && IFS= read -r -u 9 SAID; do
-  case $SAID in forks\ *) FORKS=${SAID#* } SAID='' ;; esac
+  case $SAID in
+    first\ *) FIRST=${SAID#* } SAID='' ;;
+    forks\ *) FORKS=${SAID#* } SAID='' ;;
+  esac
 done
 REASON=${SAID% *} STOPPED_AT=${SAID#* }
 
