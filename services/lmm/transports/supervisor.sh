@@ -102,7 +102,8 @@ UNTIL_RUN=''
 # shellcheck disable=SC2016 # for the plugin's own shell to expand
 [ -n "$RUN_ID" ] || UNTIL_RUN='echo;eval "set --;unset RUNE_L;$RUNE_L";IFS= read -r RUNE_P||exit 97;set -- 0 0 $RUNE_P
 '
-# Reads library and plugin straight from the channel, and says so; then waits for what make_feed makes. The shipped library is
+# Reads library and plugin straight from the channel, and says so; then waits for what make_feed makes, not for ever: where the login may
+# have no process more, bash makes the watchdog when this one has ended, and says that nothing ran. The shipped library is
 # evaluated meanwhile, and faster since there is no locale yet; any other may look at its environment, or do something.
 # shellcheck disable=SC2016 # for the plugin's own shell to expand
 PLUGIN_SHELL='RUNE_L= RUNE_H= RUNE_S=
@@ -113,7 +114,7 @@ PLUGIN_SHELL='RUNE_L= RUNE_H= RUNE_S=
 echo;exec >&3 3>&- 5<&-
 [ $2 = 0 ]||eval "set --;unset RUNE_L;$RUNE_L"
 set --
-IFS= read -r -N 8 RUNE_P&&IFS= read -r -N $((10#$RUNE_P)) RUNE_P||exit 97
+IFS= read -r -t 60 -N 8 RUNE_P&&IFS= read -r -N $((10#$RUNE_P)) RUNE_P||exit 97
 eval "$RUNE_P"'
 # On one line, for the numbers of the plugin's lines.
 PLUGIN_SHELL=${PLUGIN_SHELL//$NL/;}
