@@ -3,6 +3,7 @@ import { chmod, copyFile, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { NodeTarget } from '../../../services/shared/gen/rune/v1/lmm.js';
+import { NO_SPARES } from '../../support/links.js';
 import { openServer } from '../../support/open-server.js';
 import { startSshd } from '../../support/sshd.js';
 import { opensshOn } from './openssh-on.js';
@@ -127,7 +128,8 @@ describe('connecting with the ssh of the system', () => {
       `#!/bin/sh\nenv >${spy}.env\nfor a; do echo "$a"; done >${spy}.argv\nexec ssh "$@"\n`,
     );
     await chmod(spy, 0o755);
-    const own = await opensshOn(world.sshd, { program: { path: spy } });
+    // The one for a spare shell would write over what is read.
+    const own = await opensshOn(world.sshd, { program: { path: spy }, settings: NO_SPARES });
     assert.equal(await own.say('echo yes'), 'yes\n');
     const names = (await readFile(`${spy}.env`, 'utf8')).split('\n').map((line) => line.split('=')[0] ?? '');
     assert.deepEqual(names.filter((name) => !['', '_', 'PWD', 'OLDPWD', 'SHLVL'].includes(name)).toSorted(), [
