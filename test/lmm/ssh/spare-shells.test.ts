@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SshSettings } from '../../../services/lmm/transports/ssh/ssh-settings.js';
+import { shippedLibrary } from '../../../services/shared/bundle/shipped-library.js';
 import { eventually } from '../../support/eventually.js';
 import { startSshd, type TestSshd } from '../../support/sshd.js';
 import { transportOn, type TransportOn } from './transport-on.js';
@@ -111,7 +112,7 @@ describe('a spare shell', () => {
     assert.equal(await say('echo "$KNOWN"', { library: Buffer.from('KNOWN=yes\n') }), 'yes');
     const { sparesTaken, spares } = on.transport.metrics();
     assert.deepEqual({ sparesTaken, spares }, { sparesTaken: 0, spares: 0 });
-    const library = readFileSync('plugins/lib/rune_bpcs.sh');
+    const library = shippedLibrary();
     for (const taken of [0, 1]) {
       assert.equal(await say('type -t rune_ok', { library }), 'function');
       assert.equal(on.transport.metrics().sparesTaken, taken);

@@ -107,6 +107,7 @@ export function createSpareShells(
   };
 
   const makeSome = (): void => {
+    if (closed || idle.size === 0) return;
     const busyMs = busyUntilMs - performance.now();
     if (busyMs > 0) {
       retry ??= setTimeout(() => {
@@ -150,7 +151,7 @@ export function createSpareShells(
     give(connection, isIdle) {
       if (runs > RUNS_MAX) busyUntilMs = performance.now() + BUSY_MS;
       runs -= 1;
-      if (isIdle && wanted.has(connection) && !closed) idle.add(connection);
+      if (isIdle && wanted.has(connection)) idle.add(connection);
       makeSome();
     },
     count: () => held.size,
