@@ -261,8 +261,8 @@ is_ordered() {
   [ "${FORKS:-none}" != none ] && read -r most </proc/sys/kernel/pid_max && count_forks && [ $((NUMBER - FORKS)) -lt $((most / 2)) ]
 }
 
-# Fills LEFT and UNSURE. Only processes that began after FIRST can be the plugin's, and its own, of which main knows the end; a range is looked up, a wide one is listed. Where
-# the numbers may have gone round, all processes are listed.
+# Fills LEFT and UNSURE. Only processes that began after FIRST can be the plugin's, and its own, of which main knows the end; a range is
+# looked up, a wide one is listed. Where the numbers may have gone round, all processes are listed.
 # Most of what a busy node starts is others': that is seen here at a glance, since bash copies a function whenever it calls it.
 look_for_left() {
   local from=$FIRST to pid entry pids words rounds=0 ordered=yes name state parent group session tty foreground flags born rest
@@ -470,7 +470,7 @@ read_stat "$PLUGIN"
 PLUGIN_BORN=$BORN
 [ -n "${RUNE[1]-}" ] || not_started 'no process can be started'
 # A spare shell waits here until the library is read: its end cannot be seen any more below, where this process itself may write.
-[ -n "$RUN_ID" ] || IFS= read -r -u "${RUNE[0]}" LAST || exit 97
+[ -n "$RUN_ID" ] || read -r -u "${RUNE[0]}" || exit 97
 exec 7>&"${RUNE[1]}"
 # exit 137 and death by KILL give wait the same number; only jobs tells them apart, and only before wait has returned. Once
 # the plugin's shell has left its pipe to main, the words of jobs wait in there without another process.
