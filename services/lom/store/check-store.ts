@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { ExecutionState, RunState } from '../../shared/gen/rune/v1/run.js';
+import { damagedEvents } from './damaged-events.js';
 import type { StoreSnapshot } from './read-store.js';
 
 /** Faults of one kind that are named; of more there is only the word that there are more. */
@@ -89,10 +90,6 @@ const FAULTS: readonly { readonly what: string; readonly query: string }[] = [
       left join runs r on r.execution_id = w.execution_id and r.position = w.position
       where r.state is null or r.state <> ${RunState.QUEUED}`,
   },
-  {
-    what: 'an event is not as long as it says',
-    query: `select distinct execution_id as id from events where length(body) <> bytes`,
-  },
   ...['runs', 'events', 'requests'].map((table) => ({
     what: `there are ${table} of it, but no execution`,
     query: `select distinct t.execution_id as id from ${table} t
@@ -101,15 +98,18 @@ const FAULTS: readonly { readonly what: string; readonly query: string }[] = [
   })),
 ];
 
+const DAMAGED = 'an event is not what was stored';
+
 /** Looks at everything in a store for what contradicts itself. */
 export async function checkStore({ db, damage }: StoreSnapshot): Promise<StoreReport> {
   const faults: StoreFault[] = (await damage()).map((what) => ({ executionId: '', what }));
   for (const { what, query } of FAULTS) {
     const found = sql<{ id: string }>`${sql.raw(query)} order by 1 limit ${sql.lit(FAULTS_MAX + 1)}`;
     const { rows } = await found.execute(db);
-    faults.push(...rows.slice(0, FAULTS_MAX).map(({ id }) => ({ executionId: id, what })));
-    if (rows.length > FAULTS_MAX) faults.push({ executionId: '', what: `so have more executions: ${what}` });
+    const ids = rows.map(({ id }) => id);
+    faults.push(...toFaults(what, ids));
   }
+  faults.push(...toFaults(DAMAGED, await damagedEvents(db, FAULTS_MAX + 1)));
   const { rows } = await sql<Omit<StoreReport, 'faults'>>`
     select
       (select count(*) from executions) as executions,
@@ -119,4 +119,10 @@ export async function checkStore({ db, damage }: StoreSnapshot): Promise<StoreRe
       (select cast(coalesce(sum(bytes), 0) as bigint) from events) as bytes`.execute(db);
   const counts = rows[0] ?? { executions: 0, unfinished: 0, runs: 0, events: 0, bytes: 0 };
   return { ...counts, faults };
+}
+
+function toFaults(what: string, ids: readonly string[]): StoreFault[] {
+  const faults = ids.slice(0, FAULTS_MAX).map((executionId) => ({ executionId, what }));
+  if (ids.length <= FAULTS_MAX) return faults;
+  return [...faults, { executionId: '', what: `so have more executions: ${what}` }];
 }

@@ -153,5 +153,7 @@ export function migrations(types: ColumnTypes): readonly (readonly string[])[] {
       `create index action_places_action on action_places (action)`,
     ],
     [`alter table runs add column away_since_ms ${integer} not null default 0`],
+    // A body with fewer bytes than the column says is packed, which no release from before can read.
+    [],
   ];
 }

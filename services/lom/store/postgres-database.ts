@@ -6,6 +6,7 @@ import { IS_OVER, limitKeyOf, TAKES_OVER } from './lock-rules.js';
 import type { Inserted, StoreDatabase, Written } from './store-database.js';
 import type { StoreTables } from './store-tables.js';
 import type { ExecutionChange, NewExecution } from './store.js';
+import { toStoredBody } from './stored-body.js';
 
 const NOW_MS = 'floor(extract(epoch from clock_timestamp()) * 1000)::bigint';
 const nowMs = sql.raw<number>(NOW_MS);
@@ -88,7 +89,7 @@ async function insertTogether(db: Kysely<StoreTables>, execution: NewExecution):
       'told',
       () => sql`
         (insert into events (execution_id, seq, node, kind, bytes, body)
-        select id, ${event.seq}::bigint, ${event.node}::text, ${event.kind}::text, ${event.body.length}::bigint, ${event.body}::bytea
+        select id, ${event.seq}::bigint, ${event.node}::text, ${event.kind}::text, ${event.body.length}::bigint, ${toStoredBody(event.body)}::bytea
         from created)`,
     )
     .selectFrom('created')
@@ -145,7 +146,7 @@ async function writeTogether(db: Kysely<StoreTables>, changes: readonly Executio
       events.map(({ seq }) => seq),
       events.map(({ node }) => node),
       events.map(({ kind }) => kind),
-      events.map(({ body }) => body),
+      events.map(({ body }) => toStoredBody(body)),
       runs.map(({ executionId }) => executionId),
       runs.map(({ position }) => position),
       runs.map(({ runId }) => runId ?? null),
@@ -176,6 +177,7 @@ async function writeTogether(db: Kysely<StoreTables>, changes: readonly Executio
       locking.map(({ limit }) => limit?.action ?? null),
       locking.map(({ limit }) => limit?.max ?? null),
       locking.map(({ limit }) => (limit === undefined ? null : limitKeyOf(limit.action))),
+      events.map(({ body }) => body.length),
     ]),
   );
   return {
@@ -208,8 +210,9 @@ with change as (
   returning e.id
 ), told as (
   insert into events (execution_id, seq, node, kind, bytes, body)
-  select v.id, v.seq, v.node, v.kind, length(v.body), v.body
-  from unnest($7::text[], $8::bigint[], $9::text[], $10::text[], $11::bytea[]) as v (id, seq, node, kind, body)
+  select v.id, v.seq, v.node, v.kind, v.bytes, v.body
+  from unnest($7::text[], $8::bigint[], $9::text[], $10::text[], $11::bytea[], $42::bigint[])
+    as v (id, seq, node, kind, body, bytes)
   join updated on updated.id = v.id
 ), wanted as (
   select v.*, w.asked_ms,

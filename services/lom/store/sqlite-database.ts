@@ -8,6 +8,7 @@ import type { Inserted, StoreDatabase, Written } from './store-database.js';
 import type { StoreTables } from './store-tables.js';
 import { IS_OVER, limitKeyOf, TAKES_OVER } from './lock-rules.js';
 import type { ActionLimit, EventRecord, ExecutionChange, LockRequest, NewExecution } from './store.js';
+import { toStoredBody } from './stored-body.js';
 import { toStoredText } from './stored-text.js';
 
 const NOW_MS = `cast(round(unixepoch('subsec') * 1000) as integer)`;
@@ -132,7 +133,7 @@ function takePlace(
 }
 
 function eventValues(executionId: string, { seq, node, kind, body }: EventRecord): unknown[] {
-  return [executionId, seq, node, kind, body.length, body];
+  return [executionId, seq, node, kind, body.length, toStoredBody(body)];
 }
 
 const INSERT_EXECUTION = `

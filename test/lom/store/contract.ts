@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ExecutionState, RunState } from '../../../services/shared/gen/rune/v1/run.js';
 import type { ExecutionChange, ExecutionFilter, Store } from '../../../services/lom/store/store.js';
@@ -287,6 +288,23 @@ export function storeContract(open: () => Promise<Store>): void {
       assert.deepEqual(await seqs({ fromSeq: 2, bytesMax: 301 }), [2, 3, 4, 5]);
       assert.deepEqual(await seqs({ fromSeq: 2, bytesMax: 1 }), [2]);
       assert.equal((await seqs({ bytesMax: 150_000 })).length, 1_501);
+    });
+
+    it('come back as they were whatever their size, of which they count in full', async () => {
+      const large = await create(store);
+      const text = Buffer.from('a line of log that is much like the one before it\n'.repeat(2_000));
+      const bodies = [
+        text,
+        randomBytes(100_000),
+        text.subarray(0, 4_096),
+        randomBytes(4_096),
+        text.subarray(1, 4_096),
+      ];
+      const events = bodies.map((body, index) => ({ ...event(index + 2, 'web01', 'log'), body }));
+      await store.commit([{ executionId: large, epoch: 1, events, runs: [] }]);
+      assert.deepEqual((await allEvents(store, large)).slice(1), events);
+      const page = await store.events(large, { fromSeq: 2, bytesMax: 100_001 });
+      assert.deepEqual(page, events.slice(0, 2));
     });
 
     it('are those of the nodes and of the kinds', async () => {

@@ -13,7 +13,7 @@ import { eventually } from '../../support/eventually.js';
 import { recordingLogger } from '../../support/recording-logger.js';
 import { makeTempDirectory, type TempDirectory } from '../../support/temp-directory.js';
 import { storeContract } from './contract.js';
-import { allEvents, create } from './new-execution.js';
+import { allEvents, create, event } from './new-execution.js';
 import { startStoreProcess } from './store-process.js';
 
 const SETTINGS = { storeConnectTimeoutMs: 5_000, storeStatementTimeoutMs: 10_000, storeConnectionsMax: 5 };
@@ -53,6 +53,37 @@ describe('a store in a SQLite file', () => {
     );
     const named = new Set((await look()).faults.map(({ executionId }) => executionId));
     assert.deepEqual(named, new Set([first, second, third]));
+  });
+
+  it('says of which executions an event is not what was stored', async () => {
+    const path = newPath();
+    const store = await open(path);
+    const ids = [await create(store), await create(store), await create(store), await create(store)];
+    const body = Buffer.from('a line of log that is much like the one before it\n'.repeat(2_000));
+    for (const executionId of ids) {
+      const events = [{ ...event(2, 'web01', 'log'), body }];
+      await store.commit([{ executionId, epoch: 1, events, runs: [] }]);
+    }
+    await store.close();
+    const look = () => readStore(path, SETTINGS, logger, checkStore);
+    assert.deepEqual((await look()).faults, []);
+    assert.ok((await stat(path)).size < body.length * ids.length);
+    const [cut, longer, changed] = ids;
+    alter(
+      path,
+      `update events set body = substr(body, 1, 10) where execution_id = '${cut}' and seq = 2;
+       update events set body = x'00' where execution_id = '${longer}' and seq = 1;
+       update events set bytes = bytes + 1 where execution_id = '${changed}' and seq = 2`,
+    );
+    const what = 'an event is not what was stored';
+    assert.deepEqual(
+      (await look()).faults,
+      [cut, longer, changed].map((executionId) => ({ executionId, what })),
+    );
+    // It is no reason to withhold the rest.
+    const again = await open(path);
+    assert.equal((await allEvents(again, cut ?? '')).length, 2);
+    await again.close();
   });
 
   it('says which locks nobody can give back, and who waits for one without need', async () => {
