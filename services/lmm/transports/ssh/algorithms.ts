@@ -12,6 +12,12 @@ const HOST_KEY_ALGORITHMS: readonly ServerHostKeyAlgorithm[] = [
 ];
 const SHA1_MACS = ['hmac-sha1-etm@openssh.com', 'hmac-sha1'] as const;
 
+/**
+ * The key exchange to begin with, before curve25519, which stays next: as strong, but a connection takes a quarter fewer instructions
+ * of sshd, whose curve25519 is portable code where P-256 is libcrypto's.
+ */
+const FIRST_KEX = 'ecdh-sha2-nistp256';
+
 /** What else is offered to a node that asks for weak algorithms, behind everything that is better. */
 const WEAK = {
   serverHostKey: ['ssh-rsa'],
@@ -35,11 +41,10 @@ export function algorithmsFor({ first, only, weakAlgorithms }: AlgorithmChoice):
   const preferred = first.flatMap((type) => allowed.filter((name) => hostKeyTypeOf(name) === type));
   return {
     serverHostKey: [...new Set([...preferred, ...allowed])],
+    // In this order: what is there already is not put before the rest.
+    kex: { remove: [FIRST_KEX], prepend: [FIRST_KEX], append: weakAlgorithms ? [...WEAK.kex] : [] },
     ...(weakAlgorithms
-      ? {
-          kex: { append: [...WEAK.kex], prepend: [], remove: [] },
-          cipher: { append: [...WEAK.cipher], prepend: [], remove: [] },
-        }
+      ? { cipher: { append: [...WEAK.cipher], prepend: [], remove: [] } }
       : { hmac: { append: [], prepend: [], remove: [...SHA1_MACS] } }),
   };
 }
