@@ -127,6 +127,20 @@ describe('connecting over SSH', () => {
       await server.close();
     });
 
+    for (const [used, where, extraConfig] of [
+      ['ecdh-sha2-nistp256', 'where the node has it', []],
+      ['curve25519-sha256', 'where the node has nothing else', ['KexAlgorithms curve25519-sha256']],
+    ] as const) {
+      it(`exchanges keys by ${used} ${where}`, async () => {
+        const server = await startSshd({ rootOnly: true, extraConfig: ['LogLevel DEBUG3', ...extraConfig] });
+        const onServer = await poolOn(server);
+        assert.equal((await onServer.say('echo in')).stdout, 'in\n');
+        assert.ok(server.log().includes(`kex: algorithm: ${used} [preauth]`), server.log());
+        await onServer.pool.close();
+        await server.stop();
+      });
+    }
+
     it('refuses a server that knows only SHA-1 unless the node asks for it', async () => {
       const old = await startSshd({
         hostKeyTypes: ['rsa'],
